@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/env.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+namespace coppice {
+namespace {
+
+Status system_error(const std::string& path, const std::string& what) {
+  const int error = errno;
+  const std::string reason = std::strerror(error);
+  if (error == ENOENT) return {Code::kNotFound, path + ": no such file or directory"};
+  if (error == ENOSPC || error == EDQUOT)
+    return {Code::kNoSpace, path + ": " + what + " failed, the disk is full; free some space and resume"};
+  return {Code::kIo, path + ": " + what + " failed (" + reason + ")"};
+}
+
+class SystemReadFile final : public ReadFile {
+ public:
+  SystemReadFile(std::string path, int fd, uint64_t size) : path_(std::move(path)), fd_(fd), size_(size) {}
+  ~SystemReadFile() override { ::close(fd_); }
+  SystemReadFile(const SystemReadFile&) = delete;
+  SystemReadFile& operator=(const SystemReadFile&) = delete;
+
+  uint64_t size() const override { return size_; }
+  Status read_at(uint64_t offset, void* out, size_t n) override {
+    auto* at = static_cast<char*>(out);
+    while (n > 0) {
+      const ssize_t got = ::pread(fd_, at, n, static_cast<off_t>(offset));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return system_error(path_, "reading");
+      if (got == 0) return corrupt(path_ + ": ends early, at byte " + std::to_string(offset));
+      at += got;
+      offset += static_cast<uint64_t>(got);
+      n -= static_cast<size_t>(got);
+    }
+    return {};
+  }
+
+ private:
+  std::string path_;
+  int fd_;
+  uint64_t size_;
+};
+
+class SystemWriteFile final : public WriteFile {
+ public:
+  SystemWriteFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  ~SystemWriteFile() override {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  SystemWriteFile(const SystemWriteFile&) = delete;
+  SystemWriteFile& operator=(const SystemWriteFile&) = delete;
+
+  Status append(const void* data, size_t n) override {
+    const auto* at = static_cast<const char*>(data);
+    while (n > 0) {
+      const ssize_t put = ::write(fd_, at, n);
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) return system_error(path_, "writing");
+      at += put;
+      n -= static_cast<size_t>(put);
+    }
+    return {};
+  }
+  Status sync() override {
+    if (::fsync(fd_) != 0) return system_error(path_, "syncing");
+    return {};
+  }
+  Status close() override {
+    const int fd = std::exchange(fd_, -1);
+    if (::close(fd) != 0) return system_error(path_, "closing");
+    return {};
+  }
+
+ private:
+  std::string path_;
+  int fd_;
+};
+
+class SystemEnv final : public Env {
+ public:
+  Result<std::unique_ptr<ReadFile>> open_read(const std::string& path) override {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return system_error(path, "opening");
+    struct stat info {};
+    if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
+      ::close(fd);
+      return invalid(path + ": is a directory, a file is needed here");
+    }
+    return std::unique_ptr<ReadFile>(new SystemReadFile(path, fd, static_cast<uint64_t>(info.st_size)));
+  }
+  Result<std::unique_ptr<WriteFile>> open_write(const std::string& path, Mode mode) override {
+    const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (mode == Mode::kTruncate ? O_TRUNC : O_APPEND);
+    const int fd = ::open(path.c_str(), flags, 0666);
+    if (fd < 0) return system_error(path, "opening for writing");
+    return std::unique_ptr<WriteFile>(new SystemWriteFile(path, fd));
+  }
+  Status rename(const std::string& from, const std::string& to) override {
+    if (::rename(from.c_str(), to.c_str()) != 0) return system_error(to, "renaming");
+    return {};
+  }
+  Status remove(const std::string& path) override {
+    if (::unlink(path.c_str()) != 0) return system_error(path, "removing");
+    return {};
+  }
+  Status make_directories(const std::string& path) override {
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    if (error) return {Code::kIo, path + ": cannot create the directory (" + error.message() + ")"};
+    return {};
+  }
+  Status sync_directory(const std::string& path) override {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return system_error(path, "opening");
+    const bool synced = ::fsync(fd) == 0;
+    ::close(fd);
+    // Some file systems cannot sync a directory; the rename is then as durable as they make it.
+    if (!synced && errno != EINVAL) return system_error(path, "syncing");
+    return {};
+  }
+  bool exists(const std::string& path) override { return ::access(path.c_str(), F_OK) == 0; }
+  bool is_directory(const std::string& path) override {
+    struct stat info {};
+    return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+  }
+  Result<std::vector<std::string>> list(const std::string& path) override {
+    std::error_code error;
+    std::vector<std::string> names;
+    for (std::filesystem::directory_iterator it(path, error), end; !error && it != end; it.increment(error))
+      names.push_back(it->path().filename().string());
+    if (error) return Status(Code::kIo, path + ": cannot list the directory (" + error.message() + ")");
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+};
+
+std::string parent_of(const std::string& path) {
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+}  // namespace
+
+Env& Env::system() {
+  static SystemEnv env;
+  return env;
+}
+
+Result<std::string> read_all(Env& env, const std::string& path, uint64_t max_bytes) {
+  TRY_ASSIGN(auto file, env.open_read(path));
+  if (file->size() > max_bytes)
+    return invalid(path + ": has " + std::to_string(file->size()) + " bytes, at most " +
+                   std::to_string(max_bytes) + " are accepted here");
+  std::string content(file->size(), '\0');
+  TRY(file->read_at(0, content.data(), content.size()));
+  return content;
+}
+
+Status write_atomic(Env& env, const std::string& path, std::string_view content) {
+  TRY_ASSIGN(AtomicFile file, AtomicFile::create(env, path));
+  TRY(file.append(content.data(), content.size()));
+  return file.commit();
+}
+
+Result<AtomicFile> AtomicFile::create(Env& env, std::string path) {
+  std::string temporary = path + ".partial";
+  TRY_ASSIGN(auto file, env.open_write(temporary, Env::Mode::kTruncate));
+  return AtomicFile(env, std::move(path), std::move(temporary), std::move(file));
+}
+
+AtomicFile::AtomicFile(Env& env, std::string path, std::string temporary, std::unique_ptr<WriteFile> file)
+    : env_(&env), path_(std::move(path)), temporary_(std::move(temporary)), file_(std::move(file)) {}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept = default;
+
+AtomicFile::~AtomicFile() {
+  if (!file_) return;
+  file_.reset();
+  (void)env_->remove(temporary_);
+}
+
+Status AtomicFile::commit() {
+  TRY(file_->sync());
+  TRY(file_->close());
+  TRY(env_->rename(temporary_, path_));
+  file_.reset();
+  return env_->sync_directory(parent_of(path_));
+}
+
+std::string join_path(std::string_view directory, std::string_view name) {
+  return (std::filesystem::path(directory) / std::filesystem::path(name)).string();
+}
+
+}  // namespace coppice

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Kernels that only training needs. The rules of coppice_kernels.h hold. Gradients of columns past the valid samples
+ * are zero, so a sum over samples may run over whole vectors. Sums over samples add the tiles in their order. */
+#ifndef COPPICE_TRAIN_KERNELS_H
+#define COPPICE_TRAIN_KERNELS_H
+
+#include "coppice_kernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* dX of a block format: dx[col] = sum over rows of w * dy[row], times (mask > 0) if mask.width is not 0.
+ * Parts: column blocks. dx [tiles][cols][S], dy [tiles][rows][S], mask [tiles][cols][S]. */
+typedef struct coppice_linear_dx_args {
+  const coppice_blocks* weights;
+  coppice_tiled dy, dx, mask;
+} coppice_linear_dx_args;
+
+/* dy [tiles][rows][S] -> out [tiles][ceil(rows/r)][S*r/16][r][16/r]: one vector then holds r rows x 16/r samples, and dW
+ * needs no sum over lanes. Rows past `rows` become 0. Tile-local, one part. */
+typedef struct coppice_interleave_args {
+  coppice_tiled dy, out;
+  int32_t rows, r;
+} coppice_interleave_args;
+
+/* Gradient of the live weights, in the order of the format.
+ * Part: one (column block, panel) pair, index block * panels + panel; the weights of a part are contiguous.
+ * gradient != NULL: written to (or, with rs->accumulate, added to) gradient[weight index]. gradient == NULL: written
+ * to item->scratch, first weight of the part first; the item then has exactly one part.
+ * segments: dy [tiles][rows][S]. blocks: dy interleaved as above. x [tiles][cols][S]. */
+typedef struct coppice_linear_dw_args {
+  const void* weights;
+  coppice_tiled x, dy;
+  float* gradient;
+} coppice_linear_dw_args;
+
+/* Bias gradient: gradient[row] = sum over samples of dy[row]. Parts: ranges of part_rows rows. gradient as above. */
+typedef struct coppice_bias_dw_args {
+  coppice_tiled dy;
+  int32_t rows, part_rows;
+  float* gradient;
+} coppice_bias_dw_args;
+
+/* Optimizer over flat arrays. part_start [parts + 1] cuts them; gradient == NULL: the part's gradient is in
+ * item->scratch. The gradient is multiplied by rs->gradient_scale.
+ * SGD (Sutskever's form, as PyTorch): g += decay*w; m = momentum*m + g; w -= lr * (nesterov ? g + momentum*m : m).
+ * momentum == 0: moment1 is NULL.
+ * Adam (Kingma and Ba 2015): m = b1*m + (1-b1)*g; v = b2*v + (1-b2)*g^2;
+ *   w -= lr * (m*moment1_correction) / (sqrt(v*moment2_correction) + epsilon).
+ * decay is added to the gradient (L2), or with decoupled = 1 w -= lr*decay*w comes first (AdamW). */
+typedef struct coppice_update_args {
+  const int32_t* part_start;
+  float* value;
+  const float* gradient;
+  float* moment1;
+  float* moment2;
+  float beta1, beta2, epsilon; /* SGD: beta1 is the momentum */
+  float decay;
+  int32_t nesterov, decoupled;
+} coppice_update_args;
+
+/* Refreshes a transposed copy: target[i] = source[position[i]]. Parts: ranges of part_weights entries. */
+typedef struct coppice_refresh_args {
+  float* target;
+  const float* source;
+  const int32_t* position;
+  int32_t count, part_weights;
+} coppice_refresh_args;
+
+typedef struct coppice_train_table {
+  const char* isa;
+  coppice_kernel linear_blocks_dx;   /* coppice_linear_dx_args */
+  coppice_kernel interleave;         /* coppice_interleave_args */
+  coppice_kernel linear_segments_dw; /* coppice_linear_dw_args, coppice_segments */
+  coppice_kernel linear_blocks_dw;   /* coppice_linear_dw_args, coppice_blocks */
+  coppice_kernel bias_dw;            /* coppice_bias_dw_args */
+  coppice_kernel sgd, adam;          /* coppice_update_args */
+  coppice_kernel refresh;            /* coppice_refresh_args */
+} coppice_train_table;
+
+extern const coppice_train_table coppice_train_c;
+#if defined(__x86_64__)
+extern const coppice_train_table coppice_train_avx2;
+extern const coppice_train_table coppice_train_avx512;
+#elif defined(__aarch64__)
+extern const coppice_train_table coppice_train_neon;
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif

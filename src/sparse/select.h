@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exact top-k: the one place where "the largest k" is decided. Ties are broken by the smaller index, so the result is a
+// pure function of the scores.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace coppice {
+
+// Indices of the k largest scores, ascending. Requires 0 <= k <= scores.size(); no score is NaN.
+std::vector<int64_t> select_top_k(std::span<const float> scores, int64_t k);
+
+// Keeps the k largest of a stream of (index, score) pairs that never exist in memory at once: O(k) memory.
+class StreamingTopK {
+ public:
+  explicit StreamingTopK(int64_t k) : k_(static_cast<size_t>(k)) {}
+  void offer(int64_t index, float score);
+  // Ascending indices of what was kept; at most k. Empties the selection.
+  std::vector<int64_t> take();
+
+ private:
+  struct Entry {
+    float score;
+    int64_t index;
+  };
+  static bool better(const Entry& a, const Entry& b) {
+    return a.score != b.score ? a.score > b.score : a.index < b.index;
+  }
+  void cut();
+
+  size_t k_;
+  std::vector<Entry> entries_;  // at most 2k; cut to k by nth_element when full
+  float bar_ = 0;               // score of the worst entry that survived the last cut
+  bool has_bar_ = false;
+};
+
+}  // namespace coppice
