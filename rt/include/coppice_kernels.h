@@ -58,6 +58,14 @@ typedef struct coppice_blocks {
   float* value;           /* [count][r]; 64-byte aligned */
 } coppice_blocks;
 
+/* Compressed sparse rows, canonical order. */
+typedef struct coppice_csr {
+  int32_t rows, cols;
+  const int32_t* indptr;
+  const int32_t* indices;
+  float* value;
+} coppice_csr;
+
 /* y = act(W x + bias). x [tiles][cols][S]  y [tiles][rows][S]. bias may be NULL.
  * Parts: panels of rows. Forward of a layer; with a transposed format also its dX. If mask.width is not 0, output
  * element (row, s) is multiplied by (mask[row][s] > 0) at the end: relu's gradient, mask being relu's output. */
