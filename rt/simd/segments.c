@@ -10,59 +10,81 @@ typedef struct panel {
   const float* value;
   const float* x;    /* first row of the column block */
   float* y;          /* first row of the panel, as the others */
-  const float* bias; /* NULL: none, or not the first block */
-  const float* mask; /* NULL: none, or not the last block */
-  int first, relu;   /* relu: in the last block only */
+  const float* bias; /* NULL: none */
+  const float* mask; /* NULL: none */
+  int first, last;   /* the block starts the sums, ends them */
+  int relu;
 } panel;
 
-INLINE void add_row(vec* sum, int vectors, float w, const float* x) {
+INLINE void add_row(vec* sum, int vectors, float w, const float* x, uint64_t index, int width) {
   const vec ww = v_splat(w);
+  x += index * (unsigned)width;
+  __asm__("" : "+r"(x)); /* one address register: an FMA with an index register would be two operations */
   UNROLL for (int j = 0; j < vectors; ++j) sum[j] += ww * v_load(x + j * LANES);
 }
 
 /* The weights of one row. `sets` sets of sums break the chain of dependent FMAs. Four 16-bit indices are one
  * load: the load ports are what bounds this loop. */
-INLINE void add_segment(vec* sum, const panel* p, const uint16_t* column, const float* w, int32_t count,
+INLINE void add_segment(vec* sum, const float* x, const uint16_t* column, const float* w, int32_t count,
                         int width, int vectors, int sets) {
-  const float* x = p->x;
   for (; count >= 4; count -= 4, column += 4, w += 4) {
     uint64_t four;
     memcpy(&four, column, 8);
     __asm__("" : "+r"(four)); /* keeps the compiler from loading the four one by one */
-    add_row(sum, vectors, w[0], x + (uint64_t)(uint16_t)four * (unsigned)width);
-    add_row(sum + 1 % sets * vectors, vectors, w[1], x + (uint64_t)(uint16_t)(four >> 16) * (unsigned)width);
-    add_row(sum + 2 % sets * vectors, vectors, w[2], x + (uint64_t)(uint16_t)(four >> 32) * (unsigned)width);
-    add_row(sum + 3 % sets * vectors, vectors, w[3], x + (four >> 48) * (unsigned)width);
+    add_row(sum, vectors, w[0], x, (uint16_t)four, width);
+    add_row(sum + 1 % sets * vectors, vectors, w[1], x, (uint16_t)(four >> 16), width);
+    add_row(sum + 2 % sets * vectors, vectors, w[2], x, (uint16_t)(four >> 32), width);
+    add_row(sum + 3 % sets * vectors, vectors, w[3], x, four >> 48, width);
   }
   if (count & 2) {
-    add_row(sum, vectors, w[0], x + (uint64_t)column[0] * (unsigned)width);
-    add_row(sum + 1 % sets * vectors, vectors, w[1], x + (uint64_t)column[1] * (unsigned)width);
+    add_row(sum, vectors, w[0], x, column[0], width);
+    add_row(sum + 1 % sets * vectors, vectors, w[1], x, column[1], width);
     column += 2;
     w += 2;
   }
-  if (count & 1) add_row(sum + 2 % sets * vectors, vectors, w[0], x + (uint64_t)column[0] * (unsigned)width);
+  if (count & 1) add_row(sum + 2 % sets * vectors, vectors, w[0], x, column[0], width);
+}
+
+INLINE void run_segments(const panel* p, int width, int vectors, int sets, int first, int last) {
+  /* Copies: a store through y might change *p, as far as the compiler knows. */
+  const float *x = p->x, *w = p->value, *bias = p->bias, *mask = p->mask;
+  const uint16_t* column = p->column;
+  float* const panel_y = p->y;
+  const int relu = p->relu;
+  const coppice_segment* const end = p->segment_end;
+  for (const coppice_segment* s = p->segment; s < end; ++s) {
+    const uint64_t row = (uint64_t)s->row * (unsigned)width;
+    const int32_t count = s->count;
+    float* y = panel_y + row;
+    vec sum[16];
+    if (first) {
+      const vec start = v_splat(bias ? bias[s->row] : 0.0f);
+      UNROLL for (int j = 0; j < vectors; ++j) sum[j] = start;
+    } else {
+      UNROLL for (int j = 0; j < vectors; ++j) sum[j] = v_load(y + j * LANES);
+    }
+    UNROLL for (int j = vectors; j < sets * vectors; ++j) sum[j] = v_zero();
+    add_segment(sum, x, column, w, count, width, vectors, sets);
+    column += count;
+    w += count;
+    UNROLL for (int k = 1; k < sets; ++k) UNROLL for (int j = 0; j < vectors; ++j) sum[j] +=
+        sum[k * vectors + j];
+    if (last && relu) UNROLL for (int j = 0; j < vectors; ++j) sum[j] = v_relu(sum[j]);
+    if (last && mask)
+      UNROLL for (int j = 0; j < vectors; ++j) sum[j] = v_gate(sum[j], v_load(mask + row + j * LANES));
+    UNROLL for (int j = 0; j < vectors; ++j) v_store(y + j * LANES, sum[j]);
+  }
 }
 
 INLINE void run_panel(const panel* p, int width, int vectors, int sets) {
-  const uint16_t* column = p->column;
-  const float* w = p->value;
-  for (const coppice_segment* s = p->segment; s < p->segment_end; ++s) {
-    float* y = p->y + (uint64_t)s->row * (unsigned)width;
-    vec sum[16];
-    const vec start = v_splat(p->bias ? p->bias[s->row] : 0.0f);
-    UNROLL for (int j = 0; j < vectors; ++j) sum[j] = p->first ? start : v_load(y + j * LANES);
-    UNROLL for (int j = vectors; j < sets * vectors; ++j) sum[j] = v_zero();
-    add_segment(sum, p, column, w, s->count, width, vectors, sets);
-    column += s->count;
-    w += s->count;
-    UNROLL for (int k = 1; k < sets; ++k) UNROLL for (int j = 0; j < vectors; ++j) sum[j] +=
-        sum[k * vectors + j];
-    if (p->relu) UNROLL for (int j = 0; j < vectors; ++j) sum[j] = v_relu(sum[j]);
-    if (p->mask)
-      UNROLL for (int j = 0; j < vectors; ++j) sum[j] =
-          v_gate(sum[j], v_load(p->mask + (uint64_t)s->row * (unsigned)width + j * LANES));
-    UNROLL for (int j = 0; j < vectors; ++j) v_store(y + j * LANES, sum[j]);
-  }
+  if (p->first && p->last)
+    run_segments(p, width, vectors, sets, 1, 1);
+  else if (p->first)
+    run_segments(p, width, vectors, sets, 1, 0);
+  else if (p->last)
+    run_segments(p, width, vectors, sets, 0, 1);
+  else
+    run_segments(p, width, vectors, sets, 0, 0);
 }
 
 #define SETS(vectors) ((vectors) <= 2 ? 4 : (vectors) <= 6 ? 2 : 1)
@@ -92,7 +114,6 @@ void KERNEL(coppice_linear_segments)(const void* args, const coppice_run_state* 
         if (columns == 0) continue;
         const int32_t index = block * f->panels + part;
         const int64_t row = (int64_t)part * f->panel_rows;
-        const int first = block == 0, last = block == f->blocks - 1;
         const panel p = {
             .segment = f->segments + f->segment_start[index],
             .segment_end = f->segments + f->segment_start[index + 1],
@@ -100,10 +121,11 @@ void KERNEL(coppice_linear_segments)(const void* args, const coppice_run_state* 
             .value = f->value + f->weight_start[index],
             .x = coppice_tile(&a->x, rs, tile) + (int64_t)block * f->block_cols * width,
             .y = coppice_tile(&a->y, rs, tile) + row * width,
-            .bias = first && a->bias ? a->bias + row : NULL,
-            .mask = last && a->mask.width ? coppice_tile(&a->mask, rs, tile) + row * width : NULL,
-            .first = first,
-            .relu = last && a->activation == COPPICE_ACT_RELU,
+            .bias = a->bias ? a->bias + row : NULL,
+            .mask = a->mask.width ? coppice_tile(&a->mask, rs, tile) + row * width : NULL,
+            .first = block == 0,
+            .last = block == f->blocks - 1,
+            .relu = a->activation == COPPICE_ACT_RELU,
         };
         runs[width_index(width)][columns / 16 - 1](&p);
       }

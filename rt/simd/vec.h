@@ -2,8 +2,9 @@
  * One vector of floats as wide as the instruction set at hand, in GCC/Clang vector extensions. A kernel is
  * written once as always-inline functions whose sizes are constant arguments, and compiled for every
  * instruction set. Multiplications followed by additions become FMAs (-ffp-contract=fast). What the
- * extensions cannot say is in one header per instruction set: v_relu(v), v_gate(v, m) (v where m > 0, else
- * 0), v_inverse_root_step (see optim.c) and the switch that makes denormals zero. */
+ * extensions cannot say, or say badly, is in one header per instruction set: v_splat4(p) (four floats into
+ * each quarter), v_quarters_sum(v), v_relu(v), v_gate(v, m) (v where m > 0, else 0), v_over_root(m, v, e) (m
+ * / (sqrt(v) + e)), and the switch that makes denormals zero. */
 #ifndef COPPICE_VEC_H
 #define COPPICE_VEC_H
 
@@ -50,11 +51,6 @@ INLINE vec v_splat(float f) { return (vec){f, f, f, f}; }
 #endif
 
 #if LANES == 16
-/* Four floats in each quarter of a vector. */
-INLINE vec v_splat4(const float* p) {
-  const vec4 q = v_load4(p);
-  return __builtin_shufflevector(q, q, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3);
-}
 /* Sums of neighbouring pairs within each quarter: a's into the lower half of the quarter, b's into the upper
  * half, in two operations on the shuffle port and one addition. */
 INLINE vec v_pair_sums(vec a, vec b) {
@@ -66,19 +62,7 @@ INLINE vec v_quarter_sums(vec a, vec b, vec c, vec d) {
   return __builtin_shufflevector(ab, cd, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
          __builtin_shufflevector(ab, cd, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
 }
-/* The sums over the lanes of four vectors. */
-INLINE vec4 v_sums(vec a, vec b, vec c, vec d) {
-  typedef float vec8 __attribute__((vector_size(32)));
-  const vec q = v_quarter_sums(a, b, c, d);
-  const vec8 half = __builtin_shufflevector(q, q, 0, 1, 2, 3, 4, 5, 6, 7) +
-                    __builtin_shufflevector(q, q, 8, 9, 10, 11, 12, 13, 14, 15);
-  return __builtin_shufflevector(half, half, 0, 1, 2, 3) + __builtin_shufflevector(half, half, 4, 5, 6, 7);
-}
 #elif LANES == 8
-INLINE vec v_splat4(const float* p) {
-  const vec4 q = v_load4(p);
-  return __builtin_shufflevector(q, q, 0, 1, 2, 3, 0, 1, 2, 3);
-}
 INLINE vec v_pair_sums(vec a, vec b) {
   return __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13) +
          __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
@@ -88,21 +72,13 @@ INLINE vec v_quarter_sums(vec a, vec b, vec c, vec d) {
   return __builtin_shufflevector(ab, cd, 0, 1, 8, 9, 4, 5, 12, 13) +
          __builtin_shufflevector(ab, cd, 2, 3, 10, 11, 6, 7, 14, 15);
 }
-INLINE vec4 v_sums(vec a, vec b, vec c, vec d) {
-  const vec q = v_quarter_sums(a, b, c, d);
-  return __builtin_shufflevector(q, q, 0, 1, 2, 3) + __builtin_shufflevector(q, q, 4, 5, 6, 7);
-}
 #else
-INLINE vec v_splat4(const float* p) { return v_load(p); }
 INLINE vec v_quarter_sums(vec a, vec b, vec c, vec d) {
   const vec ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
   const vec cd = __builtin_shufflevector(c, d, 0, 4, 1, 5) + __builtin_shufflevector(c, d, 2, 6, 3, 7);
   return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
-INLINE vec4 v_sums(vec a, vec b, vec c, vec d) { return v_quarter_sums(a, b, c, d); }
 #endif
-
-INLINE float v_sum(vec a) { return v_sums(a, v_zero(), v_zero(), v_zero())[0]; }
 
 #if defined(COPPICE_ISA_avx512)
 #include "vec_avx512.h"
@@ -111,4 +87,8 @@ INLINE float v_sum(vec a) { return v_sums(a, v_zero(), v_zero(), v_zero())[0]; }
 #else
 #include "vec_neon.h"
 #endif
+
+/* The sums over the lanes of four vectors. */
+INLINE vec4 v_sums(vec a, vec b, vec c, vec d) { return v_quarters_sum(v_quarter_sums(a, b, c, d)); }
+INLINE float v_sum(vec a) { return v_sums(a, v_zero(), v_zero(), v_zero())[0]; }
 #endif

@@ -2,6 +2,11 @@
  * What vector extensions cannot say, for AVX-512. Included by vec.h only. */
 #include <immintrin.h>
 
+INLINE vec v_splat4(const float* p) { return _mm512_broadcast_f32x4(_mm_loadu_ps(p)); }
+INLINE vec4 v_quarters_sum(vec v) {
+  const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+  return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+}
 INLINE vec v_relu(vec v) { return _mm512_max_ps(v, _mm512_setzero_ps()); }
 INLINE vec v_gate(vec v, vec m) {
   return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(m, _mm512_setzero_ps(), _CMP_GT_OQ), v);

@@ -2,6 +2,8 @@
  * What vector extensions cannot say, for NEON. Included by vec.h only. */
 #include <arm_neon.h>
 
+INLINE vec v_splat4(const float* p) { return v_load(p); }
+INLINE vec4 v_quarters_sum(vec v) { return v; }
 /* As on x86 and in plain C, a NaN becomes 0. */
 INLINE vec v_relu(vec v) { return vmaxnmq_f32(v, vdupq_n_f32(0)); }
 INLINE vec v_gate(vec v, vec m) {

@@ -16,10 +16,14 @@ typedef struct part {
 
 /* Lane sums of one weight: two chains of FMAs over n0 vectors of the first tile and n1 of the second. They
  * start at +0, so that a padding of zero times anything leaves no trace, not even the sign of a zero. */
-INLINE vec dot(const vec* dy, const part* p, uint64_t offset, int n0, int n1) {
+INLINE vec dot(const vec* dy, const float* x0, int64_t to_x1, uint64_t index, int width, int n0, int n1) {
+  x0 += index * (unsigned)width;
+  const float* x1 = x0 + to_x1;
+  __asm__("" : "+r"(x0)); /* one address register: an FMA with an index register would be two operations */
+  __asm__("" : "+r"(x1));
   vec even = v_zero(), odd = v_zero();
   UNROLL for (int j = 0; j < n0 + n1; ++j) {
-    const vec x = j < n0 ? v_load(p->x[0] + offset + j * LANES) : v_load(p->x[1] + offset + (j - n0) * LANES);
+    const vec x = j < n0 ? v_load(x0 + j * LANES) : v_load(x1 + (j - n0) * LANES);
     if (j % 2 && n0 + n1 > 4)
       odd += dy[j] * x;
     else
@@ -29,33 +33,38 @@ INLINE vec dot(const vec* dy, const part* p, uint64_t offset, int n0, int n1) {
 }
 
 INLINE void run_part(const part* p, int width, int n0, int n1) {
+  /* Copies: a store through g might change *p, as far as the compiler knows. */
+  const float *x = p->x[0], *panel_dy = p->dy[0];
+  const int64_t to_x1 = n1 ? p->x[1] - p->x[0] : 0, to_dy1 = n1 ? p->dy[1] - p->dy[0] : 0;
   const uint16_t* column = p->column;
+  const coppice_segment* const end = p->segment_end;
+  const int add = p->add;
   float* g = p->gradient;
-  for (const coppice_segment* s = p->segment; s < p->segment_end; ++s) {
-    const uint64_t row = (uint64_t)s->row * (unsigned)width;
-    vec dy[16];
-    UNROLL for (int j = 0; j < n0; ++j) dy[j] = v_load(p->dy[0] + row + j * LANES);
-    UNROLL for (int j = 0; j < n1; ++j) dy[n0 + j] = v_load(p->dy[1] + row + j * LANES);
+  for (const coppice_segment* s = p->segment; s < end; ++s) {
     int32_t count = s->count;
+    const float* row = panel_dy + (uint64_t)s->row * (unsigned)width;
+    vec dy[16];
+    UNROLL for (int j = 0; j < n0; ++j) dy[j] = v_load(row + j * LANES);
+    UNROLL for (int j = 0; j < n1; ++j) dy[n0 + j] = v_load(row + to_dy1 + j * LANES);
     for (; count >= 4; count -= 4, column += 4, g += 4) {
       uint64_t four;
       memcpy(&four, column, 8);
       __asm__("" : "+r"(four)); /* keeps the compiler from loading the four one by one */
-      const vec a = dot(dy, p, (uint64_t)(uint16_t)four * (unsigned)width, n0, n1);
-      const vec b = dot(dy, p, (uint64_t)(uint16_t)(four >> 16) * (unsigned)width, n0, n1);
-      const vec c = dot(dy, p, (uint64_t)(uint16_t)(four >> 32) * (unsigned)width, n0, n1);
-      const vec d = dot(dy, p, (four >> 48) * (unsigned)width, n0, n1);
+      const vec a = dot(dy, x, to_x1, (uint16_t)four, width, n0, n1);
+      const vec b = dot(dy, x, to_x1, (uint16_t)(four >> 16), width, n0, n1);
+      const vec c = dot(dy, x, to_x1, (uint16_t)(four >> 32), width, n0, n1);
+      const vec d = dot(dy, x, to_x1, four >> 48, width, n0, n1);
       const vec4 sums = v_sums(a, b, c, d);
-      v_store4(g, p->add ? v_load4(g) + sums : sums);
+      v_store4(g, add ? v_load4(g) + sums : sums);
     }
     if (count == 0) continue;
-    const vec a = dot(dy, p, (uint64_t)column[0] * (unsigned)width, n0, n1);
-    const vec b = count > 1 ? dot(dy, p, (uint64_t)column[1] * (unsigned)width, n0, n1) : v_zero();
-    const vec c = count > 2 ? dot(dy, p, (uint64_t)column[2] * (unsigned)width, n0, n1) : v_zero();
+    const vec a = dot(dy, x, to_x1, column[0], width, n0, n1);
+    const vec b = count > 1 ? dot(dy, x, to_x1, column[1], width, n0, n1) : v_zero();
+    const vec c = count > 2 ? dot(dy, x, to_x1, column[2], width, n0, n1) : v_zero();
     const vec4 sums = v_sums(a, b, c, v_zero());
-    g[0] = p->add ? g[0] + sums[0] : sums[0];
-    if (count > 1) g[1] = p->add ? g[1] + sums[1] : sums[1];
-    if (count > 2) g[2] = p->add ? g[2] + sums[2] : sums[2];
+    g[0] = add ? g[0] + sums[0] : sums[0];
+    if (count > 1) g[1] = add ? g[1] + sums[1] : sums[1];
+    if (count > 2) g[2] = add ? g[2] + sums[2] : sums[2];
     column += count;
     g += count;
   }
