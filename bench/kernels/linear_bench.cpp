@@ -26,6 +26,7 @@ struct Request {
   double density = 0.1;
   int r = 1;
   bool share = false;  // all tiles share one pass over the weights, instead of one tile through all weights
+  bool relu = false;   // activation fused into forward, its gradient into dX
   double seconds = 3;
   Tiling tiling;
 };
@@ -122,18 +123,19 @@ class Bench {
         gradient_(static_cast<size_t>(layer_.encoding->size())) {}
 
   void forward() {
-    const coppice_linear_args args = {layer_.view, nullptr, x_.view, y_.view, {}, COPPICE_ACT_RELU};
+    const coppice_linear_args args = {layer_.view, nullptr, x_.view,
+                                      y_.view,     {},      q_.relu ? COPPICE_ACT_RELU : COPPICE_ACT_NONE};
     run(segments_ ? k_.forward->linear_segments : k_.forward->linear_blocks, &args,
         layer_.encoding->forward_parts());
   }
   void dx() {
     if (segments_) {
       const coppice_linear_args args = {transposed_->view, nullptr, dy_.view,
-                                        dx_.view,          x_.view, COPPICE_ACT_NONE};
+                                        dx_.view,          mask(),  COPPICE_ACT_NONE};
       run(k_.forward->linear_segments, &args, transposed_->encoding->forward_parts());
     } else {
       const coppice_linear_dx_args args = {static_cast<const coppice_blocks*>(layer_.view), dy_.view,
-                                           dx_.view, x_.view};
+                                           dx_.view, mask()};
       run(k_.train->linear_blocks_dx, &args, layer_.encoding->dx_parts());
     }
   }
@@ -156,6 +158,7 @@ class Bench {
   bool segments() const { return segments_; }
 
  private:
+  coppice_tiled mask() const { return q_.relu ? x_.view : coppice_tiled{}; }
   coppice_run_state state() const {
     coppice_run_state rs{};
     rs.samples = q_.batch;
@@ -219,11 +222,12 @@ int run(const Request& q) {
 }
 
 int usage() {
-  std::fprintf(
-      stderr,
-      "usage: linear_bench ROWS COLS BATCH DENSITY R [--shared] [--seconds S] [--l1 BYTES] [--l2 BYTES]\n"
-      "R is 1, 4 or 16; density 1 is the dense format. --shared: all tiles share a pass over the weights.\n"
-      "COPPICE_ISA chooses the instruction set.\n");
+  std::fprintf(stderr,
+               "usage: linear_bench ROWS COLS BATCH DENSITY R [--shared] [--relu] [--seconds S] [--l1 BYTES] "
+               "[--l2 BYTES]\n"
+               "R is 1, 4 or 16; density 1 is the dense format. --shared: all tiles share a pass over the "
+               "weights. --relu: fused.\n"
+               "COPPICE_ISA chooses the instruction set.\n");
   return 2;
 }
 
@@ -245,6 +249,8 @@ int main(int argc, char** argv) {
     const std::string flag = argv[i];
     if (flag == "--shared")
       q.share = true;
+    else if (flag == "--relu")
+      q.relu = true;
     else if (i + 1 == argc)
       return coppice::usage();
     else if (flag == "--seconds")

@@ -54,16 +54,17 @@ void KERNEL(coppice_interleave)(const void* args, const coppice_run_state* rs, c
   }
 }
 
-/* One block row of a part with the samples of one tile. */
-typedef struct block_row {
-  const uint16_t* column; /* NULL: dense, from column 0 of the block */
-  int32_t count;
+/* One part with the samples of one tile. */
+typedef struct panel {
+  const int32_t* start;   /* of the part's block rows; one more follows */
+  const uint16_t* column; /* of the whole format. NULL: dense */
+  int32_t block_rows;
   const float* x;  /* first row of the column block */
-  const float* dy; /* interleaved */
-  int32_t columns; /* samples */
-  float* gradient;
+  const float* dy; /* interleaved, first block row of the part */
+  int32_t samples;
+  float* gradient; /* of the part's first weight */
   int add;
-} block_row;
+} panel;
 
 INLINE void put(float* g, vec v, int floats, int add) {
   if (floats >= LANES) {
@@ -99,21 +100,21 @@ INLINE void put4(float* g, const vec* sum, int columns, int add) {
 #endif
 }
 
-/* `columns` columns from number `first` of the block row. */
-INLINE void run_columns(const block_row* b, int r, int width, int first, int columns) {
-  const int samples = 16 / r; /* in a group of 16 floats of dY */
+/* `columns` columns of one block row. column: their numbers; NULL: those from `first` on. */
+INLINE void run_columns(int r, int width, int columns, const uint16_t* column, int32_t first,
+                        const float* block_x, const float* dy, int32_t samples, float* g, int add) {
+  const int group = 16 / r; /* samples in 16 floats of dY */
   vec sum[16];
   UNROLL for (int i = 0; i < kSets * columns * kGroupVectors; ++i) sum[i] = v_zero();
   const float* x[kColumns];
   UNROLL for (int u = 0; u < columns; ++u) x[u] =
-      b->x + (b->column ? (uint64_t)b->column[first + u] : (uint64_t)(first + u)) * (unsigned)width;
+      block_x + (column ? (uint64_t)column[first + u] : (uint64_t)(first + u)) * (unsigned)width;
 
-  const float* dy = b->dy;
-  for (int64_t s = 0; s < b->columns; s += kSets * samples) UNROLL for (int k = 0; k < kSets; ++k, dy += 16) {
+  for (int64_t s = 0; s < samples; s += kSets * group) UNROLL for (int k = 0; k < kSets; ++k, dy += 16) {
       vec d[kGroupVectors];
       UNROLL for (int v = 0; v < kGroupVectors; ++v) d[v] = v_load(dy + v * LANES);
       UNROLL for (int u = 0; u < columns; ++u) {
-        const float* at = x[u] + s + k * samples;
+        const float* at = x[u] + s + k * group;
         const vec xs = r == 16 ? v_splat(*at) : v_splat4(at);
         UNROLL for (int v = 0; v < kGroupVectors; ++v) sum[(k * columns + u) * kGroupVectors + v] +=
             xs * d[v];
@@ -122,75 +123,63 @@ INLINE void run_columns(const block_row* b, int r, int width, int first, int col
   UNROLL for (int i = columns * kGroupVectors; i < kSets * columns * kGroupVectors; ++i)
       sum[i - columns * kGroupVectors] += sum[i];
 
-  float* g = b->gradient + (int64_t)first * r;
+  g += (int64_t)first * r;
   if (r == 4)
-    put4(g, sum, columns, b->add);
+    put4(g, sum, columns, add);
   else
-    UNROLL for (int i = 0; i < columns * kGroupVectors; ++i) put(g + i * LANES, sum[i], LANES, b->add);
+    UNROLL for (int i = 0; i < columns * kGroupVectors; ++i) put(g + i * LANES, sum[i], LANES, add);
 }
 
-/* What is left is done with exactly as many columns: a run of a sparse pattern is short, and a full step for
- * two columns would cost as much as for eight. */
-INLINE void run_block_row(const block_row* b, int r, int width) {
-  int k = 0;
-  for (; k + kColumns <= b->count; k += kColumns) run_columns(b, r, width, k, kColumns);
-  switch (b->count - k) {
-    case 1:
-      run_columns(b, r, width, k, 1);
-      break;
-    case 2:
-      run_columns(b, r, width, k, 2);
-      break;
-    case 3:
-      run_columns(b, r, width, k, 3);
-      break;
+/* What is left of a block row is done with exactly as many columns: a run of a sparse pattern is short, and a
+ * full step for two columns would cost as much as for eight. */
+INLINE void run_panel(const panel* p, int r, int width) {
+  const float *x = p->x, *dy = p->dy;
+  float* g = p->gradient;
+  const int32_t samples = p->samples, *start = p->start, *end = start + p->block_rows;
+  const int add = p->add;
+  for (; start < end; ++start, dy += width * r) {
+    const int32_t count = start[1] - start[0];
+    const uint16_t* column = p->column ? p->column + start[0] : NULL;
+    int32_t k = 0;
+    for (; k + kColumns <= count; k += kColumns)
+      run_columns(r, width, kColumns, column, k, x, dy, samples, g, add);
+    switch (count - k) {
+      case 1:
+        run_columns(r, width, 1, column, k, x, dy, samples, g, add);
+        break;
+      case 2:
+        run_columns(r, width, 2, column, k, x, dy, samples, g, add);
+        break;
+      case 3:
+        run_columns(r, width, 3, column, k, x, dy, samples, g, add);
+        break;
 #if LANES == 16
-    case 4:
-      run_columns(b, r, width, k, 4);
-      break;
-    case 5:
-      run_columns(b, r, width, k, 5);
-      break;
-    case 6:
-      run_columns(b, r, width, k, 6);
-      break;
-    case 7:
-      run_columns(b, r, width, k, 7);
-      break;
+      case 4:
+        run_columns(r, width, 4, column, k, x, dy, samples, g, add);
+        break;
+      case 5:
+        run_columns(r, width, 5, column, k, x, dy, samples, g, add);
+        break;
+      case 6:
+        run_columns(r, width, 6, column, k, x, dy, samples, g, add);
+        break;
+      case 7:
+        run_columns(r, width, 7, column, k, x, dy, samples, g, add);
+        break;
 #endif
-    default:
-      break;
+      default:
+        break;
+    }
+    g += (int64_t)count * r;
   }
 }
 
-#define DEFINE_RUN(width)                                                        \
-  NOINLINE void run4_##width(const block_row* b) { run_block_row(b, 4, width); } \
-  NOINLINE void run16_##width(const block_row* b) { run_block_row(b, 16, width); }
+#define DEFINE_RUN(width)                                                \
+  NOINLINE void run4_##width(const panel* p) { run_panel(p, 4, width); } \
+  NOINLINE void run16_##width(const panel* p) { run_panel(p, 16, width); }
 DEFINE_RUN(16)
 DEFINE_RUN(32)
 DEFINE_RUN(64)
-
-typedef void (*run)(const block_row*);
-
-static void run_part(const coppice_linear_dw_args* a, const coppice_run_state* rs, int32_t part, int32_t tile,
-                     float* gradient, int add, run runner) {
-  const coppice_blocks* f = (const coppice_blocks*)a->weights;
-  const int32_t width = a->x.width, block = part / f->panels;
-  const int32_t begin = part % f->panels * f->part_block_rows;
-  const int32_t end = begin + f->part_block_rows < f->block_rows ? begin + f->part_block_rows : f->block_rows;
-  const int32_t* start = f->start + (int64_t)block * f->block_rows;
-  const float* dy = coppice_tile(&a->dy, rs, tile);
-  block_row b = {.x = coppice_tile(&a->x, rs, tile) + (int64_t)block * f->block_cols * width,
-                 .columns = coppice_columns(rs, width, tile),
-                 .add = add};
-  for (int32_t i = begin; i < end; ++i) {
-    b.column = f->column ? f->column + start[i] : NULL;
-    b.count = start[i + 1] - start[i];
-    b.dy = dy + (int64_t)i * width * f->r;
-    b.gradient = gradient + (int64_t)(start[i] - start[begin]) * f->r;
-    runner(&b);
-  }
-}
 
 void KERNEL(coppice_linear_blocks_dw)(const void* args, const coppice_run_state* rs,
                                       const coppice_item* item) {
@@ -201,14 +190,25 @@ void KERNEL(coppice_linear_blocks_dw)(const void* args, const coppice_run_state*
     coppice_linear_blocks_dw_c(args, rs, item);
     return;
   }
+  typedef void (*run)(const panel*);
   static const run runs4[3] = {run4_16, run4_32, run4_64}, runs16[3] = {run16_16, run16_32, run16_64};
-  const run runner = (f->r == 4 ? runs4 : runs16)[width_index(width)];
+
   for (int32_t part = item->part_begin; part < item->part_end; ++part) {
-    const int32_t first =
-        f->start[(int64_t)(part / f->panels) * f->block_rows + part % f->panels * f->part_block_rows];
-    float* gradient = a->gradient ? a->gradient + (int64_t)first * f->r : (float*)item->scratch;
-    for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile)
-      run_part(a, rs, part, tile, gradient, tile > item->tile_begin || (a->gradient && rs->accumulate),
-               runner);
+    const int32_t block = part / f->panels, begin = part % f->panels * f->part_block_rows;
+    const int32_t* start = f->start + (int64_t)block * f->block_rows + begin;
+    const int32_t left = f->block_rows - begin;
+    for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
+      const panel p = {
+          .start = start,
+          .column = f->column,
+          .block_rows = left < f->part_block_rows ? left : f->part_block_rows,
+          .x = coppice_tile(&a->x, rs, tile) + (int64_t)block * f->block_cols * width,
+          .dy = coppice_tile(&a->dy, rs, tile) + (int64_t)begin * f->r * width,
+          .samples = coppice_columns(rs, width, tile),
+          .gradient = a->gradient ? a->gradient + (int64_t)start[0] * f->r : (float*)item->scratch,
+          .add = tile > item->tile_begin || (a->gradient && rs->accumulate),
+      };
+      (f->r == 4 ? runs4 : runs16)[width_index(width)](&p);
+    }
   }
 }

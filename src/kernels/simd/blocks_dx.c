@@ -3,89 +3,85 @@
  * FMAs a vector, store. The dX of a column block lies in the L1. */
 #include "train_simd.h"
 
-/* Where one (column block, block row) of one tile lies. */
-typedef struct block_row {
-  const uint16_t* column; /* NULL: dense */
-  const float* value;
-  int32_t count; /* of columns */
-  int32_t rows;  /* r, or fewer in the last block row */
-  const float* dy;
-  float* dx; /* first row of the column block */
-} block_row;
+/* Where one panel of block rows in one column block of one tile lies. */
+typedef struct panel {
+  const int32_t* start;   /* of the panel's block rows; one more follows */
+  const uint16_t* column; /* of the whole format. NULL: dense */
+  const float* value;     /* of the whole format */
+  int32_t block_rows, rows;
+  const float* dy; /* first row of the panel */
+  float* dx;       /* first row of the column block */
+} panel;
 
-/* Adds `rows` rows into one row of dX; two chains, as the first waits for the load. */
-INLINE void add_rows(float* dx, const vec* dy, int rows, int vectors, const float* w) {
-  vec sum[8], other[8];
+/* Adds `rows` rows into one row of dX in `chains` chains of FMAs. Chains cost an addition each, but a single
+ * long one would have to be overlapped with those of more columns than the scheduler holds. */
+INLINE void add_rows(float* dx, const vec* dy, int rows, int vectors, int chains, const float* w) {
+  vec sum[16];
   UNROLL for (int j = 0; j < vectors; ++j) sum[j] = v_load(dx + j * LANES);
   UNROLL for (int i = 0; i < rows; ++i) {
     const vec ww = v_splat(w[i]);
+    vec* chain = sum + i % chains * vectors;
     UNROLL for (int j = 0; j < vectors; ++j) {
-      if (i == 1)
-        other[j] = ww * dy[i * vectors + j];
-      else if (i % 2)
-        other[j] += ww * dy[i * vectors + j];
-      else
-        sum[j] += ww * dy[i * vectors + j];
+      const vec term = ww * dy[i * vectors + j];
+      chain[j] = i > 0 && i < chains ? term : chain[j] + term;
     }
   }
-  UNROLL for (int j = 0; j < vectors; ++j) v_store(dx + j * LANES, sum[j] + other[j]);
+  UNROLL for (int c = 1; c < chains; ++c) UNROLL for (int j = 0; j < vectors; ++j) sum[j] +=
+      sum[c * vectors + j];
+  UNROLL for (int j = 0; j < vectors; ++j) v_store(dx + j * LANES, sum[j]);
 }
 
-INLINE void run_register_tile(const block_row* b, int r, int width, int first_row, int rows, int sample,
-                              int vectors) {
+/* `rows` rows of a block row, of which `live` exist, and `vectors` vectors. Pointers are to the first of
+ * each. */
+INLINE void run_register_tile(int r, int width, int rows, int live, int vectors, int chains, const float* w,
+                              const float* from, float* dx, const uint16_t* column, int32_t count) {
   vec dy[16];
-  const float* from = b->dy + first_row * width + sample;
   UNROLL for (int i = 0; i < rows; ++i) UNROLL for (int j = 0; j < vectors; ++j) dy[i * vectors + j] =
-      first_row + i < b->rows ? v_load(from + i * width + j * LANES) : v_zero();
-  const float* w = b->value + first_row;
-  float* dx = b->dx + sample;
-  if (b->column) {
-    for (const uint16_t *c = b->column, *end = c + b->count; c < end; ++c, w += r)
-      add_rows(dx + (uint64_t)*c * (unsigned)width, dy, rows, vectors, w);
-  } else {
-    for (const float* end = dx + (int64_t)b->count * width; dx < end; dx += width, w += r)
-      add_rows(dx, dy, rows, vectors, w);
-  }
+      i < live ? v_load(from + i * width + j * LANES) : v_zero();
+  if (column)
+    for (const uint16_t* end = column + count; column < end; ++column, w += r)
+      add_rows(dx + (uint64_t)*column * (unsigned)width, dy, rows, vectors, chains, w);
+  else
+    for (const float* end = dx + (int64_t)count * width; dx < end; dx += width, w += r)
+      add_rows(dx, dy, rows, vectors, chains, w);
 }
 
-INLINE void run_block_row(const block_row* b, int r, int width, int columns) {
+INLINE void run_register_tiles(const panel* p, int r, int width, int rows, int sample, int vectors,
+                               int chains, int32_t block_row) {
+  const int32_t begin = p->start[block_row], count = p->start[block_row + 1] - begin;
+  const uint16_t* column = p->column ? p->column + begin : NULL;
+  const float* w = p->value + (int64_t)begin * r;
+  const int32_t first_row = block_row * r, left = p->rows - first_row;
+  const float* dy = p->dy + (int64_t)first_row * width + sample;
+  for (int i = 0; i < r && i < left; i += rows)
+    if (left - i >= rows)
+      run_register_tile(r, width, rows, rows, vectors, chains, w + i, dy + i * width, p->dx + sample, column,
+                        count);
+    else
+      run_register_tile(r, width, rows, left - i, vectors, chains, w + i, dy + i * width, p->dx + sample,
+                        column, count);
+}
+
+INLINE void run_panel(const panel* p, int r, int width, int columns) {
 #if LANES == 16
-  const int wide = r == 16 ? 2 : columns / LANES, rows = r == 16 ? 8 : 4;
+  const int wide = r == 16 ? 1 : columns / LANES, rows = r, chains = r == 16 ? 2 : 1;
 #elif LANES == 8
-  const int wide = 2, rows = 4;
+  const int wide = 2, rows = 4, chains = 1;
 #else
-  const int wide = 4, rows = 4;
+  const int wide = 4, rows = 4, chains = 1;
 #endif
-  for (int first_row = 0; first_row < b->rows; first_row += rows) {
+  for (int32_t i = 0; i < p->block_rows; ++i) {
     int sample = 0;
     for (; sample + wide * LANES <= columns; sample += wide * LANES)
-      run_register_tile(b, r, width, first_row, rows, sample, wide);
-    for (; sample < columns; sample += LANES) run_register_tile(b, r, width, first_row, rows, sample, 1);
+      run_register_tiles(p, r, width, rows, sample, wide, chains, i);
+    for (; sample < columns; sample += LANES) run_register_tiles(p, r, width, rows, sample, 1, chains, i);
   }
 }
 
-#define DEFINE_RUN(width, columns)                                                                    \
-  NOINLINE void run4_##width##_##columns(const block_row* b) { run_block_row(b, 4, width, columns); } \
-  NOINLINE void run16_##width##_##columns(const block_row* b) { run_block_row(b, 16, width, columns); }
+#define DEFINE_RUN(width, columns)                                                            \
+  NOINLINE void run4_##width##_##columns(const panel* p) { run_panel(p, 4, width, columns); } \
+  NOINLINE void run16_##width##_##columns(const panel* p) { run_panel(p, 16, width, columns); }
 FOR_EACH_SHAPE(DEFINE_RUN)
-
-typedef void (*run)(const block_row*);
-
-/* The block rows [begin, end) of one column block and one tile. */
-static void run_panel(const coppice_blocks* f, int32_t block, int32_t begin, int32_t end, const float* dy,
-                      float* dx, int32_t width, run runner) {
-  const int32_t* start = f->start + (int64_t)block * f->block_rows;
-  block_row b = {.dx = dx};
-  for (int32_t i = begin; i < end; ++i) {
-    const int64_t row = (int64_t)i * f->r;
-    b.column = f->column ? f->column + start[i] : NULL;
-    b.value = f->value + (int64_t)start[i] * f->r;
-    b.count = start[i + 1] - start[i];
-    b.rows = f->rows - row < f->r ? (int32_t)(f->rows - row) : f->r;
-    b.dy = dy + row * width;
-    runner(&b);
-  }
-}
 
 static void clear(float* dx, int32_t rows, int32_t width, int32_t columns) {
   for (int64_t i = 0; i < rows; ++i) memset(dx + i * width, 0, (size_t)columns * sizeof(float));
@@ -106,6 +102,7 @@ void KERNEL(coppice_linear_blocks_dx)(const void* args, const coppice_run_state*
     coppice_linear_blocks_dx_c(args, rs, item);
     return;
   }
+  typedef void (*run)(const panel*);
   static const run runs4[3][4] = SHAPE_TABLE(run4), runs16[3][4] = SHAPE_TABLE(run16);
 
   /* Tiles inside the panels: they share one pass over the weights. */
@@ -113,16 +110,23 @@ void KERNEL(coppice_linear_blocks_dx)(const void* args, const coppice_run_state*
     const int64_t first = (int64_t)block * f->block_cols;
     const int32_t cols = f->cols - first < f->block_cols ? (int32_t)(f->cols - first) : f->block_cols;
     for (int32_t begin = 0; begin < f->block_rows; begin += f->part_block_rows) {
-      const int32_t end =
-          begin + f->part_block_rows < f->block_rows ? begin + f->part_block_rows : f->block_rows;
+      const int32_t left = f->block_rows - begin;
       for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
         const int32_t columns = coppice_columns(rs, width, tile);
         if (columns == 0) continue;
         float* dx = coppice_tile(&a->dx, rs, tile) + first * width;
         if (begin == 0) clear(dx, cols, width, columns);
-        run_panel(f, block, begin, end, coppice_tile(&a->dy, rs, tile), dx, width,
-                  (f->r == 4 ? runs4 : runs16)[width_index(width)][columns / 16 - 1]);
-        if (end == f->block_rows && a->mask.width)
+        const panel p = {
+            .start = f->start + (int64_t)block * f->block_rows + begin,
+            .column = f->column,
+            .value = f->value,
+            .block_rows = left < f->part_block_rows ? left : f->part_block_rows,
+            .rows = f->rows - begin * f->r,
+            .dy = coppice_tile(&a->dy, rs, tile) + (int64_t)begin * f->r * width,
+            .dx = dx,
+        };
+        (f->r == 4 ? runs4 : runs16)[width_index(width)][columns / 16 - 1](&p);
+        if (left <= f->part_block_rows && a->mask.width)
           gate(dx, coppice_tile(&a->mask, rs, tile) + first * width, cols, width, columns);
       }
     }
