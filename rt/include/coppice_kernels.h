@@ -4,8 +4,9 @@
  * Rules that all kernels keep:
  *  - A kernel does the tiles and parts of its item and nothing else. The bits of an output element depend neither on
  *    how the work was cut into items nor on the number of threads: each is summed by one thread in a fixed order.
- *  - Of a tile with v valid samples it computes at least v columns, at most S; columns past v may hold any finite
- *    value on input and must stay finite.
+ *  - Of a tile with v valid samples it computes coppice_columns() columns: v rounded up to 16, at most S. The columns
+ *    past v may hold any finite value on input and must stay finite (zero, in gradients); those past
+ *    coppice_columns() are neither read nor written. Empty tiles are skipped.
  *  - It never touches rows at or past `rows`, nor allocates, nor fails. */
 #ifndef COPPICE_KERNELS_H
 #define COPPICE_KERNELS_H
@@ -25,8 +26,9 @@ typedef enum coppice_activation {
  *
  * Single weights (1x1). The columns are cut into blocks of block_cols (a gathered tile of that many rows fits the L1),
  * the rows into panels of panel_rows. Storage order: block, panel, then segments (the weights of one row in this
- * block), sorted by length so that the trip count is predictable. Every row of a panel has a segment in block 0, an
- * empty one if need be (it starts the sums); in later blocks rows without weights have none. */
+ * block), sorted by length so that the trip count is predictable. Every row of a panel has a segment in the first
+ * block (it starts the sums) and in the last (it ends them), an empty one if need be; in the blocks between, rows
+ * without weights have none. */
 typedef struct coppice_segment {
   uint16_t row;   /* within the panel */
   uint16_t count; /* weights */
@@ -40,7 +42,7 @@ typedef struct coppice_segments {
   const int32_t* weight_start;  /* [blocks * panels + 1] */
   const coppice_segment* segments;
   const uint16_t* column; /* [weights], within the block; 4 readable entries follow the last */
-  float* value;           /* [weights], 16 readable entries follow the last */
+  float* value;           /* [weights] */
 } coppice_segments;
 
 /* Blocks of r neighbouring rows that share a column (r = 4 or 16); `rows` need not be a multiple of r: the rows past
@@ -58,6 +60,14 @@ typedef struct coppice_blocks {
   float* value;           /* [count][r]; 64-byte aligned */
 } coppice_blocks;
 
+/* Compressed sparse rows, canonical order. */
+typedef struct coppice_csr {
+  int32_t rows, cols;
+  const int32_t* indptr;
+  const int32_t* indices;
+  float* value;
+} coppice_csr;
+
 /* y = act(W x + bias). x [tiles][cols][S]  y [tiles][rows][S]. bias may be NULL.
  * Parts: panels of rows. Forward of a layer; with a transposed format also its dX. If mask.width is not 0, output
  * element (row, s) is multiplied by (mask[row][s] > 0) at the end: relu's gradient, mask being relu's output. */
@@ -68,11 +78,56 @@ typedef struct coppice_linear_args {
   int32_t activation;
 } coppice_linear_args;
 
+/* ---- convolution as a gather ---------------------------------------------------------------------------------------
+ *
+ * One gather: for every row (an output channel) and every position (y, x) in [0, height) x [0, width)
+ *   out[row][y * out_step + out_y][x * out_step + out_x] =
+ *     sum over the row's weights k of value[k] * in[offset[k] + (y * in_row_step + x * in_column_step) * S]
+ * where out's pixel is counted without its halo, `offset` is in floats of a tile for S = 16 and includes in's halo, and
+ * in_row_step / in_column_step are in pixels of in's padded rows. All reads lie inside in's padded planes: that was
+ * verified when the weights were encoded. The forward pass is one gather (in_*_step carries the stride); dX of stride s
+ * is s * s gathers, one for each phase (out_y, out_x) of the strided grid.
+ * Storage: panel (of rows), gather, block (of gathered channels, so that their pixels stay in the L1), segments sorted by
+ * length. Each segment is padded to a multiple of 4 weights with value 0 and a valid offset. */
+typedef struct coppice_gather {
+  int32_t rows, height, width;
+  int32_t in_row_step, in_column_step;
+  int32_t out_step, out_y, out_x;
+  int32_t blocks, panel_rows, panels;
+  /* A panel's blocks follow each other: [panels * (blocks + 1)], index panel * (blocks + 1) + block. */
+  const int32_t* segment_start;
+  const int32_t* weight_start; /* into offset and value */
+  const coppice_segment* segments;
+  const int32_t* offset;
+  float* value;
+} coppice_gather;
+
+typedef struct coppice_conv_weights {
+  int32_t gathers; /* 1, or stride * stride */
+  int32_t panels;  /* of each gather */
+  const coppice_gather* gather;
+  /* Shapes of the gathered and of the written image, without halo. */
+  int32_t in_channels, in_height, in_width, in_halo;
+  int32_t out_channels, out_height, out_width;
+} coppice_conv_weights;
+
+/* y = act(conv(x) + bias). Parts: panels. Fills y's halo. S is 16. If sums.width is not 0, the kernel also writes
+ * sums[c] = sum over the tile's valid samples and pixels of y[c], and sums[channels + c] the same of y^2 (before the
+ * activation), for batch norm: [tiles][2 * channels][1], width 1. */
+typedef struct coppice_conv_args {
+  const coppice_conv_weights* weights;
+  const float* bias;
+  coppice_tiled x, y;
+  coppice_tiled sums;
+  int32_t activation;
+} coppice_conv_args;
+
 /* The kernels that one instruction set brings for inference and for the forward pass. */
 typedef struct coppice_kernel_table {
   const char* isa; /* "c", "avx2", "avx512", "neon" */
   coppice_kernel linear_segments; /* coppice_linear_args, coppice_segments */
   coppice_kernel linear_blocks;   /* coppice_linear_args, coppice_blocks with r = 4 or 16, sparse or dense */
+  int64_t (*fma_loop)(int32_t rounds); /* multiplies and adds on registers at full rate; returns the FLOPs done */
 } coppice_kernel_table;
 
 extern const coppice_kernel_table coppice_kernels_c;

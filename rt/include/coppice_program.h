@@ -31,12 +31,16 @@ typedef struct coppice_run_state {
   void* inputs[COPPICE_MAX_INPUTS]; /* the batch: base of each input value, tiled as the plan says */
 } coppice_run_state;
 
-/* A tiled value. base == NULL means rs->inputs[input]. Rows are S floats apart, tiles tile_stride floats. */
+/* A tiled value. base == NULL means rs->inputs[input]. Rows are S floats apart, tiles tile_stride floats.
+ * A value with spatial axes is [channels][height + 2 halo][width + 2 halo][S]: `halo` pixels around each plane, so that a
+ * convolution reads past the edge without asking. Whoever writes the value fills them: with zeros, or, if `wrap`, with
+ * the pixels of the opposite edge. */
 typedef struct coppice_tiled {
   float* base;
   int64_t tile_stride;
   int32_t width; /* S: 64, 32 or 16 in training, 1 at inference */
   int32_t input;
+  int32_t halo, wrap;
 } coppice_tiled;
 
 /* What one invocation of a kernel has to do. Tiles and parts are half-open ranges. */
@@ -95,6 +99,12 @@ static inline int32_t coppice_tile_count(const coppice_run_state* rs, int32_t wi
 static inline int32_t coppice_valid(const coppice_run_state* rs, int32_t width, int32_t tile) {
   const int32_t left = rs->samples - tile * width;
   return left < 0 ? 0 : (left < width ? left : width);
+}
+
+/* Columns of tile t that kernels compute: the valid ones rounded up to 16, at most S. */
+static inline int32_t coppice_columns(const coppice_run_state* rs, int32_t width, int32_t tile) {
+  const int32_t columns = (coppice_valid(rs, width, tile) + 15) / 16 * 16;
+  return columns < width ? columns : width;
 }
 
 static inline float* coppice_tile(const coppice_tiled* value, const coppice_run_state* rs, int32_t tile) {

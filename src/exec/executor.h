@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a network: lowers its graph to calls, plans memory, and steps through the program (rt/c/run.c) on a thread pool.
+// One executor belongs to one thread at a time. It keeps a reference to the network, whose parameters it trains in place.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/result.h"
+#include "coppice_program.h"
+#include "exec/network.h"
+#include "graph/plan.h"
+#include "optim/optimizer.h"
+
+namespace coppice {
+
+struct ExecOptions {
+  int batch = 128;      // the most samples of one (micro-)batch
+  int threads = 1;
+  std::string isa;      // "" = the best of this CPU; "c", "avx2", "avx512", "neon"
+  bool training = true; // false: forward only
+  OptimizerConfig optimizer;
+  double clip_norm = 0;         // 0: no clipping. Above 0 gradients are stored
+  bool keep_gradients = false;  // stored, and readable after the step
+  int64_t memory_limit = 0;     // bytes, 0 = none. A plan above it is refused with a sentence
+};
+
+// One (micro-)batch, in the layout of design.md: x [tiles][features][S], target int32 [tiles][S] or float
+// [tiles][outputs][S], with S = input_width() and target_width().
+struct BatchView {
+  int samples = 0;
+  void* x = nullptr;
+  void* target = nullptr;
+};
+
+struct StepState {
+  uint64_t seed = 0;
+  int64_t step = 0;  // updates done so far
+  double learning_rate = 0;
+};
+
+struct MemoryReport {
+  int64_t params = 0, activations = 0, scratch = 0;
+  int64_t total() const { return params + activations + scratch; }
+};
+
+// Why a layer runs as it does; shown by `explain`.
+struct KernelChoice {
+  std::string weight, format, reason;
+  int64_t live = 0, total = 0;
+};
+
+class Executor {
+ public:
+  static Result<std::unique_ptr<Executor>> create(Network& network, const ExecOptions& options);
+  virtual ~Executor() = default;
+
+  // One update from one batch, given in one or more micro-batches (several need keep_gradients). Returns the mean loss;
+  // a loss that is not finite is an error that names the step, and nothing has been updated with several micro-batches.
+  virtual Result<double> train_step(std::span<const BatchView> micro_batches, const StepState& state) = 0;
+
+  // Forward only; returns the mean loss (0 if target is null).
+  virtual double evaluate(const BatchView& batch) = 0;
+
+  // Values of the last step that the host may read: logits and loss, tiled [tiles][elements][S].
+  virtual coppice_tiled view(ValueId value) const = 0;
+
+  virtual int input_width() const = 0;
+  virtual int target_width() const = 0;
+  virtual MemoryReport memory() const = 0;
+  virtual const std::vector<KernelChoice>& choices() const = 0;
+  virtual const Schedule& schedule() const = 0;
+  virtual std::string isa() const = 0;
+
+  // Per sample of a training step (forward and backward) or of a forward pass: live weights only, and the dense network.
+  virtual Cost cost() const = 0;
+};
+
+}  // namespace coppice

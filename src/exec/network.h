@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// A network: its forward graph (with loss) and its parameters. What a checkpoint holds and an executor runs.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "graph/graph.h"
+#include "sparse/param.h"
+
+namespace coppice {
+
+// How the density of the whole network is spread over its weights.
+enum class Distribution { kUniform, kEr, kErk };
+
+struct SparsityConfig {
+  double density = 1.0;  // live / all weights of linear and convolution layers, those kept dense included
+  Distribution distribution = Distribution::kErk;
+  BlockShape block;
+  std::map<std::string, double> layers;  // by weight or layer name: density of that one; 1 keeps it dense
+};
+
+// Why a layer got the density and block that it has; shown by `explain`.
+struct LayerChoice {
+  std::string weight;
+  double density = 1.0;
+  BlockShape block;
+  std::string reason;
+};
+
+class Network {
+ public:
+  Graph graph;
+  std::vector<Param> params;          // trained, in the order of their values in the graph
+  std::vector<Param> states;          // running statistics
+  std::vector<LayerChoice> choices;   // one per weight
+
+  // Draws patterns and initial values for every parameter of the graph, keyed by (seed, name).
+  static Result<Network> create(Graph graph, const SparsityConfig& sparsity, uint64_t seed);
+
+  Param& param(ValueId value);
+  Param* find(const std::string& name);
+  int64_t live_weights() const;   // of linear and convolution layers
+  int64_t total_weights() const;
+};
+
+// Densities of the weights of a graph so that the whole has the density asked for. ER: a layer's density is proportional
+// to (O + K) / (O * K); ERK (Evci et al. 2020): to (O + I + kh + kw) / (O * I * kh * kw). Layers that would exceed 1 are dense
+// and the rest is spread again. Fails if the demand is impossible, or names a layer that does not exist.
+Result<std::vector<LayerChoice>> distribute(const Graph& graph, const SparsityConfig& sparsity);
+
+}  // namespace coppice

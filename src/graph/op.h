@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// All that the system knows about an op, in one place. Tests, gradient checks, benchmarks, `explain` and the docs walk the
+// table of ops; a facet that is absent can be asked for and is refused with a sentence.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "graph/graph.h"
+
+namespace coppice {
+
+class GradBuilder;  // graph/grad.h
+class Lowering;     // graph/lowering.h
+
+// Work of one sample. `useful` counts 2 x live weights x positions for each matrix product; `dense` is the same network
+// without sparsity.
+struct Cost {
+  int64_t useful = 0, dense = 0;
+};
+
+// What the double-precision evaluation hands to an op: row-major arrays, tiled values with the batch as first axis.
+struct ReferenceArray {
+  Shape shape;
+  std::vector<double> data;
+};
+struct ReferenceCall {
+  const Node& node;
+  int64_t batch;
+  bool training;
+  double loss_scale;  // as coppice_run_state
+  uint64_t seed, step;
+  std::vector<const ReferenceArray*> in;
+  std::vector<ReferenceArray*> out;  // sized and zero
+};
+
+// How an op meets the batch: it works on each tile alone, or it reduces over all samples.
+enum class Locality { kTile, kReduce };
+
+// A small problem for tests and gradient checks: a graph with input, target, logits and loss set.
+struct Sample {
+  std::string name;
+  Graph graph;
+};
+
+struct OpDef {
+  const char* name;
+  const char* summary;
+
+  // Shapes (and kinds) of the outputs, or a sentence. inputs are in the graph.
+  Result<std::vector<Value>> (*infer)(const Graph& graph, const Node& node);
+
+  // Appends the gradient nodes of `node`. Null: not trainable.
+  Status (*grad)(GradBuilder& builder, const Node& node) = nullptr;
+
+  // live(value) is the number of live weights of a parameter. Null: no matrix product.
+  Cost (*cost)(const Graph& graph, const Node& node, const std::function<int64_t(ValueId)>& live) = nullptr;
+
+  // The naive definition in double: the truth for values and gradients.
+  void (*reference)(const ReferenceCall& call) = nullptr;
+
+  // Emits the calls that compute it in float. Null: has no kernel of its own.
+  Status (*lower)(Lowering& lowering, const Node& node) = nullptr;
+
+  // Problems whose gradients are checked against finite differences; null for gradient ops, which forward ops cover.
+  std::vector<Sample> (*samples)() = nullptr;
+};
+
+}  // namespace coppice

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// From calls with names to a program with addresses: phases (who may run beside whom) and one arena (what lies where).
+// Pure functions of the calls; nothing here allocates the arena or runs anything.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/result.h"
+#include "coppice_program.h"
+#include "graph/lowering.h"
+
+namespace coppice {
+
+struct PlanOptions {
+  int batch = 1;
+  int threads = 1;
+  int64_t l2_bytes = 1 << 20;  // a layer whose weights do not fit half of it is passed once by all tiles together
+};
+
+// The order of `calls` changes to the order in which they run. Group and phase ranges index them.
+struct Schedule {
+  std::vector<CallSpec> calls;
+  std::vector<coppice_group> groups;
+  std::vector<coppice_phase> phases;
+};
+Schedule schedule(std::vector<CallSpec> calls, const std::vector<PlanValue>& values, const PlanOptions& options);
+
+// Where each value lies. Tiled values of one width share slabs: address = base[width] + tile * slab + offset.
+struct Place {
+  int64_t offset = -1;  // in floats, -1: has no place (inputs, unused, fused gradients)
+};
+struct Slab {
+  int width = 0, tiles = 0;
+  int64_t floats = 0;  // of one tile
+  int64_t base = 0;    // in the arena
+};
+struct MemoryPlan {
+  std::vector<Place> places;  // [values]
+  std::vector<Slab> slabs;
+  int64_t whole_base = 0;
+  int64_t arena_floats = 0;
+};
+MemoryPlan plan_memory(const Schedule& schedule, const std::vector<PlanValue>& values, int batch);
+
+// Independent of how plan_memory works: no two values that are alive at the same time overlap. Used by tests and, as it
+// is cheap, by every debug build.
+Status check_memory(const MemoryPlan& plan, const Schedule& schedule, const std::vector<PlanValue>& values);
+
+}  // namespace coppice

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sparse/param.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace coppice {
+namespace {
+// One item updates this many entries of a bias: small enough to share out, large enough to be worth an item.
+constexpr int64_t kVectorPart = 1024;
+}  // namespace
+
+Param Param::weight(std::string name, std::vector<int64_t> dims, Pattern pattern) {
+  Param param;
+  param.name_ = std::move(name);
+  param.dims_ = std::move(dims);
+  param.is_weight_ = true;
+  param.live_ = pattern.live();
+  param.value = Floats(static_cast<size_t>(pattern.live()));
+  param.pattern_ = std::move(pattern);
+  return param;
+}
+
+Param Param::vector(std::string name, int64_t length) {
+  Param param;
+  param.name_ = std::move(name);
+  param.dims_ = {length};
+  param.live_ = length;
+  param.value = Floats(static_cast<size_t>(length));
+  for (int64_t at = 0; at < length; at += kVectorPart) param.part_start_.push_back(static_cast<int32_t>(at));
+  param.part_start_.push_back(static_cast<int32_t>(length));
+  return param;
+}
+
+int64_t Param::total() const {
+  int64_t product = 1;
+  for (const int64_t size : dims_) product *= size;
+  return product;
+}
+
+Pattern Param::pattern() const {
+  assert(is_weight_);
+  return pattern_ ? *pattern_ : encoding_->pattern();
+}
+
+std::vector<float> Param::canonical(const Floats& array) const {
+  if (!encoding_) return {array.begin(), array.end()};
+  const std::vector<int32_t> positions = encoding_->positions();
+  std::vector<float> out(positions.size());
+  for (size_t k = 0; k < out.size(); ++k) out[k] = array[static_cast<size_t>(positions[k])];
+  return out;
+}
+
+void Param::set_canonical(Floats& array, std::span<const float> canonical) const {
+  assert(static_cast<int64_t>(canonical.size()) == live_);
+  ensure(array);
+  if (!encoding_) {
+    std::copy(canonical.begin(), canonical.end(), array.begin());
+    return;
+  }
+  const std::vector<int32_t> positions = encoding_->positions();
+  for (size_t k = 0; k < canonical.size(); ++k) array[static_cast<size_t>(positions[k])] = canonical[k];
+}
+
+void Param::ensure(Floats& array) const {
+  if (array.empty()) array = Floats(static_cast<size_t>(encoding_ ? encoding_->size() : live_));
+}
+
+void Param::encode(const FormatDef& format, const Tiling& tiling, bool with_transposed) {
+  assert(is_weight_);
+  const Pattern old = pattern();
+  std::vector<std::pair<Floats*, std::vector<float>>> arrays;
+  for (Floats* array : {&value, &moment1, &moment2, &gradient})
+    if (!array->empty()) arrays.emplace_back(array, canonical(*array));
+
+  format_ = &format;
+  tiling_ = tiling;
+  encoding_ = format.encode(old, tiling);
+  pattern_.reset();
+  for (auto& [array, content] : arrays) {
+    *array = Floats();
+    set_canonical(*array, content);
+  }
+  view_ = encoding_->bind(value.data());
+
+  transposed_.reset();
+  if (!with_transposed) return;
+  transposed_ = std::make_unique<Transposed>();
+  const TransposedPattern across = transpose(old);
+  transposed_->encoding = format.encode(across.pattern, tiling);
+  transposed_->value = Floats(static_cast<size_t>(transposed_->encoding->size()));
+  transposed_->view = transposed_->encoding->bind(transposed_->value.data());
+  const std::vector<int32_t> here = encoding_->positions(), there = transposed_->encoding->positions();
+  transposed_->position.resize(here.size());
+  for (size_t k = 0; k < there.size(); ++k)
+    transposed_->position[static_cast<size_t>(there[k])] = here[static_cast<size_t>(across.source[k])];
+  refresh_transposed();
+}
+
+void Param::refresh_transposed() {
+  if (!transposed_) return;
+  for (size_t i = 0; i < transposed_->position.size(); ++i)
+    transposed_->value[i] = value[static_cast<size_t>(transposed_->position[i])];
+}
+
+const std::vector<int32_t>& Param::part_start() const {
+  assert(!is_weight_ || encoding_);
+  return is_weight_ ? encoding_->part_start() : part_start_;
+}
+
+Status Param::apply(const TopologyEdit& edit) {
+  TRY_ASSIGN(EditedPattern edited, apply_edit(pattern(), edit));
+  const auto block = static_cast<size_t>(edited.pattern.block().size());
+  std::vector<std::pair<Floats*, std::vector<float>>> arrays;
+  for (Floats* array : {&value, &moment1, &moment2}) {
+    if (array->empty()) continue;
+    const std::vector<float> before = canonical(*array);
+    std::vector<float> after(edited.source.size() * block, 0.0f);
+    for (size_t b = 0; b < edited.source.size(); ++b)
+      if (edited.source[b] >= 0)
+        std::copy_n(before.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(edited.source[b]) * block), block,
+                    after.begin() + static_cast<std::ptrdiff_t>(b * block));
+    arrays.emplace_back(array, std::move(after));
+  }
+  const bool with_gradient = !gradient.empty(), with_transposed = transposed_ != nullptr;
+  encoding_.reset();
+  live_ = edited.pattern.live();
+  pattern_ = std::move(edited.pattern);
+  for (auto& [array, content] : arrays) {
+    *array = Floats();
+    set_canonical(*array, content);
+  }
+  gradient = Floats();
+  if (with_gradient) ensure(gradient);
+  if (format_) encode(*format_, tiling_, with_transposed);
+  return {};
+}
+
+int64_t Param::bytes() const {
+  size_t floats = value.size() + moment1.size() + moment2.size() + gradient.size();
+  int64_t bytes = encoding_ ? encoding_->bytes() : 0;
+  if (transposed_) {
+    floats += transposed_->value.size() + transposed_->position.size();
+    bytes += transposed_->encoding->bytes();
+  }
+  return bytes + static_cast<int64_t>(floats * sizeof(float));
+}
+
+}  // namespace coppice

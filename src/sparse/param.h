@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// A trained parameter: a pattern and flat arrays as long as its live weights. Before encode() the arrays are in canonical
+// order; after it in the order of the format that computes dW. Everyone but kernels goes through the canonical view.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/result.h"
+#include "sparse/edit.h"
+#include "sparse/format.h"
+#include "sparse/pattern.h"
+
+namespace coppice {
+
+class Param {
+ public:
+  // A matrix of a linear or convolution layer; dims as PyTorch has them ({O, I} or {O, I/groups, kh, kw}).
+  static Param weight(std::string name, std::vector<int64_t> dims, Pattern pattern);
+  // A bias, a scale, running statistics: always dense.
+  static Param vector(std::string name, int64_t length);
+
+  const std::string& name() const { return name_; }
+  const std::vector<int64_t>& dims() const { return dims_; }
+  bool is_weight() const { return is_weight_; }
+  Pattern pattern() const;  // weights only; derived from the encoding once there is one
+  int64_t live() const { return live_; }
+  int64_t total() const;
+
+  // The arrays. value always exists; the others are empty until somebody needs them.
+  Floats value, moment1, moment2, gradient;
+
+  // An array in canonical order, [live]; and back. The array must be one of this parameter's.
+  std::vector<float> canonical(const Floats& array) const;
+  void set_canonical(Floats& array, std::span<const float> canonical) const;
+  void ensure(Floats& array) const;  // allocates it, zero, if it is empty
+
+  // Moves all arrays into the order of `format`. with_transposed adds the copy that dX of single weights reads.
+  void encode(const FormatDef& format, const Tiling& tiling, bool with_transposed);
+  const FormatDef* format() const { return format_; }  // null before encode()
+  Encoding& encoding() const { return *encoding_; }
+  const void* view() const { return view_; }  // the C struct, bound to value
+  struct Transposed {
+    std::unique_ptr<Encoding> encoding;
+    Floats value;
+    std::vector<int32_t> position;  // value[i] = the parameter's value[position[i]]
+    const void* view = nullptr;
+  };
+  Transposed* transposed() const { return transposed_.get(); }
+  void refresh_transposed();
+
+  // Contiguous ranges of the arrays that one item updates, [parts + 1].
+  const std::vector<int32_t>& part_start() const;
+
+  // Survivors keep value and moments; grown weights start at 0 with moments 0. Encoded as before.
+  Status apply(const TopologyEdit& edit);
+
+  // Bytes of everything that this parameter keeps in memory.
+  int64_t bytes() const;
+
+ private:
+  Param() = default;
+  std::string name_;
+  std::vector<int64_t> dims_;
+  bool is_weight_ = false;
+  int64_t live_ = 0;
+  std::optional<Pattern> pattern_;  // until encoded
+  const FormatDef* format_ = nullptr;
+  Tiling tiling_;
+  std::unique_ptr<Encoding> encoding_;
+  const void* view_ = nullptr;
+  std::unique_ptr<Transposed> transposed_;
+  std::vector<int32_t> part_start_;  // of a vector
+};
+
+}  // namespace coppice
