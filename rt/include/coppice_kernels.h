@@ -4,8 +4,9 @@
  * Rules that all kernels keep:
  *  - A kernel does the tiles and parts of its item and nothing else. The bits of an output element depend neither on
  *    how the work was cut into items nor on the number of threads: each is summed by one thread in a fixed order.
- *  - Of a tile with v valid samples it computes at least v columns, at most S; columns past v may hold any finite
- *    value on input and must stay finite.
+ *  - Of a tile with v valid samples it computes coppice_columns() columns: v rounded up to 16, at most S. The columns
+ *    past v may hold any finite value on input and must stay finite (zero, in gradients); those past
+ *    coppice_columns() are neither read nor written. Empty tiles are skipped.
  *  - It never touches rows at or past `rows`, nor allocates, nor fails. */
 #ifndef COPPICE_KERNELS_H
 #define COPPICE_KERNELS_H
@@ -25,8 +26,9 @@ typedef enum coppice_activation {
  *
  * Single weights (1x1). The columns are cut into blocks of block_cols (a gathered tile of that many rows fits the L1),
  * the rows into panels of panel_rows. Storage order: block, panel, then segments (the weights of one row in this
- * block), sorted by length so that the trip count is predictable. Every row of a panel has a segment in block 0, an
- * empty one if need be (it starts the sums); in later blocks rows without weights have none. */
+ * block), sorted by length so that the trip count is predictable. Every row of a panel has a segment in the first
+ * block (it starts the sums) and in the last (it ends them), an empty one if need be; in the blocks between, rows
+ * without weights have none. */
 typedef struct coppice_segment {
   uint16_t row;   /* within the panel */
   uint16_t count; /* weights */
@@ -40,7 +42,7 @@ typedef struct coppice_segments {
   const int32_t* weight_start;  /* [blocks * panels + 1] */
   const coppice_segment* segments;
   const uint16_t* column; /* [weights], within the block; 4 readable entries follow the last */
-  float* value;           /* [weights], 16 readable entries follow the last */
+  float* value;           /* [weights] */
 } coppice_segments;
 
 /* Blocks of r neighbouring rows that share a column (r = 4 or 16); `rows` need not be a multiple of r: the rows past
@@ -58,6 +60,14 @@ typedef struct coppice_blocks {
   float* value;           /* [count][r]; 64-byte aligned */
 } coppice_blocks;
 
+/* Compressed sparse rows, canonical order. */
+typedef struct coppice_csr {
+  int32_t rows, cols;
+  const int32_t* indptr;
+  const int32_t* indices;
+  float* value;
+} coppice_csr;
+
 /* y = act(W x + bias). x [tiles][cols][S]  y [tiles][rows][S]. bias may be NULL.
  * Parts: panels of rows. Forward of a layer; with a transposed format also its dX. If mask.width is not 0, output
  * element (row, s) is multiplied by (mask[row][s] > 0) at the end: relu's gradient, mask being relu's output. */
@@ -73,6 +83,7 @@ typedef struct coppice_kernel_table {
   const char* isa; /* "c", "avx2", "avx512", "neon" */
   coppice_kernel linear_segments; /* coppice_linear_args, coppice_segments */
   coppice_kernel linear_blocks;   /* coppice_linear_args, coppice_blocks with r = 4 or 16, sparse or dense */
+  int64_t (*fma_loop)(int32_t rounds); /* multiplies and adds on registers at full rate; returns the FLOPs done */
 } coppice_kernel_table;
 
 extern const coppice_kernel_table coppice_kernels_c;

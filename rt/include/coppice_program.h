@@ -97,6 +97,12 @@ static inline int32_t coppice_valid(const coppice_run_state* rs, int32_t width, 
   return left < 0 ? 0 : (left < width ? left : width);
 }
 
+/* Columns of tile t that kernels compute: the valid ones rounded up to 16, at most S. */
+static inline int32_t coppice_columns(const coppice_run_state* rs, int32_t width, int32_t tile) {
+  const int32_t columns = (coppice_valid(rs, width, tile) + 15) / 16 * 16;
+  return columns < width ? columns : width;
+}
+
 static inline float* coppice_tile(const coppice_tiled* value, const coppice_run_state* rs, int32_t tile) {
   float* base = value->base ? value->base : (float*)rs->inputs[value->input];
   return base + (int64_t)tile * value->tile_stride;

@@ -21,6 +21,8 @@ class GradBuilder {
   bool needs_gradient(ValueId value) const;
   // Appends a gradient node "d TARGET" (made unique) and books its first output as (part of) the gradient of `target`.
   Status contribute(ValueId target, const OpDef& op, std::vector<ValueId> inputs, Attributes attributes = {});
+  // The same for a gradient that exists already (add, and other ops that hand dy on unchanged).
+  Status pass_on(ValueId target, ValueId gradient);
 
  private:
   friend Result<std::vector<ValueId>> build_gradients(Graph&, const OpDef&);

@@ -5,7 +5,7 @@
 #ifndef COPPICE_POINTWISE_KERNELS_H
 #define COPPICE_POINTWISE_KERNELS_H
 
-#include "coppice_program.h"
+#include "coppice_kernels.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,14 +40,6 @@ typedef struct coppice_conv_shape {
   int32_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
   int32_t wrap;
 } coppice_conv_shape;
-
-/* Compressed sparse rows, canonical order. */
-typedef struct coppice_csr {
-  int32_t rows, cols;
-  const int32_t* indptr;
-  const int32_t* indices;
-  float* value;
-} coppice_csr;
 
 typedef struct coppice_conv_args {
   coppice_conv_shape shape;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Kernels that only training needs. The rules of coppice_kernels.h hold. Gradients of columns past the valid samples
- * are zero, so a sum over samples may run over whole vectors. Sums over samples add the tiles in their order. */
+ * are zero (up to coppice_columns), so a sum over samples may run over whole vectors. Sums over samples add the tiles
+ * in their order. */
 #ifndef COPPICE_TRAIN_KERNELS_H
 #define COPPICE_TRAIN_KERNELS_H
 
@@ -18,7 +19,7 @@ typedef struct coppice_linear_dx_args {
 } coppice_linear_dx_args;
 
 /* dy [tiles][rows][S] -> out [tiles][ceil(rows/r)][S*r/16][r][16/r]: one vector then holds r rows x 16/r samples, and dW
- * needs no sum over lanes. Rows past `rows` become 0. Tile-local, one part. */
+ * needs no sum over lanes. Rows past `rows` become 0. S is a multiple of 16. Tile-local, one part. */
 typedef struct coppice_interleave_args {
   coppice_tiled dy, out;
   int32_t rows, r;

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the tiling and the readings need to know about the CPU. Every function may be called from any thread.
+ */
+#ifndef COPPICE_HOST_CPU_H
+#define COPPICE_HOST_CPU_H
+
+#include "coppice_kernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct coppice_cpu {
+  int64_t l1d_bytes, l2_bytes,
+      l3_bytes;   /* of one core's L1d and L2; of the L3 that it shares, 0 if there is none */
+  char model[64]; /* "Intel(R) Xeon(R) Processor", "unknown CPU" where nobody says */
+} coppice_cpu;
+
+/* Sizes from sysfs or sysconf; 32 kB, 1 MB and 0 where neither knows. */
+void coppice_host_cpu(coppice_cpu* out);
+
+/* GFLOP/s of one thread on registers, from a loop of about 15 microseconds: what a sample is framed with, to
+ * see whether a neighbour disturbed it. */
+double coppice_host_fma_rate(const coppice_kernel_table* kernels);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/c/plain.h"
+
+const coppice_train_table coppice_train_c = {
+    .isa = "c",
+    .linear_blocks_dx = coppice_linear_blocks_dx_c,
+    .interleave = coppice_interleave_c,
+    .linear_segments_dw = coppice_linear_segments_dw_c,
+    .linear_blocks_dw = coppice_linear_blocks_dw_c,
+    .bias_dw = coppice_bias_dw_c,
+    .sgd = coppice_sgd_c,
+    .adam = coppice_adam_c,
+    .refresh = coppice_refresh_c,
+};
