@@ -17,6 +17,9 @@ using Json = nlohmann::ordered_json;
 // Bounded nesting, no duplicate keys, and a sentence that names `what` where the text is not JSON.
 Result<Json> parse_json(const std::string& what, const std::string& text);
 
+// On one line; what is not UTF-8 (a class name from a foreign file) is replaced.
+std::string json_text(const Json& json);
+
 // A view of one object with the place where it stands.
 class JsonObject {
  public:

@@ -3,7 +3,7 @@
 // each step is a 3x3 convolution that can count neighbours and a 1x1 convolution that can decide. The board
 // is a torus.
 #include "models/models.h"
-#include "ops/support/build.h"
+#include "ops/build.h"
 
 namespace coppice {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Multi-layer perceptron: linear layers fc1, fc2, ... with relu between them.
 #include "models/models.h"
-#include "ops/support/build.h"
+#include "ops/build.h"
 
 namespace coppice {
 namespace {

@@ -4,9 +4,9 @@
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
-#include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "models/json.h"
 #include "train/text.h"
 
 namespace coppice {
@@ -116,9 +116,7 @@ Result<std::string> text_of(const RecipeKey& key, const toml::node& node) {
 }
 
 // A JSON text is a TOML text.
-std::string quoted(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
+std::string quoted(const std::string& text) { return json_text(Json(text)); }
 
 }  // namespace
 

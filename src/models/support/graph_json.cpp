@@ -201,7 +201,7 @@ std::string graph_to_json(const Graph& graph) {
   const std::pair<const char*, ValueId> roles[] = {
       {"input", graph.input}, {"target", graph.target}, {"logits", graph.logits}, {"loss", graph.loss}};
   for (const auto& [key, id] : roles) json[key] = graph.value(id).name;
-  return json.dump();
+  return json_text(json);
 }
 
 Result<Graph> graph_from_json(const std::string& text) {

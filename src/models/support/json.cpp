@@ -50,6 +50,8 @@ Result<Json> parse_json(const std::string& what, const std::string& text) {
   return json;
 }
 
+std::string json_text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
 Result<JsonObject> JsonObject::of(const Json& json, const std::string& place) {
   if (!json.is_object()) return corrupt(place + ": should be a JSON object");
   return JsonObject(&json, place);
