@@ -8,7 +8,7 @@
 #include "exec/binding.h"
 #include "graph/grad.h"
 #include "graph/lowering.h"
-#include "host_threads.h"
+#include "host/threads.h"
 #include "ops/ops.h"
 #include "passes/fuse_relu.h"
 
@@ -43,7 +43,8 @@ class ProgramExecutor final : public Executor {
  private:
   int width_of(ValueId v) const { return v == kNoValue ? 16 : values_[static_cast<size_t>(v)].width; }
   Status lower_nodes(Lowering& lowering);
-  Status check_limit(const MemoryPlan& plan) const;
+  void count_memory();
+  Status check_limit() const;
   void fill_addresses();
   // Gradients go from dW straight into the optimizer unless somebody wants to see them first.
   bool fuses_updates() const { return !options_.keep_gradients && options_.clip_norm <= 0; }
@@ -100,7 +101,8 @@ Status ProgramExecutor::prepare() {
   plan_ = plan_memory(schedule_, values_, options_.batch);
   TRY(check_memory(plan_, schedule_, values_));
   for (const CallSpec& call : schedule_.calls) scratch_stride_ = std::max(scratch_stride_, (call.scratch + 63) / 64 * 64);
-  TRY(check_limit(plan_));
+  count_memory();
+  TRY(check_limit());
 
   arena_ = Floats(static_cast<size_t>(plan_.arena_floats));
   scratch_ = Bytes(scratch_stride_ * static_cast<size_t>(options_.threads));
@@ -124,13 +126,15 @@ Status ProgramExecutor::lower_nodes(Lowering& lowering) {
   return {};
 }
 
-Status ProgramExecutor::check_limit(const MemoryPlan& plan) const {
-  MemoryReport& report = const_cast<MemoryReport&>(memory_);
-  report.params = 0;
+void ProgramExecutor::count_memory() {
   for (const std::vector<Param>* list : {&network_.params, &network_.states})
-    for (const Param& param : *list) report.params += param.bytes();
-  report.activations = plan.arena_floats * static_cast<int64_t>(sizeof(float));
-  report.scratch = static_cast<int64_t>(scratch_stride_) * options_.threads;
+    for (const Param& param : *list) memory_.params += param.bytes();
+  memory_.activations = plan_.arena_floats * static_cast<int64_t>(sizeof(float));
+  memory_.scratch = static_cast<int64_t>(scratch_stride_) * options_.threads;
+}
+
+Status ProgramExecutor::check_limit() const {
+  const MemoryReport& report = memory_;
   if (options_.memory_limit <= 0 || report.total() <= options_.memory_limit) return {};
   const int64_t rest = options_.memory_limit - report.params - report.scratch;
   int micro = 0;
@@ -145,9 +149,6 @@ Status ProgramExecutor::check_limit(const MemoryPlan& plan) const {
 }
 
 void ProgramExecutor::fill_addresses() {
-  const auto slab_of = [this](int width) {
-    return std::find_if(plan_.slabs.begin(), plan_.slabs.end(), [width](const Slab& s) { return s.width == width; });
-  };
   for (CallSpec& call : schedule_.calls) {
     for (auto& [field, id] : call.tiled) *field = view(id);
     for (auto& [field, id] : call.whole) {
@@ -156,7 +157,6 @@ void ProgramExecutor::fill_addresses() {
     }
     calls_.push_back({call.kernel, call.args.get()});
   }
-  (void)slab_of;
 }
 
 coppice_tiled ProgramExecutor::view(ValueId id) const {

@@ -72,9 +72,10 @@ Result<std::vector<LayerChoice>> distribute(const Graph& graph, const SparsityCo
     return invalid("density must be above 0 and at most 1 (0.1 keeps 10 % of the weights)");
   struct Layer {
     const Value* weight;
-    double raw = 1.0, density = 1.0;
+    double raw;
+    double density = 1.0;
     bool settled = false;
-    std::string reason;
+    std::string reason = {};
   };
   std::vector<Layer> layers;
   double all = 0.0;

@@ -44,6 +44,6 @@ std::unique_ptr<Encoding> encode(const Pattern& pattern, const Tiling&) {
 
 }  // namespace
 
-const FormatDef kCsrFormat = {"csr", "single weights row by row, for the general convolution", refuses, encode};
+const FormatDef kCsr = {"csr", "single weights row by row, for the general convolution", refuses, encode};
 
 }  // namespace coppice

@@ -5,5 +5,5 @@
 #include "sparse/format.h"
 
 namespace coppice {
-extern const FormatDef kCsrFormat;
+extern const FormatDef kCsr;
 }

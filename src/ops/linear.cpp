@@ -56,7 +56,7 @@ void reference(const ReferenceCall& call) {
 
 Status lower(Lowering& lowering, const Node& node) {
   Param& weight = lowering.param(node.inputs[1]);
-  const bool segments = weight.format() == &kSegmentsFormat;
+  const bool segments = weight.format() == &kSegments;
   auto call = lowering.call<coppice_linear_args>(
       node.name, segments ? lowering.rt->linear_segments : lowering.rt->linear_blocks, lowering.width(node.outputs[0]));
   call.args().weights = weight.view();
@@ -151,7 +151,7 @@ Status lower_dw(Lowering& lowering, const Node& node) {
     call.in(&coppice_interleave_args::dy, dy).out(&coppice_interleave_args::out, interleaved);
     dy = interleaved;
   }
-  const bool segments = weight.format() == &kSegmentsFormat;
+  const bool segments = weight.format() == &kSegments;
   auto call = lowering.call<coppice_linear_dw_args>(
       node.name, segments ? lowering.train->linear_segments_dw : lowering.train->linear_blocks_dw, width);
   call.args().weights = weight.view();
