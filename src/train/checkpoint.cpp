@@ -22,9 +22,12 @@ constexpr int64_t kMost = int64_t{1} << 53;  // counters that JSON readers keep 
 // ---- writing
 
 Json preprocessing_json(const Preprocessing& p) {
-  return Json{{"channels", p.features.channels}, {"height", p.features.height},
-              {"width", p.features.width},       {"mean", p.normalisation.mean},
-              {"stddev", p.normalisation.stddev}, {"outputs", p.outputs},
+  return Json{{"channels", p.features.channels},
+              {"height", p.features.height},
+              {"width", p.features.width},
+              {"mean", p.normalisation.mean},
+              {"stddev", p.normalisation.stddev},
+              {"outputs", p.outputs},
               {"classes", p.classes}};
 }
 
@@ -62,10 +65,12 @@ Result<std::string> metadata_text(const SafetensorsFile& file, const char* key) 
 Status check_version(const SafetensorsFile& file) {
   const auto at = file.metadata().find(kVersionKey);
   if (at == file.metadata().end())
-    return invalid("is a safetensors file, but not a checkpoint that coppice wrote; point at best.safetensors of a run");
+    return invalid(
+        "is a safetensors file, but not a checkpoint that coppice wrote; point at best.safetensors of a run");
   if (at->second == std::to_string(kCheckpointFormatVersion)) return {};
-  return unsupported("has checkpoint format version " + at->second + ", this coppice " COPPICE_VERSION_STRING
-                     " reads up to " + std::to_string(kCheckpointFormatVersion) + "; use the coppice that wrote it");
+  return unsupported("has checkpoint format version " + at->second +
+                     ", this coppice " COPPICE_VERSION_STRING " reads up to " +
+                     std::to_string(kCheckpointFormatVersion) + "; use the coppice that wrote it");
 }
 
 Result<Preprocessing> read_preprocessing(const std::string& text) {
@@ -77,7 +82,8 @@ Result<Preprocessing> read_preprocessing(const std::string& text) {
   TRY_ASSIGN(const int64_t height, json.integer("height", 1, kSide));
   TRY_ASSIGN(const int64_t width, json.integer("width", 1, kSide));
   TRY_ASSIGN(const int64_t outputs, json.integer("outputs", 1, 1 << 30));
-  if (channels * height * width > INT32_MAX) return corrupt("preprocessing: a sample has more than 2^31 numbers");
+  if (channels * height * width > INT32_MAX)
+    return corrupt("preprocessing: a sample has more than 2^31 numbers");
   p.features = {static_cast<int>(channels), static_cast<int>(height), static_cast<int>(width)};
   p.outputs = static_cast<int>(outputs);
   TRY_ASSIGN(const std::vector<double> mean, json.reals("mean"));
@@ -98,9 +104,12 @@ Result<Progress> read_progress(const std::string& text) {
   TRY_ASSIGN(const Json parsed, parse_json(kProgressKey, text));
   TRY_ASSIGN(const JsonObject json, JsonObject::of(parsed, kProgressKey));
   Progress p;
-  const std::pair<const char*, int64_t*> counters[] = {
-      {"epoch", &p.epoch},           {"batch", &p.batch},           {"step", &p.step},
-      {"loss_samples", &p.loss_samples}, {"best_epoch", &p.best_epoch}, {"epochs_since_best", &p.epochs_since_best}};
+  const std::pair<const char*, int64_t*> counters[] = {{"epoch", &p.epoch},
+                                                       {"batch", &p.batch},
+                                                       {"step", &p.step},
+                                                       {"loss_samples", &p.loss_samples},
+                                                       {"best_epoch", &p.best_epoch},
+                                                       {"epochs_since_best", &p.epochs_since_best}};
   for (const auto& [key, counter] : counters) {
     TRY_ASSIGN(*counter, json.integer(key, 0, kMost));
   }
@@ -167,8 +176,8 @@ Result<Checkpoint> read_verified(const SafetensorsFile& file, const std::string&
   TRY_ASSIGN(info.isa, metadata_text(file, kIsaKey));
   const Graph& graph = network.graph;
   if (graph.value(graph.input).shape.elements() != info.preprocessing.features.size())
-    return corrupt("the graph takes " + graph.value(graph.input).shape.text() + ", which is not the sample that the " +
-                   "preprocessing makes");
+    return corrupt("the graph takes " + graph.value(graph.input).shape.text() +
+                   ", which is not the sample that the " + "preprocessing makes");
   return Checkpoint{std::move(network), std::move(info)};
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A run on disk: weights, optimizer state, graph, recipe and where the run stands, in one safetensors file that other
-// tools read too (docs/checkpoint.md). A run that goes on from it computes the same bits as one that never stopped.
+// A run on disk: weights, optimizer state, graph, recipe and where the run stands, in one safetensors file
+// that other tools read too (docs/checkpoint.md). A run that goes on from it computes the same bits as one
+// that never stopped.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +49,7 @@ struct RunInfo {
   Recipe recipe;
   Preprocessing preprocessing;
   Progress progress;
-  std::string isa;                   // of the kernels in use; another one may give other bits
+  std::string isa;  // of the kernels in use; another one may give other bits
 };
 
 struct Checkpoint {

@@ -10,14 +10,16 @@ std::string moment_name(const std::string& param, int moment) {
   return "optimizer/" + param + ".moment" + std::to_string(moment);
 }
 
-// Canonical order of a full pattern goes block by block, a matrix row by row. place(k) is where canonical weight k lies.
+// Canonical order of a full pattern goes block by block, a matrix row by row. place(k) is where canonical
+// weight k lies.
 template <class Move>
 void for_each_place(int64_t rows, int64_t cols, BlockShape block, const Move& move) {
   size_t canonical = 0;
   for (int64_t row = 0; row < rows; row += block.rows)
     for (int64_t col = 0; col < cols; col += block.cols)
       for (int r = 0; r < block.rows; ++r)
-        for (int c = 0; c < block.cols; ++c) move(canonical++, static_cast<size_t>((row + r) * cols + col + c));
+        for (int c = 0; c < block.cols; ++c)
+          move(canonical++, static_cast<size_t>((row + r) * cols + col + c));
 }
 
 std::vector<float> as_matrix(const Pattern& pattern, const std::vector<float>& canonical) {
@@ -56,12 +58,13 @@ Result<std::vector<T>> read_shaped(const SafetensorsFile& file, const std::strin
 Result<int64_t> length_of(const SafetensorsFile& file, const std::string& name) {
   const auto at = file.tensors().find(name);
   if (at == file.tensors().end()) return corrupt("tensor '" + name + "' is missing, but the graph has it");
-  if (at->second.shape.size() != 1) return corrupt("tensor '" + name + "' is " + shape_text(at->second.shape) + ", not a list");
+  if (at->second.shape.size() != 1)
+    return corrupt("tensor '" + name + "' is " + shape_text(at->second.shape) + ", not a list");
   return at->second.shape[0];
 }
 
-Status read_moments(const SafetensorsFile& file, Param& param, const std::vector<int64_t>& shape, bool as_full_matrix,
-                    std::vector<std::string>* used) {
+Status read_moments(const SafetensorsFile& file, Param& param, const std::vector<int64_t>& shape,
+                    bool as_full_matrix, std::vector<std::string>* used) {
   int moment = 0;
   for (Floats* array : {&param.moment1, &param.moment2}) {
     const std::string name = moment_name(param.name(), ++moment);
@@ -86,7 +89,8 @@ void TensorSink::add_integers(const std::string& name, std::span<const int32_t> 
 }
 
 void TensorSink::add(const Param& param, bool with_moments) {
-  const auto with_arrays = [&](const std::string& value_name, const std::vector<int64_t>& shape, const auto& arranged) {
+  const auto with_arrays = [&](const std::string& value_name, const std::vector<int64_t>& shape,
+                               const auto& arranged) {
     add_floats(value_name, shape, arranged(param.canonical(param.value)));
     int moment = 0;
     for (const Floats* array : {&param.moment1, &param.moment2})
@@ -100,7 +104,8 @@ void TensorSink::add(const Param& param, bool with_moments) {
   if (pattern.is_full())
     return with_arrays(param.name(), param.dims(),
                        [&](const std::vector<float>& canonical) { return as_matrix(pattern, canonical); });
-  with_arrays(param.name() + ".values", {pattern.blocks(), pattern.block().rows, pattern.block().cols}, as_is);
+  with_arrays(param.name() + ".values", {pattern.blocks(), pattern.block().rows, pattern.block().cols},
+              as_is);
   add_integers(param.name() + ".indptr", pattern.indptr());
   add_integers(param.name() + ".indices", pattern.indices());
 }

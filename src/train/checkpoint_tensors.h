@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parameters <-> named tensors of a checkpoint. A full pattern is stored as PyTorch has it, under its plain name; a sparse
-// one as NAME.values [blocks][r][c], NAME.indptr [block rows + 1] and NAME.indices [blocks].
+// Parameters <-> named tensors of a checkpoint. A full pattern is stored as PyTorch has it, under its plain
+// name; a sparse one as NAME.values [blocks][r][c], NAME.indptr [block rows + 1] and NAME.indices [blocks].
 #pragma once
 
 #include <deque>
@@ -28,8 +28,8 @@ class TensorSink {
   std::vector<TensorView> views_;
 };
 
-// The parameter that `value` of the graph describes, with its optimizer state if the file has one. Appends the names of
-// the tensors it used to `used`.
+// The parameter that `value` of the graph describes, with its optimizer state if the file has one. Appends
+// the names of the tensors it used to `used`.
 Result<Param> read_param(const SafetensorsFile& file, const Value& value, BlockShape block,
                          std::vector<std::string>* used);
 

@@ -109,7 +109,7 @@ std::string plain_text(const toml::node& node) {
 Result<std::string> text_of(const RecipeKey& key, const toml::node& node) {
   std::string text = plain_text(node);
   if (const auto* array = node.as_array(); array != nullptr && key.kind == KeyKind::kNumbers)
-    for (const toml::node& item : *array) text += (text.empty() ? "" : ",") + plain_text(item);
+    for (const toml::node& item : *array) append_item(text, plain_text(item), ",");
   if (text.empty() && !node.is_string() && !node.is_array())
     return invalid(std::string(key.name) + ": should be " + (*key.wants ? key.wants : "true or false"));
   return text;

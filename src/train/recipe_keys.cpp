@@ -78,7 +78,7 @@ RecipeKey choice_key(const About& about, Field field, std::vector<std::pair<cons
             field(recipe) = value;
             return {};
           }
-          known += std::string(known.empty() ? "" : ", ") + name;
+          append_item(known, name, ", ");
         }
         return invalid("'" + text + "' should be one of " + known);
       },
@@ -132,7 +132,7 @@ Status parse_step_at(Recipe& recipe, const std::string& text) {
 std::string print_step_at(const Recipe& recipe) {
   std::string out;
   for (const double at : recipe.rate.step_at)
-    if (at < 1) out += (out.empty() ? "" : ",") + shortest(at);
+    if (at < 1) append_item(out, shortest(at), ",");
   return out;
 }
 
@@ -150,7 +150,7 @@ Status parse_layer(Recipe& recipe, const std::string& text) {
 std::string print_layers(const Recipe& recipe) {
   std::string out;
   for (const auto& [name, density] : recipe.sparsity.layers)
-    out += std::string(out.empty() ? "" : "\n") + name + "=" + shortest(density);
+    append_item(out, name + "=" + shortest(density), "\n");
   return out;
 }
 

@@ -27,4 +27,10 @@ bool parse_number(std::string_view text, Number* out) {
   return true;
 }
 
+// "a" and "b" become "a, b".
+inline void append_item(std::string& list, std::string_view item, std::string_view separator) {
+  if (!list.empty()) list += separator;
+  list += item;
+}
+
 }  // namespace coppice
