@@ -78,6 +78,50 @@ typedef struct coppice_linear_args {
   int32_t activation;
 } coppice_linear_args;
 
+/* ---- convolution as a gather ---------------------------------------------------------------------------------------
+ *
+ * One gather: for every row (an output channel) and every position (y, x) in [0, height) x [0, width)
+ *   out[row][y * out_step + out_y][x * out_step + out_x] =
+ *     sum over the row's weights k of value[k] * in[offset[k] + (y * in_row_step + x * in_column_step) * S]
+ * where out's pixel is counted without its halo, `offset` is in floats of a tile for S = 16 and includes in's halo, and
+ * in_row_step / in_column_step are in pixels of in's padded rows. All reads lie inside in's padded planes: that was
+ * verified when the weights were encoded. The forward pass is one gather (in_*_step carries the stride); dX of stride s
+ * is s * s gathers, one for each phase (out_y, out_x) of the strided grid.
+ * Storage: panel (of rows), gather, block (of gathered channels, so that their pixels stay in the L1), segments sorted by
+ * length. Each segment is padded to a multiple of 4 weights with value 0 and a valid offset. */
+typedef struct coppice_gather {
+  int32_t rows, height, width;
+  int32_t in_row_step, in_column_step;
+  int32_t out_step, out_y, out_x;
+  int32_t blocks, panel_rows, panels;
+  /* A panel's blocks follow each other: [panels * (blocks + 1)], index panel * (blocks + 1) + block. */
+  const int32_t* segment_start;
+  const int32_t* weight_start; /* into offset and value */
+  const coppice_segment* segments;
+  const int32_t* offset;
+  float* value;
+} coppice_gather;
+
+typedef struct coppice_conv_weights {
+  int32_t gathers; /* 1, or stride * stride */
+  int32_t panels;  /* of each gather */
+  const coppice_gather* gather;
+  /* Shapes of the gathered and of the written image, without halo. */
+  int32_t in_channels, in_height, in_width, in_halo;
+  int32_t out_channels, out_height, out_width;
+} coppice_conv_weights;
+
+/* y = act(conv(x) + bias). Parts: panels. Fills y's halo. S is 16. If sums.width is not 0, the kernel also writes
+ * sums[c] = sum over the tile's valid samples and pixels of y[c], and sums[channels + c] the same of y^2 (before the
+ * activation), for batch norm: [tiles][2 * channels][1], width 1. */
+typedef struct coppice_conv_args {
+  const coppice_conv_weights* weights;
+  const float* bias;
+  coppice_tiled x, y;
+  coppice_tiled sums;
+  int32_t activation;
+} coppice_conv_args;
+
 /* The kernels that one instruction set brings for inference and for the forward pass. */
 typedef struct coppice_kernel_table {
   const char* isa; /* "c", "avx2", "avx512", "neon" */

@@ -41,7 +41,7 @@ typedef struct coppice_conv_shape {
   int32_t wrap;
 } coppice_conv_shape;
 
-typedef struct coppice_conv_args {
+typedef struct coppice_general_conv_args {
   coppice_conv_shape shape;
   const coppice_csr* weights;
   const float* bias;      /* may be NULL */
@@ -49,7 +49,7 @@ typedef struct coppice_conv_args {
   int32_t activation;     /* forward: coppice_activation */
   const int32_t* part_start; /* dW: ranges of weights */
   float* gradient;        /* dW: as coppice_linear_dw_args */
-} coppice_conv_args;
+} coppice_general_conv_args;
 
 /* Sums dy over positions and samples. Part: range of channels, as coppice_bias_dw_args. */
 typedef struct coppice_channel_sum_args {
@@ -67,7 +67,7 @@ typedef struct coppice_pointwise_table {
   coppice_kernel binary_cross_entropy, binary_cross_entropy_grad; /* of logits */
   coppice_kernel mean_squared_error, mean_squared_error_grad;
   coppice_kernel retile;
-  coppice_kernel conv, conv_dx, conv_dw;
+  coppice_kernel general_conv, general_conv_dx, general_conv_dw;
   coppice_kernel channel_sum;
 } coppice_pointwise_table;
 

@@ -126,11 +126,11 @@ Status lower(Lowering& lowering, const Node& node) {
   TRY_ASSIGN(const Geometry g,
              geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[1]).shape, node));
   Param& weight = lowering.param(node.inputs[1]);
-  auto call = lowering.call<coppice_conv_args>(node.name, lowering.pointwise->conv, lowering.width(node.outputs[0]));
+  auto call = lowering.call<coppice_general_conv_args>(node.name, lowering.pointwise->general_conv, lowering.width(node.outputs[0]));
   call.args().shape = c_shape(g);
   call.args().weights = static_cast<const coppice_csr*>(weight.view());
   call.args().activation = node.text("activation", "") == "relu" ? 1 : 0;
-  call.in(&coppice_conv_args::x, node.inputs[0]).out(&coppice_conv_args::y, node.outputs[0]);
+  call.in(&coppice_general_conv_args::x, node.inputs[0]).out(&coppice_general_conv_args::y, node.outputs[0]);
   call.uses(weight, weight.bytes());
   if (node.inputs.size() == 3) {
     const Param& bias = lowering.param(node.inputs[2]);
@@ -162,10 +162,10 @@ Status lower_dx(Lowering& lowering, const Node& node) {
   TRY_ASSIGN(const Geometry g,
              geometry(graph.value(node.inputs[2]).shape, graph.value(node.inputs[1]).shape, node));
   Param& weight = lowering.param(node.inputs[1]);
-  auto call = lowering.call<coppice_conv_args>(node.name, lowering.pointwise->conv_dx, lowering.width(node.outputs[0]));
+  auto call = lowering.call<coppice_general_conv_args>(node.name, lowering.pointwise->general_conv_dx, lowering.width(node.outputs[0]));
   call.args().shape = c_shape(g);
   call.args().weights = static_cast<const coppice_csr*>(weight.view());
-  call.in(&coppice_conv_args::y, node.inputs[0]).out(&coppice_conv_args::x, node.outputs[0]);
+  call.in(&coppice_general_conv_args::y, node.inputs[0]).out(&coppice_general_conv_args::x, node.outputs[0]);
   call.uses(weight, weight.bytes());
   return {};
 }
@@ -193,12 +193,12 @@ Status lower_dw(Lowering& lowering, const Node& node) {
   TRY_ASSIGN(const Geometry g,
              geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[2]).shape, node));
   Param& weight = lowering.param(node.inputs[2]);
-  auto call = lowering.call<coppice_conv_args>(node.name, lowering.pointwise->conv_dw, lowering.width(node.inputs[1]));
+  auto call = lowering.call<coppice_general_conv_args>(node.name, lowering.pointwise->general_conv_dw, lowering.width(node.inputs[1]));
   call.args().shape = c_shape(g);
   call.args().weights = static_cast<const coppice_csr*>(weight.view());
   call.args().part_start = weight.part_start().data();
-  call.in(&coppice_conv_args::x, node.inputs[0]).in(&coppice_conv_args::y, node.inputs[1]);
-  gradient_parts(call, weight, &coppice_conv_args::gradient, node.outputs[0]);
+  call.in(&coppice_general_conv_args::x, node.inputs[0]).in(&coppice_general_conv_args::y, node.inputs[1]);
+  gradient_parts(call, weight, &coppice_general_conv_args::gradient, node.outputs[0]);
   return {};
 }
 

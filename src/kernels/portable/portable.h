@@ -28,9 +28,9 @@ DECLARE_KERNEL(binary_cross_entropy_grad);
 DECLARE_KERNEL(mean_squared_error);
 DECLARE_KERNEL(mean_squared_error_grad);
 DECLARE_KERNEL(retile);
-DECLARE_KERNEL(conv);
-DECLARE_KERNEL(conv_dx);
-DECLARE_KERNEL(conv_dw);
+DECLARE_KERNEL(general_conv);
+DECLARE_KERNEL(general_conv_dx);
+DECLARE_KERNEL(general_conv_dw);
 DECLARE_KERNEL(channel_sum);
 
 /* Columns worth computing: the valid samples, rounded up to whole vectors. */

@@ -15,8 +15,8 @@ const coppice_pointwise_table KERNEL(pointwise) = {
     .mean_squared_error = KERNEL(mean_squared_error),
     .mean_squared_error_grad = KERNEL(mean_squared_error_grad),
     .retile = KERNEL(retile),
-    .conv = KERNEL(conv),
-    .conv_dx = KERNEL(conv_dx),
-    .conv_dw = KERNEL(conv_dw),
+    .general_conv = KERNEL(general_conv),
+    .general_conv_dx = KERNEL(general_conv_dx),
+    .general_conv_dw = KERNEL(general_conv_dw),
     .channel_sum = KERNEL(channel_sum),
 };

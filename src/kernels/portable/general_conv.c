@@ -24,8 +24,8 @@ static inline int32_t source(int32_t p, int32_t stride, int32_t offset, int32_t 
   return wrap ? ((at % size) + size) % size : -1;
 }
 
-void KERNEL(conv)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
-  const coppice_conv_args* args = (const coppice_conv_args*)raw;
+void KERNEL(general_conv)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
+  const coppice_general_conv_args* args = (const coppice_general_conv_args*)raw;
   const coppice_conv_shape* c = &args->shape;
   const coppice_csr* w = args->weights;
   const int32_t width = args->y.width;
@@ -59,8 +59,8 @@ void KERNEL(conv)(const void* raw, const coppice_run_state* rs, const coppice_it
   }
 }
 
-void KERNEL(conv_dx)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
-  const coppice_conv_args* args = (const coppice_conv_args*)raw;
+void KERNEL(general_conv_dx)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
+  const coppice_general_conv_args* args = (const coppice_general_conv_args*)raw;
   const coppice_conv_shape* c = &args->shape;
   const coppice_csr* w = args->weights;
   const int32_t width = args->x.width;
@@ -98,8 +98,8 @@ static float lane_sum(const float* lanes) {
   return sum;
 }
 
-void KERNEL(conv_dw)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
-  const coppice_conv_args* args = (const coppice_conv_args*)raw;
+void KERNEL(general_conv_dw)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
+  const coppice_general_conv_args* args = (const coppice_general_conv_args*)raw;
   const coppice_conv_shape* c = &args->shape;
   const coppice_csr* w = args->weights;
   const int32_t width = args->y.width;
