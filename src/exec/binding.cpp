@@ -95,7 +95,7 @@ Result<Binding> bind_parameters(Network& network, const Graph& graph, const Exec
           use == Use::kConv ? choose_conv(pattern) : choose_linear(pattern, shipped_cost_table(), param.format());
       Tiling tiling = tables.tiling;
       tiling.width = tile_width({"f", {1}}, options.batch);
-      const bool transposed = options.training && use == Use::kLinear && has_dx(graph, id);
+      const bool transposed = use == Use::kLinear && has_dx(graph, id);
       const bool encoded = param.format() == choice.format;
       if (!encoded) param.encode(*choice.format, tiling, false);
       if (transposed && param.encoding().dx_parts() == 0 && !param.transposed())
