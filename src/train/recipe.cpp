@@ -26,7 +26,7 @@ std::vector<Setting> chosen(std::initializer_list<std::pair<const char*, const c
 
 const std::vector<Defaults>& data_defaults() {
   static const std::vector<Defaults> table = {
-      {"glyphs", chosen({{"model", "mlp:784-300-100-10"}})},
+      {"glyphs", chosen({{"model", "mlp:784-300-100-10"}, {"epochs", "20"}})},
       {"mnist", chosen({{"model", "mlp:784-300-100-10"}})},
       {"fashion-mnist", chosen({{"model", "mlp:784-300-100-10"}})},
       {"cifar10", chosen({{"model", "resnet20"}, {"crop", "4"}, {"flip", "true"}, {"epochs", "30"}})},
