@@ -2,10 +2,11 @@
  * The kernels of the runtime: their arguments, and the table that one instruction set fills.
  *
  * Rules that all kernels keep:
- *  - A kernel does the tiles and parts of its item and nothing else. The bits of an output element depend neither on
- *    how the work was cut into items nor on the number of threads: each is summed by one thread in a fixed order.
- *  - Of a tile with v valid samples it computes coppice_columns() columns: v rounded up to 16, at most S. The columns
- *    past v may hold any finite value on input and must stay finite (zero, in gradients); those past
+ *  - A kernel does the tiles and parts of its item and nothing else. The bits of an output element depend
+ * neither on how the work was cut into items nor on the number of threads: each is summed by one thread in a
+ * fixed order.
+ *  - Of a tile with v valid samples it computes coppice_columns() columns: v rounded up to 16, at most S. The
+ * columns past v may hold any finite value on input and must stay finite (zero, in gradients); those past
  *    coppice_columns() are neither read nor written. Empty tiles are skipped.
  *  - It never touches rows at or past `rows`, nor allocates, nor fails. */
 #ifndef COPPICE_KERNELS_H
@@ -22,13 +23,14 @@ typedef enum coppice_activation {
   COPPICE_ACT_RELU,
 } coppice_activation;
 
-/* ---- weight formats of linear layers -----------------------------------------------------------------------------
+/* ---- weight formats of linear layers
+ * -----------------------------------------------------------------------------
  *
- * Single weights (1x1). The columns are cut into blocks of block_cols (a gathered tile of that many rows fits the L1),
- * the rows into panels of panel_rows. Storage order: block, panel, then segments (the weights of one row in this
- * block), sorted by length so that the trip count is predictable. Every row of a panel has a segment in the first
- * block (it starts the sums) and in the last (it ends them), an empty one if need be; in the blocks between, rows
- * without weights have none. */
+ * Single weights (1x1). The columns are cut into blocks of block_cols (a gathered tile of that many rows fits
+ * the L1), the rows into panels of panel_rows. Storage order: panel, block, then segments (the weights of one
+ * row in this block), sorted by length so that the trip count is predictable. Every row of a panel has a
+ * segment in the first block (it starts the sums) and in the last (it ends them), an empty one if need be; in
+ * the blocks between, rows without weights have none. */
 typedef struct coppice_segment {
   uint16_t row;   /* within the panel */
   uint16_t count; /* weights */
@@ -38,31 +40,46 @@ typedef struct coppice_segments {
   int32_t rows, cols;
   int32_t block_cols, blocks;
   int32_t panel_rows, panels;
-  const int32_t* segment_start; /* [blocks * panels + 1], index block * panels + panel */
+  const int32_t* segment_start; /* [blocks * panels + 1], index panel * blocks + block */
   const int32_t* weight_start;  /* [blocks * panels + 1] */
   const coppice_segment* segments;
   const uint16_t* column; /* [weights], within the block; 4 readable entries follow the last */
   float* value;           /* [weights] */
 } coppice_segments;
 
-/* Blocks of r neighbouring rows that share a column (r = 4 or 16); `rows` need not be a multiple of r: the rows past
- * it have weight 0 and are never read or written in activations. Storage order: column block, block row, column.
- * One format for forward, dX and dW. The full pattern (dense) is column == NULL: then every block row has every
- * column of its column block, in order. A part is a range of part_block_rows block rows within one column block (for
- * dW), a range of part_block_rows block rows (forward), or one column block (dX). */
+/* Blocks of r neighbouring rows that share a column (r = 4 or 16); `rows` need not be a multiple of r: the
+ * rows past it have weight 0 and are never read or written in activations. Storage order: panel of block
+ * rows, column block, block row, column. One format for forward, dX and dW. The full pattern (dense) is
+ * column == NULL: then every block row has every column of its column block, in order. A part is a range of
+ * part_block_rows block rows within one column block (for dW), a range of part_block_rows block rows
+ * (forward), or one column block (dX). */
 typedef struct coppice_blocks {
   int32_t rows, cols;
   int32_t r, block_rows; /* block_rows = ceil(rows / r) */
   int32_t block_cols, blocks;
   int32_t part_block_rows, panels; /* panels = ceil(block_rows / part_block_rows) */
-  const int32_t* start; /* [blocks * block_rows + 1], index block * block_rows + block row; counts blocks of weights */
-  const uint16_t* column; /* [count], within the column block; 16 readable entries follow the last. NULL: dense */
-  float* value;           /* [count][r]; 64-byte aligned */
+  const int32_t* start;            /* [blocks * block_rows + 1], in storage order; counts blocks of weights */
+  const uint16_t*
+      column;   /* [count], within the column block; 16 readable entries follow the last. NULL: dense */
+  float* value; /* [count][r]; 64-byte aligned */
 } coppice_blocks;
 
+/* Block rows of a panel; the last one may have fewer. */
+static inline int32_t coppice_panel_block_rows(const coppice_blocks* f, int32_t panel) {
+  const int32_t left = f->block_rows - panel * f->part_block_rows;
+  return left < f->part_block_rows ? left : f->part_block_rows;
+}
+
+/* Where the block rows of a panel start within a column block: one entry each, and one that ends the last. */
+static inline const int32_t* coppice_block_starts(const coppice_blocks* f, int32_t panel, int32_t block) {
+  return f->start + (int64_t)panel * f->part_block_rows * f->blocks +
+         (int64_t)block * coppice_panel_block_rows(f, panel);
+}
+
 /* y = act(W x + bias). x [tiles][cols][S]  y [tiles][rows][S]. bias may be NULL.
- * Parts: panels of rows. Forward of a layer; with a transposed format also its dX. If mask.width is not 0, output
- * element (row, s) is multiplied by (mask[row][s] > 0) at the end: relu's gradient, mask being relu's output. */
+ * Parts: panels of rows. Forward of a layer; with a transposed format also its dX. If mask.width is not 0,
+ * output element (row, s) is multiplied by (mask[row][s] > 0) at the end: relu's gradient, mask being relu's
+ * output. */
 typedef struct coppice_linear_args {
   const void* weights; /* coppice_segments or coppice_blocks, as the kernel says */
   const float* bias;   /* [rows] */
@@ -72,10 +89,11 @@ typedef struct coppice_linear_args {
 
 /* The kernels that one instruction set brings for inference and for the forward pass. */
 typedef struct coppice_kernel_table {
-  const char* isa; /* "c", "avx2", "avx512", "neon" */
+  const char* isa;                /* "c", "avx2", "avx512", "neon" */
   coppice_kernel linear_segments; /* coppice_linear_args, coppice_segments */
   coppice_kernel linear_blocks;   /* coppice_linear_args, coppice_blocks with r = 4 or 16, sparse or dense */
-  int64_t (*fma_loop)(int32_t rounds); /* multiplies and adds on registers at full rate; returns the FLOPs done */
+  int64_t (*fma_loop)(
+      int32_t rounds); /* multiplies and adds on registers at full rate; returns the FLOPs done */
 } coppice_kernel_table;
 
 extern const coppice_kernel_table coppice_kernels_c;
