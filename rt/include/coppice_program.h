@@ -31,12 +31,16 @@ typedef struct coppice_run_state {
   void* inputs[COPPICE_MAX_INPUTS]; /* the batch: base of each input value, tiled as the plan says */
 } coppice_run_state;
 
-/* A tiled value. base == NULL means rs->inputs[input]. Rows are S floats apart, tiles tile_stride floats. */
+/* A tiled value. base == NULL means rs->inputs[input]. Rows are S floats apart, tiles tile_stride floats.
+ * A value with spatial axes is [channels][height + 2 halo][width + 2 halo][S]: `halo` pixels around each plane, so that a
+ * convolution reads past the edge without asking. Whoever writes the value fills them: with zeros, or, if `wrap`, with
+ * the pixels of the opposite edge. */
 typedef struct coppice_tiled {
   float* base;
   int64_t tile_stride;
   int32_t width; /* S: 64, 32 or 16 in training, 1 at inference */
   int32_t input;
+  int32_t halo, wrap;
 } coppice_tiled;
 
 /* What one invocation of a kernel has to do. Tiles and parts are half-open ranges. */

@@ -14,16 +14,29 @@ Status GradBuilder::contribute(ValueId target, const OpDef& op, std::vector<Valu
   for (int copy = 1; graph_.find(name) != kNoValue; ++copy)
     name = "d " + graph_.value(target).name + "." + std::to_string(copy);
   TRY_ASSIGN(const std::vector<ValueId> out, graph_.add(op, name, std::move(inputs), std::move(attributes)));
-  ValueId& gradient = gradients_[static_cast<size_t>(target)];
-  if (gradient == kNoValue) {
-    gradient = out[0];
+  return pass_on(target, out[0]);
+}
+
+Result<ValueId> GradBuilder::append(const std::string& name, const OpDef& op, std::vector<ValueId> inputs,
+                                    Attributes attributes) {
+  TRY_ASSIGN(const std::vector<ValueId> out, graph_.add(op, name, std::move(inputs), std::move(attributes)));
+  return out[0];
+}
+
+Status GradBuilder::pass_on(ValueId target, ValueId gradient) {
+  ValueId& booked = gradients_[static_cast<size_t>(target)];
+  if (booked == kNoValue) {
+    booked = gradient;
     return {};
   }
+  const std::string& name = graph_.value(target).name;
   if (graph_.value(target).kind == ValueKind::kParam)
-    return unsupported("parameter '" + graph_.value(target).name + "' is used by two nodes; shared weights cannot be "
-                       "trained yet, give each its own");
-  TRY_ASSIGN(const std::vector<ValueId> sum, graph_.add(add_, name + "+", {gradient, out[0]}));
-  gradient = sum[0];
+    return unsupported("parameter '" + name + "' is used by two nodes; shared weights cannot be trained yet, give each "
+                       "node its own");
+  std::string sum_name = "d " + name + " sum";
+  while (graph_.find(sum_name) != kNoValue) sum_name += "'";
+  TRY_ASSIGN(const std::vector<ValueId> sum, graph_.add(add_, sum_name, {booked, gradient}));
+  booked = sum[0];
   return {};
 }
 

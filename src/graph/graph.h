@@ -85,6 +85,7 @@ class Graph {
   const Node& node(NodeId id) const { return nodes_[static_cast<size_t>(id)]; }
   const std::vector<Value>& values() const { return values_; }
   const std::vector<Node>& nodes() const { return nodes_; }  // in an order in which they can run
+  std::vector<Node>& nodes_for_pass() { return nodes_; }     // a pass leaves a graph that verify() accepts
   ValueId find(const std::string& name) const;               // kNoValue if there is none
   NodeId producer(ValueId id) const;                         // -1 for inputs, parameters and states
 

@@ -2,7 +2,7 @@
 #include "graph/plan.h"
 
 #include <algorithm>
-#include <cassert>
+#include <cstdlib>
 #include <map>
 
 namespace coppice {
@@ -37,8 +37,8 @@ class Scheduler {
       const size_t before = out_.calls.size();
       const auto first_group = static_cast<int32_t>(out_.groups.size());
       if (!tile_phase()) reduce_phase();
-      const size_t added = out_.calls.size() - before;
-      assert(added > 0 && "the calls depend on each other in a circle");
+      // A graph is acyclic by construction, so something is always ready.
+      if (out_.calls.size() == before) std::abort();
       left = static_cast<size_t>(std::count(done_.begin(), done_.end(), false));
       out_.phases.push_back({first_group, static_cast<int32_t>(out_.groups.size())});
       ++phase_;
@@ -68,7 +68,7 @@ class Scheduler {
   // No call that still needs the old weights is left.
   bool may_update(const CallSpec& call) const {
     for (size_t c = 0; c < calls_.size(); ++c)
-      if (!done_[c] || finished_[c] == phase_)
+      if (!done_[c] || finished_.at(c) == phase_)
         for (const Param* used : calls_[c].uses)
           if (used == call.updates && &calls_[c] != &call) return false;
     return true;
@@ -174,7 +174,12 @@ bool has_place(const PlanValue& value) {
 }
 
 int64_t floats_of(const PlanValue& value) {
-  const int64_t floats = value.elements * (value.kind == ValueKind::kTiled ? value.width : 1);
+  int64_t floats = value.elements;
+  if (value.kind == ValueKind::kTiled) {
+    const coppice_extent& e = value.extent;
+    const int64_t padded = int64_t{e.channels} * (e.height + 2 * value.halo) * (e.width + 2 * value.halo);
+    floats = (value.halo > 0 ? padded : value.elements) * value.width;
+  }
   return (floats + 15) / 16 * 16;
 }
 

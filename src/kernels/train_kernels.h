@@ -36,6 +36,18 @@ typedef struct coppice_linear_dw_args {
   float* gradient;
 } coppice_linear_dw_args;
 
+/* Convolution backward in one pass: dX and the gradient of the live weights. `weights` are the gathers of dX: rows are x's
+ * channels, gathered is dy. A part is a panel of x's channels: it writes these channels of dx (and their halo) for all
+ * tiles, and the gradient of its weights, in their order: the weights of a panel over all gathers and blocks are
+ * contiguous from part_start[panel] on, gathers outermost, then blocks. dx.width == 0: a first layer, dW alone.
+ * If mask.width is not 0, dx counts where mask > 0. gradient as in coppice_linear_dw_args. */
+typedef struct coppice_conv_bwd_args {
+  const coppice_conv_weights* weights;
+  coppice_tiled x, dy, dx, mask;
+  const int32_t* part_start; /* [panels + 1] */
+  float* gradient;
+} coppice_conv_bwd_args;
+
 /* Bias gradient: gradient[row] = sum over samples of dy[row]. Parts: ranges of part_rows rows. gradient as above. */
 typedef struct coppice_bias_dw_args {
   coppice_tiled dy;
@@ -76,6 +88,7 @@ typedef struct coppice_train_table {
   coppice_kernel linear_segments_dw; /* coppice_linear_dw_args, coppice_segments */
   coppice_kernel linear_blocks_dw;   /* coppice_linear_dw_args, coppice_blocks */
   coppice_kernel bias_dw;            /* coppice_bias_dw_args */
+  coppice_kernel conv_bwd;           /* coppice_conv_bwd_args */
   coppice_kernel sgd, adam;          /* coppice_update_args */
   coppice_kernel refresh;            /* coppice_refresh_args */
 } coppice_train_table;

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a network learns from: samples, their targets, and what has to travel with the model to use it
+// elsewhere (class names, normalisation). Where it comes from - files, or a generator - ends at
+// load_dataset().
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/result.h"
+
+namespace coppice {
+
+// The shape of one sample, channels outermost.
+struct Features {
+  int channels = 1, height = 1, width = 1;
+  int plane() const { return height * width; }
+  int size() const { return channels * plane(); }
+  bool operator==(const Features&) const = default;
+};
+
+// A pixel byte v of channel c becomes (v / 255 - mean[c]) / stddev[c]. Part of the model: the runtime repeats
+// it.
+struct Normalisation {
+  std::vector<float> mean, stddev;  // [channels]; stddev > 0
+};
+
+// Samples in memory. Exactly one of labels and targets is filled.
+struct Samples {
+  std::vector<uint8_t> pixels;   // [count][channels][height][width]
+  std::vector<int32_t> labels;   // [count], 0 .. classes - 1
+  std::vector<uint8_t> targets;  // [count][outputs], 0 or 1
+};
+
+// Writes sample `index` of `epoch`: pixels [features], targets [outputs] (0 or 1). A pure function of its
+// arguments; may be called from any thread.
+using Generator = std::function<void(int64_t epoch, int64_t index, uint8_t* pixels, uint8_t* targets)>;
+
+// A subset of samples in memory, or a generator that makes new ones in each epoch.
+struct Split {
+  std::shared_ptr<const Samples> samples;
+  std::vector<int32_t> indices;  // into samples, ascending
+  Generator generate;            // set: samples and indices are empty
+  int64_t generated = 0;         // samples per epoch of the generator
+
+  int64_t size() const { return generate ? generated : static_cast<int64_t>(indices.size()); }
+};
+
+// Immutable once loaded; any number of loaders may read it at the same time, and it must outlive them.
+struct Dataset {
+  std::string name;
+  Features features;
+  int outputs = 0;                   // classes, or cells of a dense target
+  std::vector<std::string> classes;  // [outputs]; empty: the targets are dense
+  Normalisation normalisation;       // measured on train + validation, never on test
+  Split train, validation, test;     // validation is cut from train
+
+  bool dense_targets() const { return classes.empty(); }
+};
+
+struct LifeOptions {
+  int steps = 1;                // the target is the board after so many steps
+  int height = 16, width = 16;  // at least 3; the board is a torus
+  double density = 0;           // share of live cells; 0: drawn anew for each board, uniform in (0, 1)
+  int64_t train = 10000, validation = 1000, test = 1000;  // boards; the training boards are new in each epoch
+};
+
+struct DatasetOptions {
+  uint64_t seed = 0;        // of generated samples and of the cut between train and validation
+  double validation = 0.1;  // share of the training samples that is cut off, 0 .. 0.9; life has its own count
+  std::string directory;    // holds the folders of the named sets; empty: see load_dataset
+  int64_t glyphs_train = 12000, glyphs_test = 2000;  // train before the cut
+  LifeOptions life;
+};
+
+// spec is `glyphs` or `life` (generated, no files needed), a named set (`fashion-mnist`, `mnist`, `cifar10`,
+// `cifar100`), or the path of a directory that holds IDX files (train-images-idx3-ubyte ...) or CIFAR batches
+// (data_batch_1.bin ... or train.bin), each plain or as .gz. A named set is a folder of that name in
+// options.directory, else in $COPPICE_DATA, else in shared/data beside the checkout (../shared/data, or
+// further up when started in a build folder). Nothing is ever downloaded: a set that is missing is a sentence
+// that says where it was looked for.
+Result<Dataset> load_dataset(Env& env, const std::string& spec, const DatasetOptions& options = {});
+
+// Mean and standard deviation per channel over all the samples; exact sums, so independent of their order.
+Normalisation measure_normalisation(const Samples& samples, const Features& features);
+
+// Cuts `count` samples off for validation, drawn without replacement by `seed`; both lists ascend.
+struct Cut {
+  std::vector<int32_t> train, validation;
+};
+Cut cut_validation(int64_t samples, int64_t count, uint64_t seed);
+
+}  // namespace coppice

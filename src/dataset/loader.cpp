@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataset/loader.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <numeric>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "base/rng.h"
+
+namespace coppice {
+namespace {
+
+constexpr int kMaxBatch = 1 << 20;
+constexpr int kMaxWidth = 1024;
+
+Status check(const Dataset& data, const Split& split, const LoaderOptions& options) {
+  const std::string place = "data set '" + data.name + "'";
+  if (split.size() < 1) return invalid(place + ": the split is empty, so there is nothing to load");
+  if (options.batch < 1 || options.batch > kMaxBatch)
+    return invalid(place + ": batch must lie in 1.." + std::to_string(kMaxBatch) + ", not " +
+                   std::to_string(options.batch));
+  if (options.width < 1 || options.width > kMaxWidth)
+    return invalid(place + ": the tile width must lie in 1.." + std::to_string(kMaxWidth) + ", not " +
+                   std::to_string(options.width));
+  const int side = std::min(data.features.height, data.features.width);
+  if (options.crop_padding < 0 || options.crop_padding > side)
+    return invalid(place + ": crop padding must lie in 0.." + std::to_string(side) + ", not " +
+                   std::to_string(options.crop_padding));
+  if ((options.crop_padding > 0 || options.flip) && data.dense_targets())
+    return invalid(place + ": crop and flip would move the image away from its dense target; leave them out");
+  return {};
+}
+
+}  // namespace
+
+void Loader::Free::operator()(void* p) const { std::free(p); }
+
+Loader::Loader(const Dataset& data, const Split& split, const LoaderOptions& options)
+    : data_(data), split_(split), options_(options) {
+  batches_ = (split.size() + options.batch - 1) / options.batch;
+  for (size_t channel = 0; channel < data.normalisation.mean.size(); ++channel) {
+    const double mean = data.normalisation.mean[channel], stddev = data.normalisation.stddev[channel];
+    scales_.push_back({static_cast<float>(1 / (255 * stddev)), static_cast<float>(-mean / stddev)});
+  }
+  order_.resize(static_cast<size_t>(split.size()));
+  if (split.generate || options.crop_padding > 0 || options.flip)
+    staged_.resize(static_cast<size_t>(kColumnGroup * data.features.size()));
+  if (split.generate) staged_targets_.resize(static_cast<size_t>(kColumnGroup * data.outputs));
+}
+
+Result<std::unique_ptr<Loader>> Loader::create(const Dataset& data, const Split& split,
+                                               const LoaderOptions& options) {
+  TRY(check(data, split, options));
+  std::unique_ptr<Loader> loader(new Loader(data, split, options));
+  TRY(loader->allocate());
+  if (options.prefetch) {
+    try {
+      loader->thread_ = std::thread(&Loader::prefetch_loop, loader.get());
+    } catch (const std::system_error&) {
+      return Status(Code::kNoMemory, "data set '" + data.name +
+                                         "': the system gives no thread for prefetching; load without it");
+    }
+  }
+  return loader;
+}
+
+Loader::~Loader() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+Status Loader::allocate() {
+  constexpr int64_t kLine = 64;
+  const int64_t columns = (options_.batch + options_.width - 1) / options_.width * options_.width;
+  const auto rounded = [](int64_t bytes) { return (bytes + kLine - 1) / kLine * kLine; };
+  const int64_t x_bytes = rounded(columns * data_.features.size() * 4);
+  const int64_t target_bytes = rounded(columns * (data_.dense_targets() ? data_.outputs : 1) * 4);
+  for (Slot& slot : slots_) {
+    slot.memory.reset(std::aligned_alloc(kLine, static_cast<size_t>(x_bytes + target_bytes)));
+    if (!slot.memory)
+      return {Code::kNoMemory, "data set '" + data_.name + "': no memory for batches of " +
+                                   std::to_string(options_.batch) + " samples; use a smaller batch"};
+    auto* base = static_cast<std::byte*>(slot.memory.get());
+    slot.batch.x = reinterpret_cast<float*>(base);
+    if (data_.dense_targets())
+      slot.batch.dense = reinterpret_cast<float*>(base + x_bytes);
+    else
+      slot.batch.labels = reinterpret_cast<int32_t*>(base + x_bytes);
+    if (!options_.prefetch) break;  // one slot is enough
+  }
+  return {};
+}
+
+void Loader::advance() {
+  if (++next_index_ < batches_) return;
+  next_index_ = 0;
+  ++next_epoch_;
+}
+
+const Batch& Loader::next() {
+  if (!options_.prefetch) {
+    fill(slots_[0].batch, next_epoch_, next_index_);
+    advance();
+    return slots_[0].batch;
+  }
+  std::unique_lock lock(mutex_);
+  if (held_ >= 0) {
+    slots_[held_].full = false;
+    changed_.notify_all();
+  }
+  changed_.wait(lock, [this] { return slots_[read_].full; });
+  held_ = std::exchange(read_, read_ ^ 1);
+  return slots_[held_].batch;
+}
+
+void Loader::seek(int64_t epoch, int64_t batch) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return !filling_; });
+  slots_[0].full = slots_[1].full = false;
+  held_ = -1;
+  read_ = write_ = 0;
+  next_epoch_ = epoch;
+  next_index_ = batch;
+  changed_.notify_all();
+}
+
+void Loader::prefetch_loop() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return stop_ || !slots_[write_].full; });
+    if (stop_) return;
+    Slot& slot = slots_[write_];
+    const int64_t epoch = next_epoch_, index = next_index_;
+    filling_ = true;
+    lock.unlock();
+    fill(slot.batch, epoch, index);
+    lock.lock();
+    filling_ = false;
+    slot.full = true;
+    write_ ^= 1;
+    advance();
+    changed_.notify_all();
+  }
+}
+
+void Loader::order_for(int64_t epoch) {
+  if (epoch == order_epoch_) return;
+  order_epoch_ = epoch;
+  std::iota(order_.begin(), order_.end(), 0);
+  if (!options_.shuffle) return;
+  Rng rng(options_.seed, stream_id("shuffle", static_cast<uint64_t>(epoch)));
+  for (size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[rng.below(i)]);
+}
+
+void Loader::augment(int64_t epoch, int64_t sample, const uint8_t* from, uint8_t* to) const {
+  const auto words = philox(options_.seed, stream_id("augment", static_cast<uint64_t>(epoch)),
+                            static_cast<uint64_t>(sample));
+  const int height = data_.features.height, width = data_.features.width, padding = options_.crop_padding;
+  const auto offset = [padding](uint32_t word) {
+    return static_cast<int>((uint64_t{word} * static_cast<uint64_t>(2 * padding + 1)) >> 32) - padding;
+  };
+  const int dy = offset(words[0]), dx = offset(words[1]);
+  const bool flip = options_.flip && (words[2] & 1) != 0;
+  // Columns [begin, end) of a cropped row lie inside the image.
+  const int begin = std::max(0, -dx), end = std::min(width, width - dx);
+  for (int channel = 0; channel < data_.features.channels; ++channel, from += height * width)
+    for (int y = 0; y < height; ++y, to += width) {
+      if (y + dy < 0 || y + dy >= height) {
+        std::fill(to, to + width, uint8_t{0});
+        continue;
+      }
+      const uint8_t* row = from + (y + dy) * width + dx;
+      std::fill(to, to + begin, uint8_t{0});
+      std::copy(row + begin, row + end, to + begin);
+      std::fill(to + end, to + width, uint8_t{0});
+      if (flip) std::reverse(to, to + width);
+    }
+}
+
+void Loader::gather(int64_t epoch, int32_t place, size_t column) {
+  const auto features = static_cast<size_t>(data_.features.size()),
+             outputs = static_cast<size_t>(data_.outputs);
+  uint8_t* const staged = staged_.data() + column * features;
+  pixels_[column] = staged;
+  if (split_.generate) {
+    uint8_t* const targets = staged_targets_.data() + column * outputs;
+    split_.generate(epoch, place, staged, targets);
+    targets_[column] = targets;
+    return;
+  }
+  const auto sample = static_cast<size_t>(split_.indices[static_cast<size_t>(place)]);
+  const uint8_t* const pixels = split_.samples->pixels.data() + sample * features;
+  if (options_.crop_padding > 0 || options_.flip)
+    augment(epoch, static_cast<int64_t>(sample), pixels, staged);
+  else
+    pixels_[column] = pixels;
+  if (data_.dense_targets())
+    targets_[column] = split_.samples->targets.data() + sample * outputs;
+  else
+    labels_[column] = split_.samples->labels[sample];
+}
+
+void Loader::fill(Batch& batch, int64_t epoch, int64_t index) {
+  constexpr ByteScale kAsIs[] = {{1.0f, 0.0f}};
+  order_for(epoch);
+  const int64_t first = index * options_.batch;
+  batch.epoch = epoch;
+  batch.index = index;
+  batch.samples = static_cast<int>(std::min<int64_t>(options_.batch, split_.size() - first));
+  const int width = options_.width, tiles = (options_.batch + width - 1) / width;
+  for (int tile = 0; tile < tiles; ++tile)
+    for (int column = 0; column < width; column += kColumnGroup) {
+      const int columns = std::min(kColumnGroup, width - column), begin = tile * width + column;
+      const int valid = std::clamp(batch.samples - begin, 0, columns);
+      for (int c = 0; c < valid; ++c)
+        gather(epoch, order_[static_cast<size_t>(first + begin + c)], static_cast<size_t>(c));
+      const auto tile_at = [&](float* base, int rows) {
+        return base + int64_t{tile} * rows * width + column;
+      };
+      fill_columns(pixels_, valid, columns, scales_, data_.features.plane(),
+                   tile_at(batch.x, data_.features.size()), width);
+      if (data_.dense_targets()) {
+        fill_columns(targets_, valid, columns, kAsIs, data_.outputs, tile_at(batch.dense, data_.outputs),
+                     width);
+      } else {
+        int32_t* const labels = batch.labels + begin;
+        std::copy(labels_.begin(), labels_.begin() + valid, labels);
+        std::fill(labels + valid, labels + columns, 0);
+      }
+    }
+}
+
+}  // namespace coppice

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps between a graph and its calls: which kernels, which format for each parameter, which optimizer calls.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "exec/executor.h"
+#include "exec/network.h"
+#include "graph/lowering.h"
+#include "kernels/pointwise_kernels.h"
+#include "kernels/train_kernels.h"
+
+namespace coppice {
+
+struct KernelTables {
+  const coppice_kernel_table* rt = nullptr;
+  const coppice_train_table* train = nullptr;
+  const coppice_pointwise_table* pointwise = nullptr;
+  Tiling tiling;  // cache sizes of this CPU
+};
+// isa "": the best of this CPU, or what COPPICE_ISA says.
+Result<KernelTables> kernel_tables(const std::string& isa);
+
+struct Binding {
+  std::vector<KernelChoice> choices;  // one per weight
+};
+// Encodes every weight in the format chosen for it (unless an executor did so before) and allocates optimizer state and
+// stored gradients.
+Result<Binding> bind_parameters(Network& network, const Graph& graph, const ExecOptions& options,
+                                const KernelTables& tables);
+
+// The graph's values as the plan sees them: tile widths, input slots, what the host reads.
+std::vector<PlanValue> plan_values(const Graph& graph, int batch);
+
+// Adds one optimizer call per parameter, right behind its gradient if `fused`, and the refresh of transposed copies.
+void append_updates(Lowering& lowering, Network& network, const Graph& graph, const ExecOptions& options, bool fused);
+
+}  // namespace coppice

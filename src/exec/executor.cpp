@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exec/executor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "exec/binding.h"
+#include "graph/grad.h"
+#include "graph/lowering.h"
+#include "host/threads.h"
+#include "ops/ops.h"
+#include "passes/fuse_relu.h"
+
+namespace coppice {
+namespace {
+
+std::string mebibytes(int64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f MiB", static_cast<double>(bytes) / (1 << 20));
+  return text;
+}
+
+class ProgramExecutor final : public Executor {
+ public:
+  ProgramExecutor(Network& network, ExecOptions options) : network_(network), options_(std::move(options)) {}
+  ~ProgramExecutor() override { coppice_pool_destroy(pool_); }
+  ProgramExecutor(const ProgramExecutor&) = delete;
+  ProgramExecutor& operator=(const ProgramExecutor&) = delete;
+
+  Status prepare();
+  Result<double> train_step(std::span<const BatchView> micro_batches, const StepState& state) override;
+  double evaluate(const BatchView& batch) override;
+  coppice_tiled view(ValueId value) const override;
+  int input_width() const override { return width_of(network_.graph.input); }
+  int target_width() const override { return width_of(network_.graph.target); }
+  MemoryReport memory() const override { return memory_; }
+  const std::vector<KernelChoice>& choices() const override { return binding_.choices; }
+  const Schedule& schedule() const override { return schedule_; }
+  std::string isa() const override { return tables_.rt->isa; }
+  Cost cost() const override;
+
+ private:
+  int width_of(ValueId v) const { return v == kNoValue ? 16 : values_[static_cast<size_t>(v)].width; }
+  Status lower_nodes(Lowering& lowering);
+  void count_memory();
+  Status check_limit() const;
+  void fill_addresses();
+  // Gradients go from dW straight into the optimizer unless somebody wants to see them first.
+  bool fuses_updates() const { return !options_.keep_gradients && options_.clip_norm <= 0; }
+  coppice_program program(size_t phase_begin, size_t phase_end) const;
+  coppice_run_state run_state(const BatchView& batch, const StepState& state, bool training) const;
+  void run(const coppice_program& program, const coppice_run_state& rs);
+  double loss_sum(int samples) const;
+  double gradient_norm() const;
+
+  Network& network_;
+  ExecOptions options_;
+  KernelTables tables_{};
+  Graph graph_;  // forward and gradients, fused
+  Binding binding_;
+  std::vector<PlanValue> values_;
+  Schedule schedule_;
+  MemoryPlan plan_;
+  size_t update_phase_ = 0;  // first phase that changes parameters, if gradients are stored
+  MemoryReport memory_;
+  Floats arena_;
+  Bytes scratch_;
+  size_t scratch_stride_ = 64;
+  std::vector<coppice_call> calls_;
+  coppice_pool* pool_ = nullptr;
+};
+
+Status ProgramExecutor::prepare() {
+  if (options_.batch < 1) return invalid("batch must be at least 1");
+  if (options_.threads < 1 || options_.threads > 1024) return invalid("threads must be between 1 and 1024");
+  TRY(options_.optimizer.check());
+  TRY_ASSIGN(tables_, kernel_tables(options_.isa));
+
+  graph_ = network_.graph;
+  if (options_.training) {
+    TRY_ASSIGN(const std::vector<ValueId> gradients, build_gradients(graph_, *find_op("add")));
+    (void)gradients;
+  }
+  fuse_relu(graph_);
+  TRY(verify(graph_));
+
+  TRY_ASSIGN(binding_, bind_parameters(network_, graph_, options_, tables_));
+
+  values_ = plan_values(graph_, options_.batch);
+  Lowering lowering(graph_, values_, [this](ValueId v) -> Param& { return network_.param(v); });
+  lowering.rt = tables_.rt;
+  lowering.train = tables_.train;
+  lowering.pointwise = tables_.pointwise;
+  TRY(lower_nodes(lowering));
+  if (options_.training) append_updates(lowering, network_, graph_, options_, fuses_updates());
+  values_ = std::move(lowering.values_);
+
+  PlanOptions plan_options{options_.batch, options_.threads, tables_.tiling.l2_bytes};
+  schedule_ = coppice::schedule(std::move(lowering.calls_), values_, plan_options);
+  plan_ = plan_memory(schedule_, values_, options_.batch);
+  TRY(check_memory(plan_, schedule_, values_));
+  for (const CallSpec& call : schedule_.calls) scratch_stride_ = std::max(scratch_stride_, (call.scratch + 63) / 64 * 64);
+  count_memory();
+  TRY(check_limit());
+
+  arena_ = Floats(static_cast<size_t>(plan_.arena_floats));
+  scratch_ = Bytes(scratch_stride_ * static_cast<size_t>(options_.threads));
+  fill_addresses();
+  update_phase_ = schedule_.phases.size();
+  for (size_t p = schedule_.phases.size(); p-- > 0;)
+    for (int32_t g = schedule_.phases[p].group_begin; g < schedule_.phases[p].group_end; ++g)
+      if (schedule_.calls[static_cast<size_t>(schedule_.groups[static_cast<size_t>(g)].call_begin)].updates) update_phase_ = p;
+
+  pool_ = coppice_pool_create(options_.threads);
+  if (!pool_) return {Code::kNoMemory, "cannot start " + std::to_string(options_.threads) + " threads; try fewer with --threads"};
+  return {};
+}
+
+Status ProgramExecutor::lower_nodes(Lowering& lowering) {
+  for (const Node& node : graph_.nodes()) {
+    if (!node.op->lower)
+      return unsupported(std::string(node.op->name) + " '" + node.name + "': this op has no kernel yet");
+    TRY(node.op->lower(lowering, node).within(std::string(node.op->name) + " '" + node.name + "'"));
+  }
+  return {};
+}
+
+void ProgramExecutor::count_memory() {
+  for (const std::vector<Param>* list : {&network_.params, &network_.states})
+    for (const Param& param : *list) memory_.params += param.bytes();
+  memory_.activations = plan_.arena_floats * static_cast<int64_t>(sizeof(float));
+  memory_.scratch = static_cast<int64_t>(scratch_stride_) * options_.threads;
+}
+
+Status ProgramExecutor::check_limit() const {
+  const MemoryReport& report = memory_;
+  if (options_.memory_limit <= 0 || report.total() <= options_.memory_limit) return {};
+  const int64_t rest = options_.memory_limit - report.params - report.scratch;
+  int micro = 0;
+  if (rest > 0) micro = static_cast<int>(static_cast<double>(options_.batch) * static_cast<double>(rest) /
+                                         static_cast<double>(report.activations)) / 16 * 16;
+  std::string sentence = "the plan needs " + mebibytes(report.total()) + " (parameters and optimizer " +
+                         mebibytes(report.params) + ", activations " + mebibytes(report.activations) +
+                         "), above the limit of " + mebibytes(options_.memory_limit);
+  sentence += micro >= 16 ? "; --micro-batch " + std::to_string(micro) + " would fit"
+                          : "; no micro-batch would fit, lower --density or raise --memory";
+  return {Code::kNoMemory, sentence};
+}
+
+void ProgramExecutor::fill_addresses() {
+  for (CallSpec& call : schedule_.calls) {
+    for (auto& [field, id] : call.tiled) *field = view(id);
+    for (auto& [field, id] : call.whole) {
+      const Place& place = plan_.places[static_cast<size_t>(id)];
+      if (place.offset >= 0) *field = arena_.data() + plan_.whole_base + place.offset;
+    }
+    calls_.push_back({call.kernel, call.args.get()});
+  }
+}
+
+coppice_tiled ProgramExecutor::view(ValueId id) const {
+  const PlanValue& value = values_[static_cast<size_t>(id)];
+  coppice_tiled out = {nullptr, value.elements * value.width, value.width, value.input, value.halo, value.wrap};
+  if (value.input >= 0) return out;
+  const Place& place = plan_.places[static_cast<size_t>(id)];
+  for (const Slab& slab : plan_.slabs)
+    if (slab.width == value.width && place.offset >= 0) {
+      out.base = arena_.data() + slab.base + place.offset;
+      out.tile_stride = slab.floats;
+    }
+  return out;
+}
+
+coppice_program ProgramExecutor::program(size_t phase_begin, size_t phase_end) const {
+  return {calls_.data(), schedule_.groups.data(), schedule_.phases.data() + phase_begin,
+          static_cast<int32_t>(phase_end - phase_begin)};
+}
+
+coppice_run_state ProgramExecutor::run_state(const BatchView& batch, const StepState& state, bool training) const {
+  coppice_run_state rs{};
+  rs.samples = batch.samples;
+  rs.training = training;
+  rs.loss_scale = 1.0f / static_cast<float>(batch.samples);
+  rs.gradient_scale = 1.0f;
+  rs.learning_rate = static_cast<float>(state.learning_rate);
+  const double t = static_cast<double>(state.step) + 1.0;
+  rs.moment1_correction = static_cast<float>(1.0 / (1.0 - std::pow(static_cast<double>(options_.optimizer.beta1), t)));
+  rs.moment2_correction = static_cast<float>(1.0 / (1.0 - std::pow(static_cast<double>(options_.optimizer.beta2), t)));
+  rs.seed = state.seed;
+  rs.step = static_cast<uint64_t>(state.step);
+  rs.inputs[0] = batch.x;
+  rs.inputs[1] = batch.target;
+  return rs;
+}
+
+void ProgramExecutor::run(const coppice_program& program, const coppice_run_state& rs) {
+  coppice_run_program(&program, &rs, coppice_pool_par_for, pool_, scratch_.data(), scratch_stride_);
+}
+
+double ProgramExecutor::loss_sum(int samples) const {
+  const coppice_tiled loss = view(network_.graph.loss);
+  double sum = 0.0;
+  for (int n = 0; n < samples; ++n)
+    sum += static_cast<double>(loss.base[n / loss.width * loss.tile_stride + n % loss.width]);
+  return sum;
+}
+
+double ProgramExecutor::gradient_norm() const {
+  double sum = 0.0;
+  for (const Param& param : network_.params)
+    for (const float g : param.gradient) sum += static_cast<double>(g) * static_cast<double>(g);
+  return std::sqrt(sum);
+}
+
+Result<double> ProgramExecutor::train_step(std::span<const BatchView> micro_batches, const StepState& state) {
+  if (!options_.training) return invalid("this executor was made for evaluation");
+  if (micro_batches.size() > 1 && fuses_updates())
+    return invalid("several micro-batches need stored gradients (keep_gradients)");
+  int samples = 0;
+  for (const BatchView& batch : micro_batches) samples += batch.samples;
+  const bool split = !fuses_updates();
+  double loss = 0.0;
+  coppice_run_state rs{};
+  for (size_t b = 0; b < micro_batches.size(); ++b) {
+    rs = run_state(micro_batches[b], state, true);
+    rs.loss_scale = 1.0f / static_cast<float>(samples);
+    rs.accumulate = b > 0;
+    run(program(0, split ? update_phase_ : schedule_.phases.size()), rs);
+    loss += loss_sum(micro_batches[b].samples);
+  }
+  loss /= samples;
+  if (split && std::isfinite(loss)) {
+    if (options_.clip_norm > 0) {
+      const double norm = gradient_norm();
+      if (norm > options_.clip_norm) rs.gradient_scale = static_cast<float>(options_.clip_norm / norm);
+    }
+    run(program(update_phase_, schedule_.phases.size()), rs);
+  }
+  if (!std::isfinite(loss))
+    return invalid("the loss is not finite at step " + std::to_string(state.step) +
+                   "; lower the learning rate, or clip gradients with --clip-norm");
+  return loss;
+}
+
+double ProgramExecutor::evaluate(const BatchView& batch) {
+  const coppice_run_state rs = run_state(batch, {}, false);
+  run(program(0, schedule_.phases.size()), rs);
+  return batch.target && network_.graph.loss != kNoValue ? loss_sum(batch.samples) / batch.samples : 0.0;
+}
+
+Cost ProgramExecutor::cost() const {
+  const auto live = [this](ValueId v) { return network_.param(v).live(); };
+  Cost sum;
+  for (const Node& node : graph_.nodes()) {
+    if (!node.op->cost) continue;
+    const Cost one = node.op->cost(graph_, node, live);
+    sum.useful += one.useful;
+    sum.dense += one.dense;
+  }
+  return sum;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Executor>> Executor::create(Network& network, const ExecOptions& options) {
+  auto executor = std::make_unique<ProgramExecutor>(network, options);
+  TRY(executor->prepare());
+  return std::unique_ptr<Executor>(std::move(executor));
+}
+
+}  // namespace coppice

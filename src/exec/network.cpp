@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exec/network.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/rng.h"
+#include "graph/op.h"
+
+namespace coppice {
+namespace {
+
+bool is_weight(const Value& value) { return value.kind == ValueKind::kParam && value.role == ParamRole::kWeight; }
+
+// The largest allowed block not above the wish that divides the matrix. 16x4 joins four inputs, so it is for weights
+// without a window.
+BlockShape fitting_block(BlockShape wish, const Shape& shape) {
+  const int64_t rows = shape.size('o'), cols = shape.elements() / rows;
+  const bool window = shape.size('h') * shape.size('w') > 1;
+  const bool depthwise = shape.has('h') && shape.size('i') == 1;
+  for (const BlockShape block : {BlockShape{16, 4}, BlockShape{16, 1}, BlockShape{4, 1}}) {
+    if (block.rows > wish.rows || block.cols > wish.cols || depthwise) continue;
+    if (rows % block.rows == 0 && cols % block.cols == 0 && !(block.cols > 1 && window)) return block;
+  }
+  return {};
+}
+
+// Share of a layer's weights before it is scaled to the density asked for.
+double raw_density(const Shape& shape, Distribution distribution) {
+  if (distribution == Distribution::kUniform) return 1.0;
+  const double o = static_cast<double>(shape.size('o')), all = static_cast<double>(shape.elements());
+  if (distribution == Distribution::kEr) return (o + all / o) / all;
+  double sum = 0.0;
+  for (const int64_t size : shape.sizes) sum += static_cast<double>(size);
+  return sum / all;
+}
+
+std::string layer_of(const std::string& weight) {
+  const size_t dot = weight.rfind(".weight");
+  return dot == std::string::npos ? weight : weight.substr(0, dot);
+}
+
+std::string percent(double fraction) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g %%", 100.0 * fraction);
+  return text;
+}
+
+void initialise(Param& param, const Value& value, uint64_t seed) {
+  const double density = param.is_weight() ? static_cast<double>(param.live()) / static_cast<double>(param.total()) : 1.0;
+  const double fan_in = std::max(1.0, static_cast<double>(value.fan_in) * density);
+  const double fan_out = static_cast<double>(value.shape.elements()) / static_cast<double>(value.shape.size('i')) * density;
+  Rng rng(seed, stream_id("init", value.name));
+  for (float& w : param.value) {
+    switch (value.init) {
+      case Init::kZero: w = 0.0f; break;
+      case Init::kOne: w = 1.0f; break;
+      case Init::kKaimingNormal: w = static_cast<float>(std::sqrt(2.0 / fan_in)) * rng.normal(); break;
+      case Init::kKaimingUniform: w = static_cast<float>(std::sqrt(6.0 / fan_in)) * (2.0f * rng.uniform() - 1.0f); break;
+      case Init::kGlorotUniform:
+        w = static_cast<float>(std::sqrt(6.0 / (fan_in + fan_out))) * (2.0f * rng.uniform() - 1.0f);
+        break;
+    }
+  }
+}
+
+}  // namespace
+
+Result<std::vector<LayerChoice>> distribute(const Graph& graph, const SparsityConfig& sparsity) {
+  const double density = sparsity.density;
+  if (!(density > 0.0 && density <= 1.0))
+    return invalid("density must be above 0 and at most 1 (0.1 keeps 10 % of the weights)");
+  struct Layer {
+    const Value* weight;
+    double raw;
+    double density = 1.0;
+    bool settled = false;
+    std::string reason = {};
+  };
+  std::vector<Layer> layers;
+  double all = 0.0;
+  for (const Value& value : graph.values())
+    if (is_weight(value)) {
+      layers.push_back({&value, raw_density(value.shape, sparsity.distribution)});
+      all += static_cast<double>(value.shape.elements());
+    }
+  double budget = density * all;
+  const auto settle = [&budget](Layer& layer, double share, std::string reason) {
+    layer.density = share;
+    layer.settled = true;
+    layer.reason = std::move(reason);
+    budget -= share * static_cast<double>(layer.weight->shape.elements());
+  };
+  for (const auto& [name, share] : sparsity.layers) {
+    if (!(share > 0.0 && share <= 1.0)) return invalid("layer '" + name + "': density must be above 0 and at most 1");
+    const auto layer = std::find_if(layers.begin(), layers.end(), [&name = name](const Layer& l) {
+      return l.weight->name == name || layer_of(l.weight->name) == name;
+    });
+    if (layer == layers.end()) {
+      std::string known;
+      for (const Layer& l : layers) known += (known.empty() ? "" : ", ") + layer_of(l.weight->name);
+      return not_found("layer '" + name + "': there is no such layer; this network has " + known);
+    }
+    settle(*layer, share, "set by hand");
+  }
+  // Layers that would need more than all their weights become dense and leave the rest of the budget to the others.
+  while (true) {
+    double demand = 0.0;
+    for (const Layer& layer : layers)
+      if (!layer.settled) demand += layer.raw * static_cast<double>(layer.weight->shape.elements());
+    if (demand == 0.0) break;
+    if (budget <= 0.0)
+      return invalid("density " + percent(density) + " cannot be reached: the layers with a fixed density already use more");
+    const double scale = budget / demand;
+    bool clipped = false;
+    for (Layer& layer : layers)
+      if (!layer.settled && layer.raw * scale >= 1.0) {
+        settle(layer, 1.0, density < 1.0 ? "dense: its share of the density exceeds its size" : "dense: density is 1");
+        clipped = true;
+      }
+    if (clipped) continue;
+    for (Layer& layer : layers)
+      if (!layer.settled) {
+        layer.density = layer.raw * scale;
+        layer.settled = true;
+        layer.reason = "its share of the density";
+      }
+  }
+
+  std::vector<LayerChoice> choices;
+  for (Layer& layer : layers) {
+    const BlockShape block = fitting_block(sparsity.block, layer.weight->shape);
+    if (!(block == sparsity.block))
+      layer.reason += "; block " + sparsity.block.text() + " does not fit " + layer.weight->shape.text() + ", takes " +
+                      block.text();
+    choices.push_back({layer.weight->name, layer.density, block, layer.reason});
+  }
+  return choices;
+}
+
+Result<Network> Network::create(Graph graph, const SparsityConfig& sparsity, uint64_t seed) {
+  Network network;
+  TRY_ASSIGN(network.choices, distribute(graph, sparsity));
+  auto choice = network.choices.begin();
+  for (const Value& value : graph.values()) {
+    if (value.kind == ValueKind::kState) {
+      network.states.push_back(Param::vector(value.name, value.shape.elements()));
+      initialise(network.states.back(), value, seed);
+    }
+    if (value.kind != ValueKind::kParam) continue;
+    if (is_weight(value)) {
+      const int64_t rows = value.shape.size('o'), cols = value.shape.elements() / rows;
+      const int64_t blocks = rows * cols / choice->block.size();
+      // At least one block, else the layer would cut the network in two.
+      const int64_t live = std::clamp<int64_t>(std::llround(choice->density * static_cast<double>(blocks)), 1, blocks);
+      network.params.push_back(Param::weight(value.name, value.shape.sizes,
+                                             random_pattern(rows, cols, choice->block, live, seed, value.name)));
+      ++choice;
+    } else {
+      network.params.push_back(Param::vector(value.name, value.shape.elements()));
+    }
+    initialise(network.params.back(), value, seed);
+  }
+  network.graph = std::move(graph);
+  return network;
+}
+
+Param* Network::find(const std::string& name) {
+  for (std::vector<Param>* list : {&params, &states})
+    for (Param& param : *list)
+      if (param.name() == name) return &param;
+  return nullptr;
+}
+
+Param& Network::param(ValueId value) { return *find(graph.value(value).name); }
+
+int64_t Network::live_weights() const {
+  int64_t sum = 0;
+  for (const Param& param : params) sum += param.is_weight() ? param.live() : 0;
+  return sum;
+}
+
+int64_t Network::total_weights() const {
+  int64_t sum = 0;
+  for (const Param& param : params) sum += param.is_weight() ? param.total() : 0;
+  return sum;
+}
+
+}  // namespace coppice

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/choose.h"
+
+#include <cmath>
+#include <cstdio>
+
+#include "formats/csr.h"
+#include "formats/formats.h"
+
+namespace coppice {
+namespace {
+
+// Weights that the format's kernels multiply, padding included.
+double executed(const FormatDef& format, const Pattern& pattern) {
+  if (&format == &kDense) return static_cast<double>((pattern.rows() + 15) / 16 * 16 * pattern.cols());
+  return static_cast<double>(pattern.live());
+}
+
+std::string rate_name(const FormatDef& format, const Pattern& pattern) {
+  return &format == &kBlocks ? "blocks" + std::to_string(pattern.block().rows) : format.name;
+}
+
+std::string cost_text(double cost) {
+  char text[48];
+  std::snprintf(text, sizeof text, "%.3g ns a sample", cost);
+  return text;
+}
+
+}  // namespace
+
+double CostTable::rate(const std::string& format, double density) const {
+  const Row* best = nullptr;
+  for (const Row& row : rows)
+    if (row.format == format && (!best || std::abs(std::log(row.density / density)) < std::abs(std::log(best->density / density))))
+      best = &row;
+  return best ? best->gflops : 0.0;
+}
+
+const CostTable& shipped_cost_table() {
+  static const CostTable table = {"shipped (Emerald Rapids)",
+                                  {{"segments", 0.05, 88},
+                                   {"segments", 0.1, 92},
+                                   {"segments", 0.5, 95},
+                                   {"segments", 1.0, 95},
+                                   {"blocks4", 0.1, 120},
+                                   {"blocks16", 0.1, 138},
+                                   {"dense", 1.0, 145}}};
+  return table;
+}
+
+FormatChoice choose_linear(const Pattern& pattern, const CostTable& table, const FormatDef* current) {
+  struct Candidate {
+    const FormatDef* format;
+    double cost;
+  };
+  std::vector<Candidate> candidates;
+  std::string refusals;
+  for (const FormatDef* format : {&kDense, &kBlocks, &kSegments}) {
+    const std::string refusal = format->refuses(pattern);
+    const double rate = table.rate(rate_name(*format, pattern), pattern.density());
+    if (!refusal.empty() || rate <= 0.0) {
+      refusals += "; not " + std::string(format->name) + ": " + (refusal.empty() ? "the cost table lacks it" : refusal);
+      continue;
+    }
+    // 2 FLOPs a weight for each of three products.
+    candidates.push_back({format, 6.0 * executed(*format, pattern) / rate});
+  }
+  const Candidate* best = nullptr;
+  for (const Candidate& candidate : candidates) {
+    const double handicap = current && candidate.format != current ? 1.1 : 1.0;
+    const double best_handicap = best && current && best->format != current ? 1.1 : 1.0;
+    if (!best || candidate.cost * handicap < best->cost * best_handicap) best = &candidate;
+  }
+  // Single weights run on segments whatever the table says.
+  if (!best) return {&kSegments, "segments: nothing else takes this pattern" + refusals};
+  std::string reason = std::string(best->format->name) + ": " + cost_text(best->cost);
+  for (const Candidate& candidate : candidates)
+    if (candidate.format != best->format)
+      reason += "; " + std::string(candidate.format->name) + " would take " + cost_text(candidate.cost);
+  return {best->format, reason + refusals};
+}
+
+FormatChoice choose_conv(const Pattern&) { return {&kCsr, "csr: the general convolution takes every pattern"}; }
+
+}  // namespace coppice

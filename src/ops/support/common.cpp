@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/support/common.h"
+
+namespace coppice {
+
+const OpDef* find_op(std::string_view name) {
+  for (const OpDef* op : all_ops())
+    if (name == op->name) return op;
+  return nullptr;
+}
+
+Status expect_inputs(const Node& node, size_t at_least, size_t at_most) {
+  if (node.inputs.size() >= at_least && node.inputs.size() <= at_most) return {};
+  const std::string wanted = at_least == at_most ? std::to_string(at_least)
+                                                 : std::to_string(at_least) + " to " + std::to_string(at_most);
+  return invalid("takes " + wanted + " inputs, got " + std::to_string(node.inputs.size()));
+}
+
+Result<std::vector<Value>> same_shape(const Graph& graph, const Node& node) {
+  const Shape& shape = graph.value(node.inputs[0]).shape;
+  for (const ValueId in : node.inputs)
+    if (!(graph.value(in).shape == shape))
+      return invalid("its inputs must have one shape, '" + graph.value(in).name + "' is " + graph.value(in).shape.text() +
+                     ", '" + graph.value(node.inputs[0]).name + "' is " + shape.text());
+  return one(tiled_value(shape));
+}
+
+
+Status lower_map(Lowering& lowering, const Node& node, coppice_kernel kernel) {
+  auto call = lowering.call<coppice_map_args>(node.name, kernel, lowering.width(node.outputs[0]));
+  call.in(&coppice_map_args::a, node.inputs[0]);
+  if (node.inputs.size() > 1) call.in(&coppice_map_args::b, node.inputs[1]);
+  call.out(&coppice_map_args::out, node.outputs[0]);
+  call.args().extent = lowering.extent(node.outputs[0]);
+  call.args().activation = node.text("activation", "") == "relu" ? COPPICE_ACT_RELU : COPPICE_ACT_NONE;
+  call.args().parameter = static_cast<float>(node.real("p", 0.0));
+  return {};
+}
+
+ValueId with_halo(Lowering& lowering, ValueId id, int halo, bool wrap) {
+  const PlanValue have = lowering.value(id);
+  if (have.halo >= halo && (halo == 0 || have.wrap == wrap)) return id;
+  const ValueId copy = lowering.temporary(have.name + " with halo", have.elements, have.width);
+  PlanValue& made = lowering.values_[static_cast<size_t>(copy)];
+  made.extent = have.extent;
+  made.halo = halo;
+  made.wrap = wrap;
+  auto call = lowering.call<coppice_map_args>(have.name + " with halo", lowering.pointwise->copy, have.width);
+  call.in(&coppice_map_args::a, id).out(&coppice_map_args::out, copy);
+  call.args().extent = have.extent;
+  return copy;
+}
+
+}  // namespace coppice

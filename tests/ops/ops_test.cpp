@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walks the table of ops: gradients against finite differences in double, float kernels against double, and what must
+// not change the bits: threads, padding, how work is cut.
+#include "ops/ops.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "exec/executor.h"
+#include "exec/oracle.h"
+#include "graph/grad.h"
+#include "support/batch.h"
+
+namespace coppice {
+namespace {
+
+struct Case {
+  std::string op, sample, block;
+  double density;
+};
+
+std::vector<Case> cases() {
+  std::vector<Case> out;
+  for (const OpDef* op : all_ops()) {
+    if (!op->samples) continue;
+    for (const Sample& sample : op->samples())
+      for (const char* block : {"1x1", "4x1", "16x1", "16x4"})
+        for (const double density : {1.0, 0.4}) out.push_back({op->name, sample.name, block, density});
+  }
+  return out;
+}
+
+std::string case_name(const testing::TestParamInfo<Case>& info) {
+  std::string name = info.param.op + "_" + info.param.sample + "_" + info.param.block + "_" +
+                     (info.param.density == 1.0 ? "dense" : "sparse");
+  for (char& c : name)
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  return name;
+}
+
+class OpTest : public testing::TestWithParam<Case> {
+ protected:
+  Graph graph() const {
+    for (Sample& sample : find_op(GetParam().op)->samples())
+      if (sample.name == GetParam().sample) return std::move(sample.graph);
+    return {};
+  }
+  Network network() const {
+    SparsityConfig sparsity;
+    sparsity.density = GetParam().density;
+    sparsity.distribution = Distribution::kUniform;
+    sparsity.block = BlockShape::parse(GetParam().block).take();
+    Network net = Network::create(graph(), sparsity, 7).take();
+    // Biases away from 0: an output without live weights would sit on the kink of relu.
+    Rng rng(7, stream_id("test", "bias"));
+    for (Param& param : net.params)
+      if (!param.is_weight())
+        for (float& b : param.value) b = 0.3f * rng.normal();
+    return net;
+  }
+};
+
+// Gradient nodes, in double, against (loss(w + h) - loss(w - h)) / 2h for every live weight of small tensors.
+TEST_P(OpTest, GradientsEqualFiniteDifferences) {
+  Network net = network();
+  Graph with_gradients = net.graph;
+  const std::vector<ValueId> gradients = build_gradients(with_gradients, *find_op("add")).take();
+  ASSERT_TRUE(verify(with_gradients).ok());
+  ExecOptions options;
+  options.batch = 5;
+  auto executor = Executor::create(net, options).take();
+  OracleRun run = random_batch(net.graph, *executor, 5, 3).oracle;
+  const std::vector<ReferenceArray> values = run_oracle(with_gradients, net, run).take();
+  for (size_t v = 0; v < net.graph.values().size(); ++v) {
+    const Value& value = net.graph.values()[v];
+    if (value.kind != ValueKind::kParam) continue;
+    ASSERT_NE(gradients[v], kNoValue) << value.name;
+    const std::vector<double>& gradient = values[static_cast<size_t>(gradients[v])].data;
+    const std::vector<double> base = values[v].data;
+    for (size_t i = 0; i < base.size(); i += 1 + base.size() / 40) {
+      const double h = 1e-6;
+      double loss[2];
+      for (const int side : {0, 1}) {
+        run.replace[value.name] = base;
+        run.replace[value.name][i] += side ? h : -h;
+        loss[side] = oracle_loss(net.graph, run_oracle(net.graph, net, run).take());
+      }
+      run.replace.clear();
+      EXPECT_NEAR(gradient[i], (loss[1] - loss[0]) / (2 * h), 1e-7) << value.name << " [" << i << "]";
+    }
+  }
+}
+
+// One step with stored gradients, float kernels of every instruction set against the oracle.
+TEST_P(OpTest, FloatEqualsDouble) {
+  for (const char* isa : {"c", "avx2", "avx512", "neon"}) {
+    for (const int samples : {1, 21, 70}) {
+      Network net = network();
+      ExecOptions options;
+      options.batch = samples;
+      options.isa = isa;
+      options.keep_gradients = true;
+      options.optimizer.momentum = 0;
+      auto created = Executor::create(net, options);
+      if (!created.ok()) break;  // this machine lacks the instruction set; "c" always runs
+      auto& executor = **created;
+      Graph with_gradients = net.graph;
+      const std::vector<ValueId> gradients = build_gradients(with_gradients, *find_op("add")).take();
+      TestBatch batch = random_batch(net.graph, executor, samples, 3, 1e3f);
+      const std::vector<ReferenceArray> truth = run_oracle(with_gradients, net, batch.oracle).take();
+      StepState state;
+      const Result<double> loss = executor.train_step({&batch.view, 1}, state);
+      ASSERT_TRUE(loss.ok()) << loss.status().message();
+      EXPECT_NEAR(*loss, oracle_loss(net.graph, truth), 1e-4 * (1 + std::abs(*loss)));
+      const auto logits = static_cast<size_t>(net.graph.logits);
+      const std::vector<float> out = untile(executor.view(net.graph.logits), truth[logits].shape.elements(), samples);
+      for (size_t i = 0; i < out.size(); ++i) ASSERT_NEAR(out[i], truth[logits].data[i], 2e-4) << isa << " logit " << i;
+      for (size_t v = 0; v < net.graph.values().size(); ++v) {
+        const Value& value = net.graph.values()[v];
+        if (value.kind != ValueKind::kParam) continue;
+        Param& param = *net.find(value.name);
+        const std::vector<double> got = dense_values(param, param.gradient);
+        const std::vector<double>& want = truth[static_cast<size_t>(gradients[v])].data;
+        Floats ones;
+        param.ensure(ones);
+        for (float& one : ones) one = 1.0f;
+        const std::vector<double> live = dense_values(param, ones);
+        for (size_t i = 0; i < got.size(); ++i)
+          ASSERT_NEAR(got[i], live[i] * want[i], 2e-4) << isa << " " << samples << " d " << value.name << " [" << i << "]";
+      }
+    }
+  }
+}
+
+std::vector<std::vector<float>> trained(Network net, int threads, float poison, bool stored) {
+  ExecOptions options;
+  options.batch = 65;
+  options.threads = threads;
+  options.keep_gradients = stored;
+  options.optimizer.kind = OptimizerKind::kAdam;
+  auto executor = Executor::create(net, options).take();
+  StepState state;
+  state.learning_rate = 1e-2;
+  for (state.step = 0; state.step < 4; ++state.step) {
+    TestBatch batch = random_batch(net.graph, *executor, state.step == 2 ? 9 : 65, static_cast<uint64_t>(state.step), poison);
+    EXPECT_TRUE(executor->train_step({&batch.view, 1}, state).ok());
+  }
+  std::vector<std::vector<float>> out;
+  for (const Param& param : net.params) out.push_back(param.canonical(param.value));
+  return out;
+}
+
+TEST_P(OpTest, NeitherThreadsNorPaddingNorStoredGradientsChangeTheBits) {
+  const std::vector<std::vector<float>> one = trained(network(), 1, 0.0f, false);
+  EXPECT_EQ(one, trained(network(), 2, 0.0f, false));
+  EXPECT_EQ(one, trained(network(), 7, 0.0f, false));
+  EXPECT_EQ(one, trained(network(), 2, 12345.0f, false));
+  EXPECT_EQ(one, trained(network(), 2, 0.0f, true));
+}
+
+INSTANTIATE_TEST_SUITE_P(AllOps, OpTest, testing::ValuesIn(cases()), case_name);
+
+TEST(Ops, EveryForwardOpHasASampleOrANamedReason) {
+  for (const OpDef* op : all_ops())
+    if (op->grad && !op->samples) {
+      EXPECT_STREQ(op->name, "dropout") << "its numbers are random";
+    }
+}
+
+}  // namespace
+}  // namespace coppice
