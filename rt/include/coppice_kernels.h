@@ -47,8 +47,8 @@ typedef struct coppice_segments {
 
 /* Blocks of r neighbouring rows that share a column (r = 4 or 16); `rows` need not be a multiple of r: the rows past
  * it have weight 0 and are never read or written in activations. Storage order: panel of block rows, column block,
- * block row, column. One format for forward, dX and dW. The full pattern (dense) is column == NULL: then every block row has every
- * column of its column block, in order. A part is a range of part_block_rows block rows within one column block (for
+ * block row, column. One format for forward, dX and dW. The full pattern (dense) is column == NULL: then every block
+ * row has every column of its column block, in order. A part is a range of part_block_rows block rows within one column block (for
  * dW), a range of part_block_rows block rows (forward), or one column block (dX). */
 typedef struct coppice_blocks {
   int32_t rows, cols;
