@@ -3,7 +3,6 @@
 // #include lines of the tree. Also what every source file owes: a licence line, at most 600 lines, no path of
 // one machine.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
@@ -14,6 +13,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "support/temp_dir.h"
 
 namespace {
 
@@ -34,6 +35,10 @@ constexpr Folder kFolders[] = {
     {"src/pack", 6, 0},        {"src/train", 7, 0},   {"src/emit", 7, 0},    {"src/study", 8, 0},
     {"include/coppice", 9, 0}, {"cli", 9, 1},
 };
+
+// Where CMake tells the compilers to look.
+constexpr std::string_view kIncludePaths[] = {"src",         "rt/include", "rt", "rt/simd",
+                                              "src/kernels", "include",    "cli"};
 
 const Folder* folder_of(const std::string& file) {
   for (const Folder& folder : kFolders)
@@ -84,10 +89,10 @@ std::string included_name(std::string_view line) {
 // tables.
 std::optional<std::string> resolve(const std::set<std::string>& tree, const std::string& file,
                                    const std::string& name) {
-  for (const std::string& base :
-       {fs::path(file).parent_path().generic_string(), std::string("src"), std::string("rt/include"),
-        std::string("include"), std::string("rt/simd"), std::string("src/kernels")}) {
-    const std::string path = (fs::path(base) / name).lexically_normal().generic_string();
+  std::vector<fs::path> bases = {fs::path(file).parent_path()};
+  bases.insert(bases.end(), std::begin(kIncludePaths), std::end(kIncludePaths));
+  for (const fs::path& base : bases) {
+    const std::string path = (base / name).lexically_normal().generic_string();
     if (tree.contains(path)) return path;
   }
   return std::nullopt;
@@ -187,20 +192,12 @@ std::string joined(const std::vector<std::string>& lines) {
 // A small tree in a temporary folder that goes with the test.
 class MadeUpTree : public ::testing::Test {
  protected:
-  MadeUpTree() {
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    root_ = fs::path(::testing::TempDir()) / (std::string(test->name()) + std::to_string(::getpid()));
-    fs::remove_all(root_);
-  }
-  ~MadeUpTree() override {
-    std::error_code ignored;
-    fs::remove_all(root_, ignored);
-  }
   void write(const std::string& file, const std::string& content) {
     fs::create_directories((root_ / file).parent_path());
-    std::ofstream(root_ / file) << content;
+    (void)folder_.write(file, content);
   }
-  fs::path root_;
+  coppice::testing::TempDir folder_;
+  fs::path root_ = folder_.path();
 };
 
 constexpr const char* kLicence = "// SPDX-License-Identifier: Apache-2.0\n";

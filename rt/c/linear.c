@@ -91,7 +91,7 @@ static void linear_blocks(const void* args, const coppice_run_state* rs, const c
 /* Eight chains hide the latency of an addition; the result leaves through a volatile, so that none is dropped. */
 static int64_t fma_loop(int32_t rounds) {
   enum { kChains = 8 };
-  float sum[kChains] = {0};
+  float sum[kChains] = {0, 1, 2, 3, 4, 5, 6, 7};
   for (int32_t i = 0; i < rounds; ++i)
     for (int c = 0; c < kChains; ++c) sum[c] = sum[c] * 0.5f + 1.0f;
   volatile float sink = 0;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <numeric>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "base/rng.h"
@@ -56,7 +57,14 @@ Result<std::unique_ptr<Loader>> Loader::create(const Dataset& data, const Split&
   TRY(check(data, split, options));
   std::unique_ptr<Loader> loader(new Loader(data, split, options));
   TRY(loader->allocate());
-  if (options.prefetch) loader->thread_ = std::thread(&Loader::prefetch_loop, loader.get());
+  if (options.prefetch) {
+    try {
+      loader->thread_ = std::thread(&Loader::prefetch_loop, loader.get());
+    } catch (const std::system_error&) {
+      return Status(Code::kNoMemory, "data set '" + data.name +
+                                         "': the system gives no thread for prefetching; load without it");
+    }
+  }
   return loader;
 }
 

@@ -121,6 +121,7 @@ std::vector<PlanValue> plan_values(const Graph& graph, int batch) {
     out.name = value.name;
     out.kind = value.kind;
     out.elements = value.shape.elements();
+    out.extent = extent_of(value.shape);
     out.width = tile_width(value.shape, batch);
     out.input = value.kind != ValueKind::kInput ? -1 : id == graph.input ? 0 : 1;
     out.keep = id == graph.logits || id == graph.loss;
@@ -149,8 +150,8 @@ void append_updates(Lowering& lowering, Network& network, const Graph& graph, co
     if (value == kNoValue || gradient == kNoValue) continue;
     CallSpec* update = nullptr;
     call_optimizer(lowering, param, options, update);
-    lowering.values_.push_back({"updated " + param.name(), ValueKind::kWhole, 0, 0});
-    const auto updated = static_cast<ValueId>(lowering.values_.size()) - 1;
+    const ValueId updated = lowering.temporary("updated " + param.name(), 0, 16);
+    lowering.values_[static_cast<size_t>(updated)].kind = ValueKind::kWhole;
     update->writes.push_back(updated);
     for (CallSpec& call : lowering.calls_) {
       if (call.writes.empty() || call.writes[0] != gradient) continue;

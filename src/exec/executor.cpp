@@ -161,7 +161,7 @@ void ProgramExecutor::fill_addresses() {
 
 coppice_tiled ProgramExecutor::view(ValueId id) const {
   const PlanValue& value = values_[static_cast<size_t>(id)];
-  coppice_tiled out = {nullptr, value.elements * value.width, value.width, value.input};
+  coppice_tiled out = {nullptr, value.elements * value.width, value.width, value.input, value.halo, value.wrap};
   if (value.input >= 0) return out;
   const Place& place = plan_.places[static_cast<size_t>(id)];
   for (const Slab& slab : plan_.slabs)

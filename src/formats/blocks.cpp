@@ -10,11 +10,11 @@
 namespace coppice {
 namespace {
 
-constexpr int64_t kPanelRows = 512;
+constexpr int64_t kPanelRows = 256;  // of activations; a layer of 1024 rows has parts for four threads
 
 // Blocks of weights of a block row in a column block below which the load and store of its sums would
 // dominate.
-constexpr double kRunBlocks = 8;
+constexpr double kRunBlocks = 16;
 
 constexpr size_t kColumnPadding = 16;
 

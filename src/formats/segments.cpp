@@ -14,7 +14,7 @@ namespace {
 
 // Long enough that lengths repeat within a panel, short enough that a layer of 1024 rows has parts for a few
 // threads.
-constexpr int64_t kPanelRows = 512;
+constexpr int64_t kPanelRows = 256;
 
 // Weights of a row in a column block below which loading and storing its sums weighs more than the weights
 // do.

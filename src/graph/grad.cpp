@@ -17,6 +17,12 @@ Status GradBuilder::contribute(ValueId target, const OpDef& op, std::vector<Valu
   return pass_on(target, out[0]);
 }
 
+Result<ValueId> GradBuilder::append(const std::string& name, const OpDef& op, std::vector<ValueId> inputs,
+                                    Attributes attributes) {
+  TRY_ASSIGN(const std::vector<ValueId> out, graph_.add(op, name, std::move(inputs), std::move(attributes)));
+  return out[0];
+}
+
 Status GradBuilder::pass_on(ValueId target, ValueId gradient) {
   ValueId& booked = gradients_[static_cast<size_t>(target)];
   if (booked == kNoValue) {

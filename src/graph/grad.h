@@ -2,6 +2,7 @@
 // Reverse-mode differentiation: appends gradient nodes to a graph. Gradients of values are named "d NAME".
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "graph/graph.h"
@@ -21,7 +22,10 @@ class GradBuilder {
   bool needs_gradient(ValueId value) const;
   // Appends a gradient node "d TARGET" (made unique) and books its first output as (part of) the gradient of `target`.
   Status contribute(ValueId target, const OpDef& op, std::vector<ValueId> inputs, Attributes attributes = {});
-  // The same for a gradient that exists already (add, and other ops that hand dy on unchanged).
+  // Appends a node that several gradients share; not itself anybody's gradient.
+  Result<ValueId> append(const std::string& name, const OpDef& op, std::vector<ValueId> inputs,
+                         Attributes attributes = {});
+  // The same as contribute() for a gradient that exists already (add, and other ops that hand dy on unchanged).
   Status pass_on(ValueId target, ValueId gradient);
 
  private:

@@ -7,8 +7,19 @@ Lowering::Lowering(const Graph& graph, std::vector<PlanValue> values, std::funct
     : values_(std::move(values)), graph_(graph), param_of_(std::move(param_of)) {}
 
 ValueId Lowering::temporary(const std::string& name, int64_t elements, int width) {
-  values_.push_back({name, ValueKind::kTiled, elements, width});
+  PlanValue value;
+  value.name = name;
+  value.elements = elements;
+  value.width = width;
+  value.extent.channels = static_cast<int32_t>(elements);
+  values_.push_back(std::move(value));
   return static_cast<ValueId>(values_.size()) - 1;
+}
+
+coppice_extent extent_of(const Shape& shape) {
+  const auto size = [&shape](char axis) { return static_cast<int32_t>(shape.size(axis)); };
+  if (shape.has('h')) return {size('c'), size('h'), size('w')};
+  return {static_cast<int32_t>(shape.elements()), 1, 1};
 }
 
 int tile_width(const Shape& shape, int batch) {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "coppice_program.h"
+#include "coppice_image.h"
 #include "graph/graph.h"
 #include "graph/op.h"
 
@@ -21,12 +21,16 @@ namespace coppice {
 
 class Param;
 
-// A value as the plan sees it: a tiled one has `elements` rows of `width` samples in each tile.
+// A value as the plan sees it: a tiled one has `elements` rows of `width` samples in each tile, and a halo around its planes
+// if it has spatial axes.
 struct PlanValue {
   std::string name;
   ValueKind kind = ValueKind::kTiled;
   int64_t elements = 0;
   int width = 0;
+  coppice_extent extent = {1, 1, 1};
+  int halo = 0;
+  bool wrap = false;
   int input = -1;  // slot in coppice_run_state.inputs
   bool keep = false;  // read by the host after the step
 };
@@ -64,6 +68,7 @@ class Lowering {
   Param& param(ValueId value) const { return param_of_(value); }
   const PlanValue& value(ValueId id) const { return values_[static_cast<size_t>(id)]; }
   int width(ValueId id) const { return value(id).width; }
+  coppice_extent extent(ValueId id) const { return value(id).extent; }
   // A tiled value that lives only between calls of this lowering.
   ValueId temporary(const std::string& name, int64_t elements, int width);
 
@@ -140,6 +145,9 @@ template <class Args>
 CallBuilder<Args> Lowering::call(const std::string& name, coppice_kernel kernel, int width) {
   return CallBuilder<Args>(*this, name, kernel, width);
 }
+
+// Channels, height and width of a shape; a flat one has a channel per element.
+coppice_extent extent_of(const Shape& shape);
 
 // S of a value with this shape: 16 where it has spatial axes, else the largest of 64, 32, 16 that the batch fills.
 int tile_width(const Shape& shape, int batch);

@@ -174,7 +174,12 @@ bool has_place(const PlanValue& value) {
 }
 
 int64_t floats_of(const PlanValue& value) {
-  const int64_t floats = value.elements * (value.kind == ValueKind::kTiled ? value.width : 1);
+  int64_t floats = value.elements;
+  if (value.kind == ValueKind::kTiled) {
+    const coppice_extent& e = value.extent;
+    const int64_t padded = int64_t{e.channels} * (e.height + 2 * value.halo) * (e.width + 2 * value.halo);
+    floats = (value.halo > 0 ? padded : value.elements) * value.width;
+  }
   return (floats + 15) / 16 * 16;
 }
 

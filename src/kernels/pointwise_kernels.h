@@ -5,21 +5,23 @@
 #ifndef COPPICE_POINTWISE_KERNELS_H
 #define COPPICE_POINTWISE_KERNELS_H
 
+#include "coppice_image.h"
 #include "coppice_kernels.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* out = f(a) or f(a, b) on `rows` rows. One part. */
+/* out = f(a) or f(a, b), element by element. One part. */
 typedef struct coppice_map_args {
   coppice_tiled a, b, out;
-  int32_t rows;
-  float parameter; /* dropout: probability of zero */
-  uint64_t stream; /* dropout: key of its random numbers */
+  coppice_extent extent;
+  int32_t activation; /* add: coppice_activation after the sum */
+  float parameter;    /* dropout: probability of zero */
+  uint64_t stream;    /* dropout: key of its random numbers */
 } coppice_map_args;
 
-/* Losses. logits [rows][S]; target: int32 class labels [1][S], or float [rows][S]. loss [1][S], one number a sample, 0
+/* Losses; no operand has a halo. logits [rows][S]; target: int32 class labels [1][S], or float [rows][S]. loss [1][S], one number a sample, 0
  * in padding. gradient [rows][S] = d loss / d logits * rs->loss_scale, 0 in padding. */
 typedef struct coppice_loss_args {
   coppice_tiled logits, target, out;
@@ -27,11 +29,46 @@ typedef struct coppice_loss_args {
   float smoothing; /* label smoothing of softmax cross-entropy */
 } coppice_loss_args;
 
-/* Copies tiles of one width into tiles of another (rows stay): flatten, and back. */
+/* Copies a value into another shape with as many elements, and tiles of another width: flatten, and back. */
 typedef struct coppice_retile_args {
   coppice_tiled in, out;
-  int32_t rows;
+  coppice_extent in_extent, out_extent;
 } coppice_retile_args;
+
+/* Strided slices, padding, concatenation and their gradients; see the kernel. Index order: channel, y, x. */
+typedef struct coppice_window_args {
+  coppice_tiled in, out;
+  coppice_extent in_extent, out_extent;
+  int32_t multiply[3], offset[3], divide[3];
+  int32_t channel_begin, channel_end;
+} coppice_window_args;
+
+/* S of x and dx is 16. Gradients read dy through `dy` (max_pool) or `y` (the others). */
+typedef struct coppice_pool_args {
+  coppice_tiled x, y, dx, dy;
+  coppice_extent x_extent, y_extent;
+  int32_t kernel, stride, padding;
+} coppice_pool_args;
+
+/* Batch norm over [channels], S is 16. In gradients y stands for dy. Each kernel says in its comment what it reads. */
+typedef struct coppice_batch_norm_args {
+  coppice_tiled x, y, dx;
+  coppice_tiled sums; /* [tiles][2 * channels] */
+  coppice_extent extent;
+  const float *scale, *bias;
+  float *running_mean, *running_variance;
+  float *mean, *inverse_deviation; /* of this batch */
+  float* totals;                   /* [2 * channels]: sum of dy, sum of dy * normalised x */
+  float momentum, epsilon;
+  int32_t activation;
+} coppice_batch_norm_args;
+
+/* gradient[i] = totals[first + i]. Parts: ranges of part_length. gradient as in coppice_linear_dw_args. */
+typedef struct coppice_vector_gradient_args {
+  float* totals;
+  int32_t first, length, part_length;
+  float* gradient;
+} coppice_vector_gradient_args;
 
 /* Convolution over the canonical pattern: x [C][H][W][S], y [O][P][Q][S], row o of the pattern holds the live
  * (channel within the group, ky, kx) of output o. Padding is zero, or wraps around (a torus). */
@@ -54,11 +91,13 @@ typedef struct coppice_general_conv_args {
 /* Sums dy over positions and samples. Part: range of channels, as coppice_bias_dw_args. */
 typedef struct coppice_channel_sum_args {
   coppice_tiled dy;
-  int32_t channels, positions, part_channels;
+  coppice_extent extent;
+  int32_t part_channels;
   float* gradient;
 } coppice_channel_sum_args;
 
 typedef struct coppice_pointwise_table {
+  coppice_kernel copy;
   coppice_kernel relu, relu_grad; /* relu_grad: a = dy, b = y */
   coppice_kernel sigmoid, sigmoid_grad;
   coppice_kernel add;
@@ -66,7 +105,11 @@ typedef struct coppice_pointwise_table {
   coppice_kernel softmax_cross_entropy, softmax_cross_entropy_grad;
   coppice_kernel binary_cross_entropy, binary_cross_entropy_grad; /* of logits */
   coppice_kernel mean_squared_error, mean_squared_error_grad;
-  coppice_kernel retile;
+  coppice_kernel retile, window;
+  coppice_kernel max_pool, max_pool_grad, avg_pool, avg_pool_grad, global_pool, global_pool_grad;
+  /* One tile at a time, but for finish and totals, which add the tiles up, and dw, which has parts. */
+  coppice_kernel batch_norm_sums, batch_norm_finish, batch_norm;
+  coppice_kernel batch_norm_grad_sums, batch_norm_totals, batch_norm_dx, batch_norm_dw;
   coppice_kernel general_conv, general_conv_dx, general_conv_dw;
   coppice_kernel channel_sum;
 } coppice_pointwise_table;

@@ -25,6 +25,7 @@ class NetworkBuilder {
   ValueId dense_target(Shape shape);                  // "target": one number per output
   ValueId linear(const std::string& name, ValueId x, int64_t outputs, bool bias = true);
   ValueId conv(const std::string& name, ValueId x, int64_t outputs, const ConvOptions& options);
+  ValueId batch_norm(const std::string& name, ValueId x);
   ValueId relu(const std::string& name, ValueId x);
   ValueId flatten(const std::string& name, ValueId x);
   // Any op without parameters.

@@ -23,8 +23,7 @@ Status lower(Lowering& lowering, const Node& node) {
   auto call =
       lowering.call<coppice_channel_sum_args>(node.name, lowering.pointwise->channel_sum, lowering.width(node.inputs[0]));
   call.in(&coppice_channel_sum_args::dy, node.inputs[0]);
-  call.args().channels = static_cast<int32_t>(bias.live());
-  call.args().positions = static_cast<int32_t>(lowering.value(node.inputs[0]).elements / bias.live());
+  call.args().extent = lowering.extent(node.inputs[0]);
   call.args().part_channels = bias.part_start()[1] - bias.part_start()[0];
   gradient_parts(call, bias, &coppice_channel_sum_args::gradient, node.outputs[0]);
   return {};

@@ -20,7 +20,8 @@ void reference(const ReferenceCall& call) { call.out[0]->data = call.in[0]->data
 Status lower(Lowering& lowering, const Node& node) {
   auto call = lowering.call<coppice_retile_args>(node.name, lowering.pointwise->retile, lowering.width(node.outputs[0]));
   call.in(&coppice_retile_args::in, node.inputs[0]).out(&coppice_retile_args::out, node.outputs[0]);
-  call.args().rows = static_cast<int32_t>(lowering.value(node.outputs[0]).elements);
+  call.args().in_extent = lowering.extent(node.inputs[0]);
+  call.args().out_extent = lowering.extent(node.outputs[0]);
   return {};
 }
 

@@ -25,6 +25,22 @@ Node* producer(std::vector<Node>& nodes, ValueId value) {
   return nullptr;
 }
 
+// All readers of this relu's gradient are gradients of the very batch norm whose output went into the relu (by now fused
+// into it); a sum of two batch norms before a relu, say, is none.
+bool feeds_its_batch_norm_alone(const Graph& graph, const Node& relu_grad) {
+  const NodeId from = graph.producer(relu_grad.inputs[1]);
+  if (from < 0 || !is(graph.node(from), "batch_norm")) return false;
+  bool any = false;
+  for (const Node& node : graph.nodes())
+    for (const ValueId in : node.inputs) {
+      if (in != relu_grad.outputs[0]) continue;
+      if (!is(node, "batch_norm_totals") && !is(node, "batch_norm_dx")) return false;
+      if (node.inputs[0] != graph.node(from).inputs[0]) return false;
+      any = true;
+    }
+  return any;
+}
+
 }  // namespace
 
 int fuse_relu(Graph& graph) {
@@ -34,10 +50,22 @@ int fuse_relu(Graph& graph) {
     const Node node = nodes[n];
     Node* before = node.inputs.empty() ? nullptr : producer(nodes, node.inputs[0]);
     const bool alone = before && readers(graph, node.inputs[0]) == 1;
-    if (is(node, "relu") && alone && (is(*before, "linear") || is(*before, "conv2d"))) {
+    if (is(node, "relu") && alone &&
+        (is(*before, "linear") || is(*before, "conv2d") || is(*before, "batch_norm") || is(*before, "add"))) {
       before->attributes["activation"] = std::string("relu");
     } else if (is(node, "relu_grad") && alone && is(*before, "linear_dx") && before->inputs.size() == 2) {
       before->inputs.push_back(node.inputs[1]);
+    } else if (is(node, "relu_grad") && feeds_its_batch_norm_alone(graph, node)) {
+      // They find out from x where the output was above 0, which saves writing and reading dy once more.
+      for (Node& reader : nodes)
+        for (ValueId& in : reader.inputs)
+          if (in == node.outputs[0]) {
+            in = node.inputs[0];
+            reader.attributes["activation"] = std::string("relu");
+          }
+      nodes.erase(nodes.begin() + static_cast<std::ptrdiff_t>(n));
+      ++fused;
+      continue;
     } else {
       ++n;
       continue;

@@ -1,48 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Ops that map each element on its own. */
+#include "coppice_image.h"
 #include "portable.h"
 
-/* Runs BODY for every element: a, b and out point at it, row and column say where it is. */
-#define MAP(BODY)                                                                            \
-  const coppice_map_args* args = (const coppice_map_args*)raw;                               \
-  const int32_t width = args->out.width;                                                     \
-  for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {                     \
-    const int32_t columns = columns_of(rs, width, tile);                                     \
-    const float* a_tile = coppice_tile(&args->a, rs, tile);                                  \
-    const float* b_tile = args->b.width ? coppice_tile(&args->b, rs, tile) : a_tile;         \
-    float* out_tile = coppice_tile(&args->out, rs, tile);                                    \
-    for (int32_t row = 0; row < args->rows; ++row) {                                         \
-      const float* a = a_tile + (int64_t)row * width;                                        \
-      const float* b = b_tile + (int64_t)row * width;                                        \
-      float* out = out_tile + (int64_t)row * width;                                          \
-      for (int32_t s = 0; s < columns; ++s) BODY                                             \
-    }                                                                                        \
+/* Runs BODY for every i of every row of pixels: a[i], b[i] and out[i] belong to each other. */
+#define MAP(BODY)                                                                                    \
+  const coppice_map_args* args = (const coppice_map_args*)raw;                                       \
+  const coppice_extent e = args->extent;                                                             \
+  const int32_t width = args->out.width;                                                             \
+  for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {                             \
+    const int32_t count = e.height * e.width == 1 ? columns_of(rs, width, tile) : e.width * width;   \
+    float* a_tile = coppice_tile(&args->a, rs, tile);                                                \
+    float* b_tile = args->b.width ? coppice_tile(&args->b, rs, tile) : a_tile;                       \
+    const coppice_tiled* b_value = args->b.width ? &args->b : &args->a;                              \
+    float* out_tile = coppice_tile(&args->out, rs, tile);                                            \
+    for (int32_t c = 0; c < e.channels; ++c) {                                                       \
+      for (int32_t y = 0; y < e.height; ++y) {                                                       \
+        const float* a = coppice_pixel_row(&args->a, a_tile, e, c, y);                               \
+        const float* b = coppice_pixel_row(b_value, b_tile, e, c, y);                                \
+        float* out = coppice_pixel_row(&args->out, out_tile, e, c, y);                               \
+        for (int32_t i = 0; i < count; ++i) BODY                                                     \
+      }                                                                                              \
+      coppice_fill_halo(&args->out, out_tile, e, c);                                                 \
+    }                                                                                                \
   }
+
+void KERNEL(copy)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
+  MAP({
+    (void)b;
+    out[i] = a[i];
+  })
+}
 
 void KERNEL(relu)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   MAP({
     (void)b;
-    out[s] = a[s] > 0.0f ? a[s] : 0.0f;
+    out[i] = a[i] > 0.0f ? a[i] : 0.0f;
   })
 }
 
 void KERNEL(relu_grad)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
-  MAP({ out[s] = b[s] > 0.0f ? a[s] : 0.0f; })
+  MAP({ out[i] = b[i] > 0.0f ? a[i] : 0.0f; })
 }
 
 void KERNEL(sigmoid)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   MAP({
     (void)b;
-    out[s] = 1.0f / (1.0f + coppice_expf(-a[s]));
+    out[i] = 1.0f / (1.0f + coppice_expf(-a[i]));
   })
 }
 
 void KERNEL(sigmoid_grad)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
-  MAP({ out[s] = a[s] * b[s] * (1.0f - b[s]); })
+  MAP({ out[i] = a[i] * b[i] * (1.0f - b[i]); })
 }
 
 void KERNEL(add)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
-  MAP({ out[s] = a[s] + b[s]; })
+  const float floor = ((const coppice_map_args*)raw)->activation ? 0.0f : -INFINITY;
+  MAP({
+    const float sum = a[i] + b[i];
+    out[i] = sum > floor ? sum : floor;
+  })
 }
 
 /* The finaliser of SplitMix64: a well mixed function of the counter, cheap enough for each element. */
@@ -52,8 +69,8 @@ static inline uint32_t mixed_bits(uint64_t counter) {
   return (uint32_t)(counter >> 32);
 }
 
-/* Inverted dropout: survivors are scaled by 1 / (1 - p). The mask is a function of (seed, stream, step, sample, row), so the
- * gradient draws it again instead of storing it. */
+/* Inverted dropout: survivors are scaled by 1 / (1 - p). The mask is a function of (seed, stream, step, sample, element), so
+ * the gradient draws it again instead of storing it. */
 void KERNEL(dropout)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const float p = ((const coppice_map_args*)raw)->parameter;
   const uint64_t key = rs->seed * 0x9e3779b97f4a7c15u ^ ((const coppice_map_args*)raw)->stream ^
@@ -62,28 +79,73 @@ void KERNEL(dropout)(const void* raw, const coppice_run_state* rs, const coppice
   const uint32_t bar = rs->training ? (uint32_t)(p * 4294967040.0f) : 0;
   MAP({
     (void)b;
-    const uint64_t sample = (uint64_t)(tile * width + s);
-    const uint64_t counter = key + (sample << 32 | (uint64_t)(uint32_t)row) * 0x9e3779b97f4a7c15u;
-    out[s] = mixed_bits(counter) >= bar ? a[s] * scale : 0.0f;
+    const uint64_t sample = (uint64_t)(tile * width + i % width);
+    const uint64_t element = (uint64_t)((c * e.height + y) * e.width + i / width);
+    out[i] = mixed_bits(key + (sample << 32 | element) * 0x9e3779b97f4a7c15u) >= bar ? a[i] * scale : 0.0f;
   })
 }
 
+/* Element e of the input is element e of the output; tile widths, shapes and halos may differ. */
 void KERNEL(retile)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_retile_args* args = (const coppice_retile_args*)raw;
+  const coppice_extent ie = args->in_extent, oe = args->out_extent;
   const int32_t from = args->in.width, to = args->out.width;
   for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
-    float* out = coppice_tile(&args->out, rs, tile);
+    float* out_tile = coppice_tile(&args->out, rs, tile);
     const int32_t columns = columns_of(rs, to, tile);
     for (int32_t s = 0; s < columns;) {
       const int32_t sample = tile * to + s, source = sample / from, column = sample % from;
       const int32_t run = from - column < columns - s ? from - column : columns - s;
       /* The last vector may reach past the tiles that exist; its columns are padding. */
       const int exists = source < coppice_tile_count(rs, from);
-      const float* in = exists ? coppice_tile(&args->in, rs, source) + column : NULL;
-      for (int32_t row = 0; row < args->rows; ++row)
-        for (int32_t i = 0; i < run; ++i)
-          out[(int64_t)row * to + s + i] = exists ? in[(int64_t)row * from + i] : 0.0f;
+      float* in_tile = exists ? coppice_tile(&args->in, rs, source) : NULL;
+      for (int32_t c = 0, element = 0; c < oe.channels; ++c)
+        for (int32_t y = 0; y < oe.height; ++y)
+          for (int32_t x = 0; x < oe.width; ++x, ++element) {
+            float* out = coppice_pixel_row(&args->out, out_tile, oe, c, y) + (int64_t)x * to + s;
+            if (!exists) {
+              for (int32_t i = 0; i < run; ++i) out[i] = 0.0f;
+              continue;
+            }
+            const int32_t pixels = ie.height * ie.width;
+            const float* in = coppice_pixel_row(&args->in, in_tile, ie, element / pixels, element % pixels / ie.width) +
+                              (int64_t)(element % ie.width) * from + column;
+            for (int32_t i = 0; i < run; ++i) out[i] = in[i];
+          }
       s += run;
+    }
+    for (int32_t c = 0; c < oe.channels; ++c) coppice_fill_halo(&args->out, out_tile, oe, c);
+  }
+}
+
+/* out(c, y, x) = in((c, y, x) * multiply + offset) / divide where that is whole and inside, else 0: strided slices,
+ * padding, and the gradients of both. Only output channels [channel_begin, channel_end) are written (concatenation). */
+void KERNEL(window)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
+  const coppice_window_args* args = (const coppice_window_args*)raw;
+  const coppice_extent ie = args->in_extent, oe = args->out_extent;
+  const int32_t width = args->out.width;
+  const int32_t size[3] = {ie.channels, ie.height, ie.width};
+  for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
+    float* in_tile = coppice_tile(&args->in, rs, tile);
+    float* out_tile = coppice_tile(&args->out, rs, tile);
+    for (int32_t c = args->channel_begin; c < args->channel_end; ++c) {
+      for (int32_t y = 0; y < oe.height; ++y) {
+        float* out = coppice_pixel_row(&args->out, out_tile, oe, c, y);
+        for (int32_t x = 0; x < oe.width; ++x) {
+          const int32_t at[3] = {c, y, x};
+          int32_t from[3];
+          int inside = 1;
+          for (int32_t d = 0; d < 3; ++d) {
+            const int32_t i = at[d] * args->multiply[d] + args->offset[d];
+            from[d] = i / args->divide[d];
+            inside = inside && i >= 0 && i % args->divide[d] == 0 && from[d] < size[d];
+          }
+          const float* in =
+              inside ? coppice_pixel_row(&args->in, in_tile, ie, from[0], from[1]) + (int64_t)from[2] * width : NULL;
+          for (int32_t s = 0; s < width; ++s) out[(int64_t)x * width + s] = inside ? in[s] : 0.0f;
+        }
+      }
+      coppice_fill_halo(&args->out, out_tile, oe, c);
     }
   }
 }

@@ -3,6 +3,8 @@
 #ifndef COPPICE_PORTABLE_H
 #define COPPICE_PORTABLE_H
 
+#include <math.h>
+
 #include "coppice_math.h"
 #include "kernels/pointwise_kernels.h"
 
@@ -28,6 +30,21 @@ DECLARE_KERNEL(binary_cross_entropy_grad);
 DECLARE_KERNEL(mean_squared_error);
 DECLARE_KERNEL(mean_squared_error_grad);
 DECLARE_KERNEL(retile);
+DECLARE_KERNEL(copy);
+DECLARE_KERNEL(window);
+DECLARE_KERNEL(max_pool);
+DECLARE_KERNEL(max_pool_grad);
+DECLARE_KERNEL(avg_pool);
+DECLARE_KERNEL(avg_pool_grad);
+DECLARE_KERNEL(global_pool);
+DECLARE_KERNEL(global_pool_grad);
+DECLARE_KERNEL(batch_norm_sums);
+DECLARE_KERNEL(batch_norm_finish);
+DECLARE_KERNEL(batch_norm);
+DECLARE_KERNEL(batch_norm_grad_sums);
+DECLARE_KERNEL(batch_norm_totals);
+DECLARE_KERNEL(batch_norm_dx);
+DECLARE_KERNEL(batch_norm_dw);
 DECLARE_KERNEL(general_conv);
 DECLARE_KERNEL(general_conv_dx);
 DECLARE_KERNEL(general_conv_dw);

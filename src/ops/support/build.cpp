@@ -93,6 +93,16 @@ ValueId NetworkBuilder::conv(const std::string& name, ValueId x, int64_t outputs
                 {"wrap", int64_t{options.wrap}}});
 }
 
+ValueId NetworkBuilder::batch_norm(const std::string& name, ValueId x) {
+  if (!status_.ok()) return kNoValue;
+  const Shape channels{"c", {graph_.value(x).shape.size('c')}};
+  const ValueId scale = parameter(name + ".weight", channels, ParamRole::kScale, Init::kOne, 1);
+  const ValueId bias = parameter(name + ".bias", channels, ParamRole::kBias, Init::kZero, 1);
+  const ValueId mean = state(name + ".running_mean", channels, Init::kZero);
+  const ValueId variance = state(name + ".running_var", channels, Init::kOne);
+  return apply("batch_norm", name, {x, scale, bias, mean, variance});
+}
+
 ValueId NetworkBuilder::relu(const std::string& name, ValueId x) { return apply("relu", name, {x}); }
 
 ValueId NetworkBuilder::flatten(const std::string& name, ValueId x) { return apply("flatten", name, {x}); }

@@ -25,14 +25,30 @@ Result<std::vector<Value>> same_shape(const Graph& graph, const Node& node) {
   return one(tiled_value(shape));
 }
 
+
 Status lower_map(Lowering& lowering, const Node& node, coppice_kernel kernel) {
   auto call = lowering.call<coppice_map_args>(node.name, kernel, lowering.width(node.outputs[0]));
   call.in(&coppice_map_args::a, node.inputs[0]);
   if (node.inputs.size() > 1) call.in(&coppice_map_args::b, node.inputs[1]);
   call.out(&coppice_map_args::out, node.outputs[0]);
-  call.args().rows = static_cast<int32_t>(lowering.value(node.outputs[0]).elements);
+  call.args().extent = lowering.extent(node.outputs[0]);
+  call.args().activation = node.text("activation", "") == "relu" ? COPPICE_ACT_RELU : COPPICE_ACT_NONE;
   call.args().parameter = static_cast<float>(node.real("p", 0.0));
   return {};
+}
+
+ValueId with_halo(Lowering& lowering, ValueId id, int halo, bool wrap) {
+  const PlanValue have = lowering.value(id);
+  if (have.halo >= halo && (halo == 0 || have.wrap == wrap)) return id;
+  const ValueId copy = lowering.temporary(have.name + " with halo", have.elements, have.width);
+  PlanValue& made = lowering.values_[static_cast<size_t>(copy)];
+  made.extent = have.extent;
+  made.halo = halo;
+  made.wrap = wrap;
+  auto call = lowering.call<coppice_map_args>(have.name + " with halo", lowering.pointwise->copy, have.width);
+  call.in(&coppice_map_args::a, id).out(&coppice_map_args::out, copy);
+  call.args().extent = have.extent;
+  return copy;
 }
 
 }  // namespace coppice

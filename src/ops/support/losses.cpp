@@ -8,6 +8,8 @@ Status lower_loss(Lowering& lowering, const Node& node, coppice_kernel kernel) {
   const int width = lowering.width(node.inputs[0]);
   if (lowering.width(node.inputs[1]) != width)
     return invalid("loss '" + node.name + "': outputs and target are tiled differently");
+  if (lowering.value(node.inputs[0]).halo > 0)
+    return unsupported("loss '" + node.name + "': its input also feeds a convolution; give the loss a copy of its own");
   auto call = lowering.call<coppice_loss_args>(node.name, kernel, width);
   call.in(&coppice_loss_args::logits, node.inputs[0])
       .in(&coppice_loss_args::target, node.inputs[1])

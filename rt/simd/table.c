@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels_simd.h"
+
+/* Twelve chains keep two FMA ports with a latency of four to six cycles busy. */
+static int64_t fma_loop(int32_t rounds) {
+  enum { kChains = 12 };
+  vec sum[kChains], half = v_splat(0.5f), one = v_splat(1.0f);
+  __asm__("" : "+m"(half), "+m"(one));                                 /* unknown to the compiler */
+  UNROLL for (int c = 0; c < kChains; ++c) sum[c] = v_splat((float)c); /* equal chains would be merged */
+  for (int32_t i = 0; i < rounds; ++i) UNROLL for (int c = 0; c < kChains; ++c) sum[c] = sum[c] * half + one;
+  volatile float sink = 0;
+  for (int c = 0; c < kChains; ++c) sink = sink + sum[c][0];
+  return (int64_t)rounds * kChains * LANES * 2;
+}
+
+const coppice_kernel_table KERNEL(coppice_kernels) = {
+    .isa = COPPICE_ISA_TEXT,
+    .linear_segments = KERNEL(coppice_linear_segments),
+    .linear_blocks = KERNEL(coppice_linear_blocks),
+    .fma_loop = fma_loop,
+};

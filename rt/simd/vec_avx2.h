@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What vector extensions cannot say, for AVX2. Included by vec.h only. */
+#include <immintrin.h>
+
+INLINE vec v_splat4(const float* p) { return _mm256_broadcast_ps((const __m128*)p); }
+INLINE vec4 v_quarters_sum(vec v) {
+  return _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+}
+INLINE vec v_relu(vec v) { return _mm256_max_ps(v, _mm256_setzero_ps()); }
+INLINE vec v_gate(vec v, vec m) {
+  return _mm256_and_ps(_mm256_cmp_ps(m, _mm256_setzero_ps(), _CMP_GT_OQ), v);
+}
+
+/* m / (sqrt(v) + epsilon). */
+INLINE vec v_over_root(vec m, vec v, vec epsilon) { return m / (_mm256_sqrt_ps(v) + epsilon); }
+
+/* Denormals cost a hundred cycles each; inside an optimizer they are zero. */
+INLINE unsigned v_flush_denormals(void) {
+  const unsigned mode = _mm_getcsr();
+  _mm_setcsr(mode | 0x8040);
+  return mode;
+}
+INLINE void v_restore_denormals(unsigned mode) { _mm_setcsr(mode); }

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What vector extensions cannot say, for NEON. Included by vec.h only. */
+#include <arm_neon.h>
+
+INLINE vec v_splat4(const float* p) { return v_load(p); }
+INLINE vec4 v_quarters_sum(vec v) { return v; }
+/* As on x86 and in plain C, a NaN becomes 0. */
+INLINE vec v_relu(vec v) { return vmaxnmq_f32(v, vdupq_n_f32(0)); }
+INLINE vec v_gate(vec v, vec m) {
+  return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(v), vcgtq_f32(m, vdupq_n_f32(0))));
+}
+
+/* m / (sqrt(v) + epsilon). */
+INLINE vec v_over_root(vec m, vec v, vec epsilon) { return m / (vsqrtq_f32(v) + epsilon); }
+
+/* Denormals are zero inside an optimizer: many cores take far longer over them. Bit 24 of FPCR is FZ. */
+INLINE uint64_t v_flush_denormals(void) {
+  uint64_t mode;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+  __asm__ volatile("msr fpcr, %0" : : "r"(mode | (1u << 24)));
+  return mode;
+}
+INLINE void v_restore_denormals(uint64_t mode) { __asm__ volatile("msr fpcr, %0" : : "r"(mode)); }

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Optimizers, the bias gradient and the refresh of a transposed copy. The optimizers treat the rest of an
+ * array that is no whole vector in a padded copy with the same arithmetic, so that bits do not depend on the
+ * cut into parts. */
+#include "train_simd.h"
+
+typedef struct constants {
+  vec scale, decay, beta1, beta2, rest1, rest2, rate, rate_decay, correction2, epsilon;
+  int momentum, nesterov, decoupled;
+} constants;
+
+static constants constants_of(const coppice_update_args* a, const coppice_run_state* rs, int adam) {
+  return (constants){.scale = v_splat(rs->gradient_scale),
+                     .decay = v_splat(a->decay),
+                     .beta1 = v_splat(a->beta1),
+                     .beta2 = v_splat(a->beta2),
+                     .rest1 = v_splat(1 - a->beta1),
+                     .rest2 = v_splat(1 - a->beta2),
+                     .rate = v_splat(adam ? rs->learning_rate * rs->moment1_correction : rs->learning_rate),
+                     .rate_decay = v_splat(rs->learning_rate * a->decay),
+                     .correction2 = v_splat(rs->moment2_correction),
+                     .epsilon = v_splat(a->epsilon),
+                     .momentum = a->moment1 != NULL,
+                     .nesterov = a->nesterov,
+                     .decoupled = a->decoupled};
+}
+
+INLINE void sgd_step(float* w, const float* g, float* m, float* v, const constants* c) {
+  (void)v;
+  const vec value = v_load(w);
+  vec step = c->scale * v_load(g) + c->decay * value;
+  if (c->momentum) {
+    const vec moment = c->beta1 * v_load(m) + step;
+    v_store(m, moment);
+    step = c->nesterov ? step + c->beta1 * moment : moment;
+  }
+  v_store(w, value - c->rate * step);
+}
+
+INLINE void adam_step(float* w, const float* g, float* m, float* v, const constants* c) {
+  vec value = v_load(w);
+  vec gradient = c->scale * v_load(g);
+  if (c->decoupled)
+    value -= c->rate_decay * value;
+  else
+    gradient += c->decay * value;
+  const vec moment1 = c->beta1 * v_load(m) + c->rest1 * gradient;
+  const vec moment2 = c->beta2 * v_load(v) + c->rest2 * (gradient * gradient);
+  v_store(m, moment1);
+  v_store(v, moment2);
+  v_store(w, value - c->rate * v_over_root(moment1, c->correction2 * moment2, c->epsilon));
+}
+
+typedef void (*step)(float* w, const float* g, float* m, float* v, const constants* c);
+
+/* Where there is no moment, m or v points at scratch that nobody reads. */
+INLINE void run_part(float* w, const float* g, float* m, float* v, int32_t count, const constants* c,
+                     step one) {
+  int32_t i = 0;
+  for (; i + LANES <= count; i += LANES) one(w + i, g + i, m ? m + i : NULL, v ? v + i : NULL, c);
+  const size_t rest = (size_t)(count - i) * sizeof(float);
+  if (rest == 0) return;
+  float tail[4][LANES] = {{0}};
+  memcpy(tail[0], w + i, rest);
+  memcpy(tail[1], g + i, rest);
+  if (m) memcpy(tail[2], m + i, rest);
+  if (v) memcpy(tail[3], v + i, rest);
+  one(tail[0], tail[1], tail[2], tail[3], c);
+  memcpy(w + i, tail[0], rest);
+  if (m) memcpy(m + i, tail[2], rest);
+  if (v) memcpy(v + i, tail[3], rest);
+}
+
+INLINE void run_parts(const coppice_update_args* a, const coppice_run_state* rs, const coppice_item* item,
+                      int adam) {
+  const constants c = constants_of(a, rs, adam);
+  for (int32_t part = item->part_begin; part < item->part_end; ++part) {
+    const int32_t begin = a->part_start[part], count = a->part_start[part + 1] - begin;
+    const float* gradient = a->gradient ? a->gradient + begin : (const float*)item->scratch;
+    run_part(a->value + begin, gradient, a->moment1 ? a->moment1 + begin : NULL,
+             adam ? a->moment2 + begin : NULL, count, &c, adam ? adam_step : sgd_step);
+  }
+}
+
+/* Apart from the kernels, so that no arithmetic moves across the change of mode. */
+NOINLINE void run_sgd(const coppice_update_args* a, const coppice_run_state* rs, const coppice_item* item) {
+  run_parts(a, rs, item, 0);
+}
+NOINLINE void run_adam(const coppice_update_args* a, const coppice_run_state* rs, const coppice_item* item) {
+  run_parts(a, rs, item, 1);
+}
+
+void KERNEL(coppice_sgd)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
+  const __auto_type mode = v_flush_denormals();
+  run_sgd((const coppice_update_args*)args, rs, item);
+  v_restore_denormals(mode);
+}
+
+void KERNEL(coppice_adam)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
+  const __auto_type mode = v_flush_denormals();
+  run_adam((const coppice_update_args*)args, rs, item);
+  v_restore_denormals(mode);
+}
+
+/* Sum of one row over the tiles of the item, in their order. */
+static vec row_sum(const coppice_tiled* dy, const coppice_run_state* rs, const coppice_item* item,
+                   int64_t row) {
+  vec sum = v_zero();
+  for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
+    const float* p = coppice_tile(dy, rs, tile) + row * dy->width;
+    const int32_t columns = coppice_columns(rs, dy->width, tile);
+    for (int32_t s = 0; s < columns; s += LANES) sum += v_load(p + s);
+  }
+  return sum;
+}
+
+void KERNEL(coppice_bias_dw)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
+  const coppice_bias_dw_args* a = (const coppice_bias_dw_args*)args;
+  if (!knows_width(a->dy.width)) {
+    coppice_bias_dw_c(args, rs, item);
+    return;
+  }
+  for (int32_t part = item->part_begin; part < item->part_end; ++part) {
+    const int32_t first = part * a->part_rows;
+    const int32_t end = first + a->part_rows < a->rows ? first + a->part_rows : a->rows;
+    float* gradient = a->gradient ? a->gradient + first : (float*)item->scratch;
+    for (int32_t row = first; row < end; ++row) {
+      const float sum = v_sum(row_sum(&a->dy, rs, item, row));
+      float* g = gradient + (row - first);
+      *g = a->gradient && rs->accumulate ? *g + sum : sum;
+    }
+  }
+}
+
+void KERNEL(coppice_refresh)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
+  const coppice_refresh_args* a = (const coppice_refresh_args*)args;
+  (void)rs;
+  const float* restrict source = a->source;
+  const int32_t* restrict position = a->position;
+  float* restrict target = a->target;
+  for (int32_t part = item->part_begin; part < item->part_end; ++part) {
+    const int64_t begin = (int64_t)part * a->part_weights;
+    const int64_t end = begin + a->part_weights < a->count ? begin + a->part_weights : a->count;
+    for (int64_t i = begin; i < end; ++i) target[i] = source[position[i]];
+  }
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// max_pool, avg_pool (attributes kernel, stride, padding) and global_pool (the mean of each channel).
+#include <cmath>
+
+#include "ops/build.h"
+#include "ops/support/common.h"
+
+namespace coppice {
+namespace {
+
+struct Geometry {
+  int64_t channels, height, width, kernel, stride, padding, out_height, out_width;
+};
+Result<Geometry> geometry(const Shape& x, const Node& node) {
+  Geometry g{x.size('c'), x.size('h'), x.size('w'), node.integer("kernel", 2), 0, node.integer("padding", 0), 0, 0};
+  g.stride = node.integer("stride", g.kernel);
+  if (x.axes != "chw") return invalid("needs an input with channels, height and width, got " + x.text());
+  if (g.kernel < 1 || g.stride < 1 || g.padding < 0 || 2 * g.padding > g.kernel)
+    return invalid("kernel and stride must be at least 1, padding at least 0 and at most half the kernel");
+  if (g.height + 2 * g.padding < g.kernel || g.width + 2 * g.padding < g.kernel)
+    return invalid("the kernel is larger than the padded input of " + x.text());
+  g.out_height = (g.height + 2 * g.padding - g.kernel) / g.stride + 1;
+  g.out_width = (g.width + 2 * g.padding - g.kernel) / g.stride + 1;
+  return g;
+}
+
+Result<std::vector<Value>> infer(const Graph& graph, const Node& node) {
+  TRY(expect_inputs(node, 1, 1));
+  TRY_ASSIGN(const Geometry g, geometry(graph.value(node.inputs[0]).shape, node));
+  return one(tiled_value({"chw", {g.channels, g.out_height, g.out_width}}));
+}
+Result<std::vector<Value>> infer_grad(const Graph& graph, const Node& node) {
+  if (node.inputs.size() < 2) return invalid("takes dy and x");
+  return one(tiled_value(graph.value(node.inputs[1]).shape));
+}
+
+// Calls f(output index, input index) for every pixel of every window of the batch that exists.
+template <class F>
+void for_each_pixel(const Geometry& g, int64_t batch, F f) {
+  for (int64_t plane = 0; plane < batch * g.channels; ++plane)
+    for (int64_t p = 0; p < g.out_height; ++p)
+      for (int64_t q = 0; q < g.out_width; ++q)
+        for (int64_t ky = 0; ky < g.kernel; ++ky)
+          for (int64_t kx = 0; kx < g.kernel; ++kx) {
+            const int64_t y = p * g.stride + ky - g.padding, x = q * g.stride + kx - g.padding;
+            if (y < 0 || y >= g.height || x < 0 || x >= g.width) continue;
+            f(static_cast<size_t>((plane * g.out_height + p) * g.out_width + q),
+              static_cast<size_t>((plane * g.height + y) * g.width + x));
+          }
+}
+
+Status lower_pool(Lowering& lowering, const Node& node, coppice_kernel kernel, bool gradient) {
+  const ValueId dy = node.inputs[0], x = node.inputs[gradient ? 1 : 0];
+  const ValueId y = !gradient ? node.outputs[0] : node.inputs.size() == 3 ? node.inputs[2] : dy;
+  auto call = lowering.call<coppice_pool_args>(node.name, kernel, lowering.width(node.outputs[0]));
+  coppice_pool_args& args = call.args();
+  args.x_extent = lowering.extent(x);
+  args.y_extent = lowering.extent(y);
+  args.kernel = static_cast<int32_t>(node.integer("kernel", 2));
+  args.stride = static_cast<int32_t>(node.integer("stride", args.kernel));
+  args.padding = static_cast<int32_t>(node.integer("padding", 0));
+  if (!gradient) {
+    call.in(&coppice_pool_args::x, x).out(&coppice_pool_args::y, y);
+    return {};
+  }
+  call.in(&coppice_pool_args::y, y).out(&coppice_pool_args::dx, node.outputs[0]);
+  // Only the maximum looks at x and y again.
+  if (node.inputs.size() == 3) call.in(&coppice_pool_args::x, x).in(&coppice_pool_args::dy, dy);
+  return {};
+}
+
+// ---- max_pool
+
+Status max_grad(GradBuilder& builder, const Node& node) {
+  return builder.contribute(node.inputs[0], op_named("max_pool_grad"),
+                            {builder.gradient_of(node.outputs[0]), node.inputs[0], node.outputs[0]}, node.attributes);
+}
+void max_reference(const ReferenceCall& call) {
+  for (double& y : call.out[0]->data) y = -HUGE_VAL;
+  for_each_pixel(geometry(call.in[0]->shape, call.node).take(), call.batch, [&](size_t y, size_t x) {
+    call.out[0]->data[y] = std::max(call.out[0]->data[y], call.in[0]->data[x]);
+  });
+}
+void max_reference_grad(const ReferenceCall& call) {
+  std::vector<bool> given(call.in[2]->data.size(), false);
+  for_each_pixel(geometry(call.in[1]->shape, call.node).take(), call.batch, [&](size_t y, size_t x) {
+    if (given[y] || call.in[1]->data[x] != call.in[2]->data[y]) return;
+    call.out[0]->data[x] += call.in[0]->data[y];
+    given[y] = true;
+  });
+}
+Status max_lower(Lowering& lowering, const Node& node) {
+  return lower_pool(lowering, node, lowering.pointwise->max_pool, false);
+}
+Status max_lower_grad(Lowering& lowering, const Node& node) {
+  return lower_pool(lowering, node, lowering.pointwise->max_pool_grad, true);
+}
+
+// ---- avg_pool
+
+Status avg_grad(GradBuilder& builder, const Node& node) {
+  return builder.contribute(node.inputs[0], op_named("avg_pool_grad"),
+                            {builder.gradient_of(node.outputs[0]), node.inputs[0]}, node.attributes);
+}
+void avg_reference(const ReferenceCall& call) {
+  const Geometry g = geometry(call.in[0]->shape, call.node).take();
+  const double scale = 1.0 / static_cast<double>(g.kernel * g.kernel);
+  for_each_pixel(g, call.batch, [&](size_t y, size_t x) { call.out[0]->data[y] += scale * call.in[0]->data[x]; });
+}
+void avg_reference_grad(const ReferenceCall& call) {
+  const Geometry g = geometry(call.in[1]->shape, call.node).take();
+  const double scale = 1.0 / static_cast<double>(g.kernel * g.kernel);
+  for_each_pixel(g, call.batch, [&](size_t y, size_t x) { call.out[0]->data[x] += scale * call.in[0]->data[y]; });
+}
+Status avg_lower(Lowering& lowering, const Node& node) {
+  return lower_pool(lowering, node, lowering.pointwise->avg_pool, false);
+}
+Status avg_lower_grad(Lowering& lowering, const Node& node) {
+  return lower_pool(lowering, node, lowering.pointwise->avg_pool_grad, true);
+}
+
+// ---- global_pool: {c,h,w} -> {f=C}
+
+Result<std::vector<Value>> global_infer(const Graph& graph, const Node& node) {
+  TRY(expect_inputs(node, 1, 1));
+  const Shape& x = graph.value(node.inputs[0]).shape;
+  if (x.axes != "chw") return invalid("needs an input with channels, height and width, got " + x.text());
+  return one(tiled_value({"f", {x.size('c')}}));
+}
+Status global_grad(GradBuilder& builder, const Node& node) {
+  return builder.contribute(node.inputs[0], op_named("global_pool_grad"),
+                            {builder.gradient_of(node.outputs[0]), node.inputs[0]});
+}
+void global_reference(const ReferenceCall& call) {
+  const size_t pixels = call.in[0]->data.size() / call.out[0]->data.size();
+  for (size_t i = 0; i < call.in[0]->data.size(); ++i)
+    call.out[0]->data[i / pixels] += call.in[0]->data[i] / static_cast<double>(pixels);
+}
+void global_reference_grad(const ReferenceCall& call) {
+  const size_t pixels = call.out[0]->data.size() / call.in[0]->data.size();
+  for (size_t i = 0; i < call.out[0]->data.size(); ++i)
+    call.out[0]->data[i] = call.in[0]->data[i / pixels] / static_cast<double>(pixels);
+}
+Status global_lower(Lowering& lowering, const Node& node) {
+  return lower_pool(lowering, node, lowering.pointwise->global_pool, false);
+}
+Status global_lower_grad(Lowering& lowering, const Node& node) {
+  return lower_pool(lowering, node, lowering.pointwise->global_pool_grad, true);
+}
+
+Sample sample(const std::string& name, const char* op, Attributes attributes) {
+  NetworkBuilder b;
+  ValueId x = b.input({"chw", {2, 6, 5}});
+  b.class_target();
+  x = b.conv("conv", x, 4, {});
+  x = b.apply(op, "pool", {x}, std::move(attributes));
+  if (std::string(op) != "global_pool") x = b.flatten("flatten", x);
+  b.softmax_cross_entropy(b.linear("fc", x, 3));
+  return {name, b.finish().take()};
+}
+std::vector<Sample> max_samples() {
+  std::vector<Sample> out;
+  out.push_back(sample("2x2", "max_pool", {{"kernel", int64_t{2}}}));
+  out.push_back(sample("3x3 overlapping", "max_pool",
+                       {{"kernel", int64_t{3}}, {"stride", int64_t{2}}, {"padding", int64_t{1}}}));
+  return out;
+}
+std::vector<Sample> avg_samples() {
+  std::vector<Sample> out;
+  out.push_back(sample("2x2", "avg_pool", {{"kernel", int64_t{2}}}));
+  out.push_back(sample("3x3 overlapping", "avg_pool",
+                       {{"kernel", int64_t{3}}, {"stride", int64_t{1}}, {"padding", int64_t{1}}}));
+  return out;
+}
+std::vector<Sample> global_samples() {
+  std::vector<Sample> out;
+  out.push_back(sample("before a linear layer", "global_pool", {}));
+  return out;
+}
+
+}  // namespace
+
+std::vector<OpDef> pool_ops() {
+  return {{.name = "max_pool",
+           .summary = "largest of each window",
+           .infer = infer,
+           .grad = max_grad,
+           .reference = max_reference,
+           .lower = max_lower,
+           .samples = max_samples},
+          {.name = "max_pool_grad",
+           .summary = "gradient of max_pool",
+           .infer = infer_grad,
+           .reference = max_reference_grad,
+           .lower = max_lower_grad},
+          {.name = "avg_pool",
+           .summary = "mean of each window",
+           .infer = infer,
+           .grad = avg_grad,
+           .reference = avg_reference,
+           .lower = avg_lower,
+           .samples = avg_samples},
+          {.name = "avg_pool_grad",
+           .summary = "gradient of avg_pool",
+           .infer = infer_grad,
+           .reference = avg_reference_grad,
+           .lower = avg_lower_grad},
+          {.name = "global_pool",
+           .summary = "mean of each channel",
+           .infer = global_infer,
+           .grad = global_grad,
+           .reference = global_reference,
+           .lower = global_lower,
+           .samples = global_samples},
+          {.name = "global_pool_grad",
+           .summary = "gradient of global_pool",
+           .infer = infer_grad,
+           .reference = global_reference_grad,
+           .lower = global_lower_grad}};
+}
+
+}  // namespace coppice
