@@ -11,7 +11,8 @@ static void add_weight(const coppice_gather* g, float w, const float* in, float*
   for (int32_t y = 0; y < g->height; ++y)
     for (int32_t x = 0; x < g->width; ++x) {
       const float* from = in + ((int64_t)y * g->in_row_step + (int64_t)x * g->in_column_step) * kSamples;
-      float* to = out + (int64_t)(y * g->out_step + g->out_y) * out_row + (x * g->out_step + g->out_x) * kSamples;
+      float* to =
+          out + (int64_t)(y * g->out_step + g->out_y) * out_row + (x * g->out_step + g->out_x) * kSamples;
       for (int32_t s = 0; s < kSamples; ++s) to[s] += w * from[s];
     }
 }
@@ -28,8 +29,8 @@ static void add_panel(const coppice_gather* g, int32_t panel, const float* in, f
 }
 
 /* Sums of one plane over the valid samples, which the lanes are. */
-static void sum_plane(const float* inner, int32_t height, int32_t width, int64_t row, int32_t valid, float* sum,
-                      float* square) {
+static void sum_plane(const float* inner, int32_t height, int32_t width, int64_t row, int32_t valid,
+                      float* sum, float* square) {
   *sum = *square = 0;
   for (int32_t s = 0; s < valid; ++s) {
     float lane = 0, lane_square = 0;

@@ -12,8 +12,8 @@ typedef struct planes {
   int32_t halo;
 } planes;
 
-static planes planes_of(const coppice_conv_weights* w, const coppice_tiled* value, const coppice_run_state* rs,
-                        int32_t first_row, int32_t tile) {
+static planes planes_of(const coppice_conv_weights* w, const coppice_tiled* value,
+                        const coppice_run_state* rs, int32_t first_row, int32_t tile) {
   if (!value->width) return (planes){NULL, 0, 0, 0};
   const int64_t row = (int64_t)(w->out_width + 2 * value->halo) * kSamples;
   const int64_t plane = (w->out_height + 2 * value->halo) * row;
@@ -52,8 +52,8 @@ static void end_planes(const coppice_conv_weights* w, const planes* dx, const pl
   }
 }
 
-static void panel_tile(const coppice_conv_bwd_args* a, const coppice_run_state* rs, int32_t panel, int32_t tile,
-                       float* gradient, int add) {
+static void panel_tile(const coppice_conv_bwd_args* a, const coppice_run_state* rs, int32_t panel,
+                       int32_t tile, float* gradient, int add) {
   const coppice_conv_weights* w = a->weights;
   const int32_t panel_rows = w->gather->panel_rows, first = panel * panel_rows;
   const int32_t rows = first + panel_rows < w->out_channels ? panel_rows : w->out_channels - first;
