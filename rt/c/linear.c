@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Linear layers in plain C: any width S, any r. The twins that every fast kernel is tested against. */
-#include "coppice_kernels.h"
+#include "conv.h"
 
 static void start_rows(const coppice_linear_args* a, float* y, int32_t first, int32_t end, int32_t columns) {
   for (int32_t row = first; row < end; ++row)
@@ -100,4 +100,4 @@ static int64_t fma_loop(int32_t rounds) {
   return (int64_t)rounds * kChains * 2;
 }
 
-const coppice_kernel_table coppice_kernels_c = {"c", linear_segments, linear_blocks, fma_loop};
+const coppice_kernel_table coppice_kernels_c = {"c", linear_segments, linear_blocks, coppice_conv_c, fma_loop};

@@ -99,8 +99,10 @@ typedef struct coppice_linear_args {
  * in_row_step / in_column_step are in pixels of in's padded rows. All reads lie inside in's padded planes: that was
  * verified when the weights were encoded. The forward pass is one gather (in_*_step carries the stride); dX of stride s
  * is s * s gathers, one for each phase (out_y, out_x) of the strided grid.
+ * A gather may have no pixels (a phase of an image smaller than the stride): then its offsets are never used.
  * Storage: panel (of rows), gather, block (of gathered channels, so that their pixels stay in the L1), segments sorted by
- * length. Each segment is padded to a multiple of 4 weights with value 0 and a valid offset. */
+ * length, longest first. Exactly the live weights: no padding. Every row of a panel has a segment in the first block (it
+ * starts the sums) and in the last (it ends them), an empty one if need be. */
 typedef struct coppice_gather {
   int32_t rows, height, width;
   int32_t in_row_step, in_column_step;
@@ -125,7 +127,7 @@ typedef struct coppice_conv_weights {
 
 /* y = act(conv(x) + bias). Parts: panels. Fills y's halo. S is 16. If sums.width is not 0, the kernel also writes
  * sums[c] = sum over the tile's valid samples and pixels of y[c], and sums[channels + c] the same of y^2 (before the
- * activation), for batch norm: [tiles][2 * channels][1], width 1. */
+ * activation), for batch norm: [tiles][2 * channels][1], width 1; it then needs 128 bytes of item->scratch a channel. */
 typedef struct coppice_conv_args {
   const coppice_conv_weights* weights;
   const float* bias;
@@ -139,6 +141,7 @@ typedef struct coppice_kernel_table {
   const char* isa; /* "c", "avx2", "avx512", "neon" */
   coppice_kernel linear_segments; /* coppice_linear_args, coppice_segments */
   coppice_kernel linear_blocks;   /* coppice_linear_args, coppice_blocks with r = 4 or 16, sparse or dense */
+  coppice_kernel conv;            /* coppice_conv_args */
   int64_t (*fma_loop)(int32_t rounds); /* multiplies and adds on registers at full rate; returns the FLOPs done */
 } coppice_kernel_table;
 
