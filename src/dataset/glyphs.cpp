@@ -283,7 +283,7 @@ class Page {
         const float px = static_cast<float>(column) + .5f - a.x, py = static_cast<float>(row) + .5f - a.y;
         const float t = length > 0 ? std::clamp((px * dx + py * dy) / length, 0.f, 1.f) : 0.f;
         const float ex = px - t * dx, ey = py - t * dy;
-        float& nearest = distance_[static_cast<size_t>(row * kGlyphSide + column)];
+        float& nearest = distance_[static_cast<size_t>(row) * kGlyphSide + static_cast<size_t>(column)];
         nearest = std::min(nearest, ex * ex + ey * ey);
       }
   }

@@ -57,7 +57,7 @@ Status check(const LifeOptions& options) {
 Generator generator(const LifeOptions& options, uint64_t seed, const char* purpose) {
   return [options, seed, purpose](int64_t epoch, int64_t index, uint8_t* pixels, uint8_t* targets) {
     thread_local std::vector<uint8_t> boards;
-    const auto cells = static_cast<size_t>(options.height * options.width);
+    const auto cells = static_cast<size_t>(options.height) * static_cast<size_t>(options.width);
     boards.resize(2 * cells);
     uint8_t* now = boards.data();
     uint8_t* next = now + cells;

@@ -48,8 +48,8 @@ Loader::Loader(const Dataset& data, const Split& split, const LoaderOptions& opt
   }
   order_.resize(static_cast<size_t>(split.size()));
   if (split.generate || options.crop_padding > 0 || options.flip)
-    staged_.resize(static_cast<size_t>(kColumnGroup * data.features.size()));
-  if (split.generate) staged_targets_.resize(static_cast<size_t>(kColumnGroup * data.outputs));
+    staged_.resize(kColumnGroup * static_cast<size_t>(data.features.size()));
+  if (split.generate) staged_targets_.resize(kColumnGroup * static_cast<size_t>(data.outputs));
 }
 
 Result<std::unique_ptr<Loader>> Loader::create(const Dataset& data, const Split& split,

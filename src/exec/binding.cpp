@@ -7,7 +7,6 @@
 #include "host/cpu.h"
 #include "kernels/choose.h"
 #include "kernels/select.h"
-#include "ops/ops.h"
 
 namespace coppice {
 namespace {

@@ -9,7 +9,6 @@
 #include "graph/grad.h"
 #include "graph/lowering.h"
 #include "host/threads.h"
-#include "ops/ops.h"
 #include "passes/fuse_relu.h"
 
 namespace coppice {
@@ -79,7 +78,7 @@ Status ProgramExecutor::prepare() {
 
   graph_ = network_.graph;
   if (options_.training) {
-    TRY_ASSIGN(const std::vector<ValueId> gradients, build_gradients(graph_, *find_op("add")));
+    TRY_ASSIGN(const std::vector<ValueId> gradients, build_gradients(graph_));
     (void)gradients;
   }
   fuse_relu(graph_);

@@ -35,14 +35,14 @@ Status GradBuilder::pass_on(ValueId target, ValueId gradient) {
                        "node its own");
   std::string sum_name = "d " + name + " sum";
   while (graph_.find(sum_name) != kNoValue) sum_name += "'";
-  TRY_ASSIGN(const std::vector<ValueId> sum, graph_.add(add_, sum_name, {booked, gradient}));
+  TRY_ASSIGN(const std::vector<ValueId> sum, graph_.add(*graph_.sum, sum_name, {booked, gradient}));
   booked = sum[0];
   return {};
 }
 
-Result<std::vector<ValueId>> build_gradients(Graph& graph, const OpDef& add) {
+Result<std::vector<ValueId>> build_gradients(Graph& graph) {
   if (graph.loss == kNoValue) return invalid("the network has no loss, so there is nothing to differentiate");
-  GradBuilder builder(graph, add);
+  GradBuilder builder(graph);
   builder.needed_.assign(graph.values().size(), false);
   for (size_t v = 0; v < graph.values().size(); ++v)
     builder.needed_[v] = graph.values()[v].kind == ValueKind::kParam;

@@ -14,7 +14,7 @@ namespace coppice {
 // when at least one output has one (or is the loss).
 class GradBuilder {
  public:
-  GradBuilder(Graph& graph, const OpDef& add) : graph_(graph), add_(add) {}
+  explicit GradBuilder(Graph& graph) : graph_(graph) {}
 
   const Graph& graph() const { return graph_; }
   ValueId gradient_of(ValueId value) const;
@@ -29,15 +29,14 @@ class GradBuilder {
   Status pass_on(ValueId target, ValueId gradient);
 
  private:
-  friend Result<std::vector<ValueId>> build_gradients(Graph&, const OpDef&);
+  friend Result<std::vector<ValueId>> build_gradients(Graph&);
   Graph& graph_;
-  const OpDef& add_;
   std::vector<ValueId> gradients_;
   std::vector<bool> needed_;
 };
 
 // Appends the gradient of graph.loss (averaged over the samples) for every parameter. Returns the gradient of each value,
-// kNoValue where there is none. `add` is the op that sums two gradients of one activation.
-Result<std::vector<ValueId>> build_gradients(Graph& graph, const OpDef& add);
+// kNoValue where there is none.
+Result<std::vector<ValueId>> build_gradients(Graph& graph);
 
 }  // namespace coppice

@@ -90,6 +90,8 @@ class Graph {
   NodeId producer(ValueId id) const;                         // -1 for inputs, parameters and states
 
   // The roles that a network's values play; set by whoever builds it.
+  // The op that adds two gradients of one activation; set by the builder, as a graph does not know the table of ops.
+  const OpDef* sum = nullptr;
   ValueId input = kNoValue, target = kNoValue, logits = kNoValue, loss = kNoValue;
 
  private:

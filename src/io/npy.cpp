@@ -136,7 +136,7 @@ Result<NpyArray> read_npy(Env& env, const std::string& path) {
   if (size < kShortHead) return corrupt(path + ": is too short for a .npy file");
   TRY(file->read_at(0, head.data(), kShortHead));
   if (std::string_view(head.data(), kMagic.size()) != kMagic) return corrupt(path + ": is not a .npy file");
-  const int version = static_cast<unsigned char>(head[6]);
+  const int version = static_cast<uint8_t>(head[6]);
   if (version < 1 || version > 3)
     return unsupported(path + ": has version " + std::to_string(version) + " of the format, 1 to 3 are read");
   // Version 1 has a length of two bytes, the later ones of four.

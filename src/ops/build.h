@@ -20,6 +20,7 @@ struct ConvOptions {
 
 class NetworkBuilder {
  public:
+  NetworkBuilder();
   ValueId input(Shape shape);                         // "input"
   ValueId class_target();                             // "target": one label per sample
   ValueId dense_target(Shape shape);                  // "target": one number per output

@@ -51,7 +51,7 @@ class Tiled {
         data_(static_cast<size_t>(stride_ * tiles)) {
     std::fill(data_.begin(), data_.end(), kGuard);
   }
-  coppice_tiled view() { return {data_.data(), stride_, width_, 0}; }
+  coppice_tiled view() { return {data_.data(), stride_, width_, 0, 0, 0}; }
   int64_t rows() const { return rows_; }
   float& at(int64_t row, int sample) {
     return data_[static_cast<size_t>(sample / width_ * stride_ + row * width_ + sample % width_)];

@@ -65,7 +65,7 @@ class OpTest : public testing::TestWithParam<Case> {
 TEST_P(OpTest, GradientsEqualFiniteDifferences) {
   Network net = network();
   Graph with_gradients = net.graph;
-  const std::vector<ValueId> gradients = build_gradients(with_gradients, *find_op("add")).take();
+  const std::vector<ValueId> gradients = build_gradients(with_gradients).take();
   ASSERT_TRUE(verify(with_gradients).ok());
   ExecOptions options;
   options.batch = 5;
@@ -106,7 +106,7 @@ TEST_P(OpTest, FloatEqualsDouble) {
       if (!created.ok()) break;  // this machine lacks the instruction set; "c" always runs
       auto& executor = **created;
       Graph with_gradients = net.graph;
-      const std::vector<ValueId> gradients = build_gradients(with_gradients, *find_op("add")).take();
+      const std::vector<ValueId> gradients = build_gradients(with_gradients).take();
       TestBatch batch = random_batch(net.graph, executor, samples, 3, 1e3f);
       const std::vector<ReferenceArray> truth = run_oracle(with_gradients, net, batch.oracle).take();
       StepState state;

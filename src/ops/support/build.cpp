@@ -18,6 +18,8 @@ Value input_value(const std::string& name, Shape shape, bool integer) {
 
 }  // namespace
 
+NetworkBuilder::NetworkBuilder() { graph_.sum = find_op("add"); }
+
 ValueId NetworkBuilder::input(Shape shape) {
   return graph_.input = graph_.add_value(input_value("input", std::move(shape), false));
 }

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <atomic>
+#include <csignal>
+#include <memory>
+
+#include "command.h"
+#include "models/json.h"
+#include "models/models.h"
+#include "recipe_flags.h"
+#include "run_directory.h"
+#include "terminal.h"
+#include "train/text.h"
+#include "train/trainer.h"
+
+namespace coppice::cli {
+namespace {
+
+constexpr char kName[] = "train";
+constexpr char kExamples[] =
+    "\nExamples:\n"
+    "  coppice train --data glyphs --model mlp:784-300-100-10 --density 0.1\n"
+    "  coppice train --data life --model life:1,8 --epochs 20\n"
+    "  coppice train recipe.toml --seed 3 --out runs/third\n"
+    "  coppice train --resume runs/third\n"
+    "Ctrl-C stops after the step at hand and saves; --resume goes on with the same bits.";
+
+struct TrainArguments {
+  std::string recipe, out, resume;
+  bool json = false, models = false;
+  RecipeFlags flags;
+};
+
+std::atomic<bool> g_stop{false};
+
+// The first Ctrl-C asks to stop, the second one does not wait.
+void ask_to_stop(int signal) {
+  g_stop.store(true);
+  std::signal(signal, SIG_DFL);
+}
+
+std::string data_line(const Dataset& data) {
+  std::string line = data.name + ": " + with_commas(data.train.size()) + " train, " +
+                     with_commas(data.validation.size()) + " validation, " + with_commas(data.test.size()) +
+                     " test; ";
+  return line + (data.dense_targets() ? with_commas(data.outputs) + " targets"
+                                      : with_commas(data.outputs) + " classes");
+}
+
+std::string weights_line(int64_t live, int64_t total) {
+  return with_commas(live) + " of " + with_commas(total) + " weights live (" +
+         percent(static_cast<double>(live) / static_cast<double>(total)) + ")";
+}
+
+// What a run prints while it goes. Owns the table's layout: a headline, then one line an epoch.
+class Reporter {
+ public:
+  Reporter(std::string directory, bool quiet) : directory_(std::move(directory)), quiet_(quiet) {}
+
+  void plan(const PlanEvent& event) {
+    dense_ = event.data.dense_targets();
+    if (!event.warning.empty()) complain(kName, event.warning);
+    if (quiet_) return;
+    const Recipe& recipe = event.recipe;
+    say("data     " + data_line(event.data));
+    say("network  " + recipe.model + ": " +
+        weights_line(event.network.live_weights(), event.network.total_weights()) +
+        (recipe.sparsity.density < 1 ? ", blocks of " + recipe.sparsity.block.text() : ""));
+    say("plan     " + bytes_text(event.planned_bytes()) + " (weights and optimizer " +
+        bytes_text(event.training.params) + "), batch " + std::to_string(recipe.batch) + ", " +
+        std::to_string(event.threads) + (event.threads == 1 ? " thread, " : " threads, ") + event.isa +
+        " kernels");
+    say("run      " + directory_ + ": " + with_commas(event.updates) + " updates, seed " +
+        std::to_string(recipe.seed) + "\n");
+    say(std::string("  epoch  train loss   val loss   val acc ") + (dense_ ? "   exact" : "") +
+        "     rate       time");
+  }
+
+  void step(const StepEvent& event) {
+    if (quiet_ || !line_.due()) return;
+    constexpr int64_t kBar = 24;
+    const auto filled = static_cast<size_t>(event.updates > 0 ? kBar * event.step / event.updates : 0);
+    line_.show("epoch " + std::to_string(event.epoch) + "/" + std::to_string(event.epochs) + " [" +
+               std::string(filled, '=') + std::string(kBar - filled, ' ') + "] loss " +
+               decimal(event.loss, 4) + "  " + quantity(event.samples_per_second, "samples/s") + "  " +
+               seconds_text(event.left_seconds) + " left");
+  }
+
+  void epoch(const EpochEvent& event) {
+    if (quiet_) return;
+    line_.clear();
+    const auto right = [](std::string text, size_t width) {
+      return std::string(width - std::min(width, text.size()), ' ') + text;
+    };
+    std::string line = right(std::to_string(event.epoch) + "/" + std::to_string(event.epochs), 7) +
+                       right(decimal(event.train_loss, 4), 12);
+    if (event.validation) {
+      line += right(decimal(event.validation->loss, 4), 11) + right(percent(event.validation->accuracy), 10);
+      if (dense_) line += right(percent(event.validation->exact), 10);
+    } else {
+      line += right("-", 11) + right("-", 10) + (dense_ ? right("-", 10) : "");
+    }
+    line += right(decimal(event.learning_rate, 6), 11) + right(seconds_text(event.seconds), 11);
+    say(line + (event.best && event.validation ? "  best" : ""));
+  }
+
+  void done() { line_.clear(); }
+
+ private:
+  std::string directory_;
+  bool quiet_, dense_ = false;
+  ProgressLine line_;
+};
+
+const char* stop_name(Stop stop) {
+  switch (stop) {
+    case Stop::kDone:
+      return "done";
+    case Stop::kPatience:
+      return "patience";
+    case Stop::kTime:
+      return "max_time";
+    default:
+      return "interrupted";
+  }
+}
+
+std::string evaluation_line(const Evaluation& e, bool dense) {
+  std::string line =
+      percent(e.accuracy) + (dense ? " of cells right, " + percent(e.exact) + " of boards exactly" : "");
+  if (!dense) line += " right, " + percent(e.top5) + " among five";
+  return line + " (loss " + decimal(e.loss, 4) + ", " + with_commas(e.samples) + " samples)";
+}
+
+void say_account(const TrainReport& report, const std::string& directory, bool dense) {
+  if (report.stop == Stop::kInterrupted) {
+    say("\nstopped  after update " + with_commas(report.progress.step) + "; `coppice train --resume " +
+        directory + "` goes on from there");
+    return;
+  }
+  say(std::string("\nended    ") +
+      (report.stop == Stop::kDone       ? "as planned"
+       : report.stop == Stop::kPatience ? "early: validation stopped getting better"
+                                        : "as its time was over") +
+      "; the best epoch was " + std::to_string(report.progress.best_epoch));
+  if (report.test) say("test     " + evaluation_line(*report.test, dense));
+  const double rate = report.work.useful / report.seconds;
+  say("time     " + seconds_text(report.seconds) + ", of processors " + seconds_text(report.cpu_seconds) +
+      "; " + quantity(rate, "FLOP/s") + " on live weights, evaluation and files included");
+  say("weights  " + weights_line(report.live_weights, report.total_weights));
+  say("work     " + quantity(report.work.useful, "FLOP") + " useful, " +
+      quantity(report.work.executed, "FLOP") + " executed; the dense network takes " +
+      quantity(report.work.dense, "FLOP") + " (" + decimal(report.work.dense / report.work.useful, 1) + "x)");
+  say("memory   " + bytes_text(report.planned_bytes) + " planned for the network; " +
+      bytes_text(report.peak_bytes) + " at most in use, data and program included");
+  say("file     " + directory + "/" + kBestFile + ", " + bytes_text(report.best_file_bytes));
+}
+
+Json evaluation_json(const std::optional<Evaluation>& e) {
+  if (!e) return nullptr;
+  return Json{{"samples", e->samples},
+              {"loss", e->loss},
+              {"accuracy", e->accuracy},
+              {"top5", e->top5},
+              {"exact", e->exact}};
+}
+
+Json account_json(const TrainReport& report, const std::string& directory) {
+  return Json{{"run", directory},
+              {"stop", stop_name(report.stop)},
+              {"steps", report.progress.step},
+              {"best_epoch", report.progress.best_epoch},
+              {"validation", evaluation_json(report.validation)},
+              {"test", evaluation_json(report.test)},
+              {"seconds", report.seconds},
+              {"cpu_seconds", report.cpu_seconds},
+              {"live_weights", report.live_weights},
+              {"total_weights", report.total_weights},
+              {"useful_flop", report.work.useful},
+              {"executed_flop", report.work.executed},
+              {"dense_flop", report.work.dense},
+              {"planned_bytes", report.planned_bytes},
+              {"peak_bytes", report.peak_bytes},
+              {"file_bytes", report.best_file_bytes}};
+}
+
+void say_models() {
+  Table table({"model", "what it is"});
+  table.left({0, 1});
+  for (const ModelDef& def : all_models()) table.add({def.example, def.summary});
+  say(table.text());
+}
+
+Result<TrainRequest> new_run(Env& env, const TrainArguments& arguments) {
+  TRY_ASSIGN(Recipe recipe, recipe_from(env, arguments.recipe, arguments.flags));
+  std::string directory = arguments.out.empty() ? new_run_directory(env, recipe) : arguments.out;
+  return TrainRequest{std::move(recipe), std::move(directory), std::nullopt};
+}
+
+Result<TrainRequest> resumed_run(Env& env, const TrainArguments& arguments) {
+  if (!arguments.recipe.empty() || !arguments.out.empty())
+    return invalid("--resume: takes recipe and place from the run; leave the others out");
+  TRY_ASSIGN(Checkpoint from, read_run(env, arguments.resume, kLastFile));
+  TRY_ASSIGN(std::vector<Setting> settings,
+             settings_from_toml(recipe_to_toml(from.info.recipe), "checkpoint"));
+  for (const Setting& setting : arguments.flags.settings()) {
+    if (!find_recipe_key(setting.key)->on_resume)
+      return invalid(flag_of(setting.key) +
+                     ": cannot be changed when a run goes on; start a new one for that");
+    settings.push_back(setting);
+  }
+  TRY_ASSIGN(Recipe recipe, make_recipe(settings));
+  return TrainRequest{std::move(recipe), arguments.resume, std::move(from)};
+}
+
+int run_train(const CLI::App& command, const TrainArguments& arguments) {
+  if (const std::string unknown = unknown_arguments(command); !unknown.empty())
+    return fail(kName, invalid(unknown), kUsage);
+  if (arguments.models) {
+    say_models();
+    return kFine;
+  }
+  Env& env = Env::system();
+  auto request = arguments.resume.empty() ? new_run(env, arguments) : resumed_run(env, arguments);
+  if (!request.ok())
+    return fail(kName, request.status(), request.status().code() == Code::kInvalid ? kUsage : kFailed);
+
+  const std::string directory = request->directory;
+  Reporter reporter(directory, arguments.json);
+  bool dense = false;
+  TrainCallbacks callbacks;
+  callbacks.on_plan = [&](const PlanEvent& event) {
+    dense = event.data.dense_targets();
+    reporter.plan(event);
+  };
+  callbacks.on_step = [&](const StepEvent& event) { reporter.step(event); };
+  callbacks.on_epoch = [&](const EpochEvent& event) { reporter.epoch(event); };
+  callbacks.stop = &g_stop;
+  std::signal(SIGINT, ask_to_stop);
+  std::signal(SIGTERM, ask_to_stop);
+  const auto report = train(env, request.take(), callbacks);
+  reporter.done();
+  if (!report.ok()) return fail(kName, report.status());
+  if (arguments.json)
+    say(json_text(account_json(*report, directory)));
+  else
+    say_account(*report, directory, dense);
+  return report->stop == Stop::kInterrupted ? kStopped : kFine;
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& app, int& exit) {
+  CLI::App* command = app.add_subcommand(kName, "Train a network, dense or with most of its weights away");
+  auto arguments = std::make_shared<TrainArguments>();
+  command->add_option("recipe", arguments->recipe, "a TOML file with keys as below; flags go before it")
+      ->type_name("FILE");
+  command->add_option("--out", arguments->out, "directory of the run; else one under runs/")
+      ->type_name("DIR");
+  command->add_option("--resume", arguments->resume, "go on with a run that was stopped")->type_name("RUN");
+  command->add_flag("--json", arguments->json, "print the account at the end as JSON, and nothing else");
+  command->add_flag("--models", arguments->models, "list the named networks and stop");
+  arguments->flags.add_to(*command);
+  command->footer(kExamples);
+  command->allow_extras();
+  command->callback([command, arguments, &exit] { exit = run_train(*command, *arguments); });
+}
+
+}  // namespace coppice::cli

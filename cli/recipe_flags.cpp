@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "recipe_flags.h"
+
+#include <algorithm>
+
+namespace coppice::cli {
+namespace {
+constexpr uint64_t kLongestRecipe = 1 << 20;
+}
+
+std::string flag_of(const std::string& key) {
+  std::string flag = "--" + key;
+  std::replace(flag.begin() + 2, flag.end(), '_', '-');
+  return flag;
+}
+
+void RecipeFlags::add_to(CLI::App& command, bool resume_only) {
+  for (const RecipeKey& key : recipe_keys()) {
+    if (resume_only && !key.on_resume) continue;
+    std::vector<std::string>& values = given_[key.name];
+    CLI::Option* option = nullptr;
+    if (key.kind == KeyKind::kFlag) {
+      option = command.add_flag_function(
+          flag_of(key.name), [&values](int64_t on) { values = {on > 0 ? "true" : "false"}; }, key.help);
+    } else {
+      option = command.add_option(flag_of(key.name), values, key.help);
+      option->type_name(key.wants)->expected(1);
+      if (key.kind == KeyKind::kLayers)
+        option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      else
+        option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    }
+    option->group(key.group);
+  }
+}
+
+std::vector<Setting> RecipeFlags::settings() const {
+  std::vector<Setting> out;
+  for (const RecipeKey& key : recipe_keys()) {
+    const auto at = given_.find(key.name);
+    if (at == given_.end()) continue;
+    for (const std::string& value : at->second) out.push_back({key.name, value, "command line"});
+  }
+  return out;
+}
+
+std::string unknown_arguments(const CLI::App& command) {
+  const std::vector<std::string> rest = command.remaining();
+  if (rest.empty()) return "";
+  std::string name = rest.front();
+  if (name.rfind("--", 0) != 0) return "'" + name + "' is one argument too many";
+  name = name.substr(2, name.find('=') - 2);
+  std::replace(name.begin(), name.end(), '-', '_');
+  return unknown_key(name);
+}
+
+Result<Recipe> recipe_from(Env& env, const std::string& path, const RecipeFlags& flags) {
+  std::vector<Setting> settings;
+  if (!path.empty()) {
+    TRY_ASSIGN(const std::string text, read_all(env, path, kLongestRecipe));
+    TRY_ASSIGN(settings, settings_from_toml(text, path));
+  }
+  for (Setting& setting : flags.settings()) settings.push_back(std::move(setting));
+  return make_recipe(settings);
+}
+
+}  // namespace coppice::cli

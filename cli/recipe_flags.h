@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The flags that are keys of a recipe. Made from the table of keys, so a new key is a new flag.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "train/recipe.h"
+
+namespace coppice::cli {
+
+class RecipeFlags {
+ public:
+  // Adds one option per key to `command`; the object must outlive the parsing.
+  void add_to(CLI::App& command, bool resume_only = false);
+
+  // What was given, in the order of the table.
+  std::vector<Setting> settings() const;
+
+ private:
+  std::map<std::string, std::vector<std::string>> given_;
+};
+
+// "learning_rate" as a flag: "--learning-rate".
+std::string flag_of(const std::string& key);
+
+// Sentence for arguments that nobody knows; empty if there are none.
+std::string unknown_arguments(const CLI::App& command);
+
+// A recipe file, if a path is given, and the flags over it.
+Result<Recipe> recipe_from(Env& env, const std::string& path, const RecipeFlags& flags);
+
+}  // namespace coppice::cli

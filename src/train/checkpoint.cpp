@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/checkpoint.h"
+
+#include <algorithm>
+
+#include "coppice.h"
+#include "io/safetensors.h"
+#include "models/graph_json.h"
+#include "models/json.h"
+#include "train/checkpoint_tensors.h"
+
+namespace coppice {
+namespace {
+
+// Keys of the metadata. Persisted.
+constexpr char kVersionKey[] = "coppice.checkpoint", kProgramKey[] = "coppice.version", kGraphKey[] = "graph",
+               kRecipeKey[] = "recipe", kPreprocessingKey[] = "preprocessing", kWeightsKey[] = "weights",
+               kProgressKey[] = "progress", kIsaKey[] = "isa";
+
+constexpr int64_t kMost = int64_t{1} << 53;  // counters that JSON readers keep exact
+
+// ---- writing
+
+Json preprocessing_json(const Preprocessing& p) {
+  return Json{{"channels", p.features.channels},
+              {"height", p.features.height},
+              {"width", p.features.width},
+              {"mean", p.normalisation.mean},
+              {"stddev", p.normalisation.stddev},
+              {"outputs", p.outputs},
+              {"classes", p.classes}};
+}
+
+Json progress_json(const Progress& p) {
+  return Json{{"epoch", p.epoch},
+              {"batch", p.batch},
+              {"step", p.step},
+              {"loss_sum", p.loss_sum},
+              {"loss_samples", p.loss_samples},
+              {"best_accuracy", p.best.accuracy},
+              {"best_loss", p.best.loss},
+              {"best_epoch", p.best_epoch},
+              {"epochs_since_best", p.epochs_since_best},
+              {"seconds", p.seconds}};
+}
+
+Json weights_json(const Network& network) {
+  Json list = Json::array();
+  for (const LayerChoice& choice : network.choices)
+    list.push_back(Json{{"name", choice.weight},
+                        {"block", choice.block.text()},
+                        {"density", choice.density},
+                        {"reason", choice.reason}});
+  return list;
+}
+
+// ---- reading
+
+Result<std::string> metadata_text(const SafetensorsFile& file, const char* key) {
+  const auto at = file.metadata().find(key);
+  if (at == file.metadata().end()) return corrupt(std::string("metadata '") + key + "' is missing");
+  return at->second;
+}
+
+Status check_version(const SafetensorsFile& file) {
+  const auto at = file.metadata().find(kVersionKey);
+  if (at == file.metadata().end())
+    return invalid(
+        "is a safetensors file, but not a checkpoint that coppice wrote; point at best.safetensors of a run");
+  if (at->second == std::to_string(kCheckpointFormatVersion)) return {};
+  return unsupported("has checkpoint format version " + at->second +
+                     ", this coppice " COPPICE_VERSION_STRING " reads up to " +
+                     std::to_string(kCheckpointFormatVersion) + "; use the coppice that wrote it");
+}
+
+Result<Preprocessing> read_preprocessing(const std::string& text) {
+  TRY_ASSIGN(const Json parsed, parse_json(kPreprocessingKey, text));
+  TRY_ASSIGN(const JsonObject json, JsonObject::of(parsed, kPreprocessingKey));
+  constexpr int64_t kSide = 1 << 16;
+  Preprocessing p;
+  TRY_ASSIGN(const int64_t channels, json.integer("channels", 1, kSide));
+  TRY_ASSIGN(const int64_t height, json.integer("height", 1, kSide));
+  TRY_ASSIGN(const int64_t width, json.integer("width", 1, kSide));
+  TRY_ASSIGN(const int64_t outputs, json.integer("outputs", 1, 1 << 30));
+  if (channels * height * width > INT32_MAX)
+    return corrupt("preprocessing: a sample has more than 2^31 numbers");
+  p.features = {static_cast<int>(channels), static_cast<int>(height), static_cast<int>(width)};
+  p.outputs = static_cast<int>(outputs);
+  TRY_ASSIGN(const std::vector<double> mean, json.reals("mean"));
+  TRY_ASSIGN(const std::vector<double> stddev, json.reals("stddev"));
+  if (mean.size() != static_cast<size_t>(channels) || stddev.size() != mean.size())
+    return corrupt("preprocessing: mean and stddev should have one number for each channel");
+  for (const double deviation : stddev)
+    if (!(deviation > 0)) return corrupt("preprocessing.stddev: should be above 0");
+  p.normalisation.mean.assign(mean.begin(), mean.end());
+  p.normalisation.stddev.assign(stddev.begin(), stddev.end());
+  TRY_ASSIGN(p.classes, json.texts("classes"));
+  if (!p.classes.empty() && p.classes.size() != static_cast<size_t>(outputs))
+    return corrupt("preprocessing.classes: should name each of the " + std::to_string(outputs) + " outputs");
+  return p;
+}
+
+Result<Progress> read_progress(const std::string& text) {
+  TRY_ASSIGN(const Json parsed, parse_json(kProgressKey, text));
+  TRY_ASSIGN(const JsonObject json, JsonObject::of(parsed, kProgressKey));
+  Progress p;
+  const std::pair<const char*, int64_t*> counters[] = {{"epoch", &p.epoch},
+                                                       {"batch", &p.batch},
+                                                       {"step", &p.step},
+                                                       {"loss_samples", &p.loss_samples},
+                                                       {"best_epoch", &p.best_epoch},
+                                                       {"epochs_since_best", &p.epochs_since_best}};
+  for (const auto& [key, counter] : counters) {
+    TRY_ASSIGN(*counter, json.integer(key, 0, kMost));
+  }
+  const std::pair<const char*, double*> numbers[] = {{"loss_sum", &p.loss_sum},
+                                                     {"best_accuracy", &p.best.accuracy},
+                                                     {"best_loss", &p.best.loss},
+                                                     {"seconds", &p.seconds}};
+  for (const auto& [key, number] : numbers) {
+    TRY_ASSIGN(*number, json.real(key));
+  }
+  return p;
+}
+
+Result<std::vector<LayerChoice>> read_weights(const std::string& text) {
+  TRY_ASSIGN(const Json parsed, parse_json(kWeightsKey, text));
+  const Json wrapped{{"list", parsed}};
+  TRY_ASSIGN(const JsonObject json, JsonObject::of(wrapped, kWeightsKey));
+  TRY_ASSIGN(const std::vector<JsonObject> list, json.objects("list"));
+  std::vector<LayerChoice> choices;
+  for (const JsonObject& item : list) {
+    LayerChoice choice;
+    TRY_ASSIGN(choice.weight, item.text("name"));
+    TRY_ASSIGN(const std::string block, item.text("block"));
+    TRY_ASSIGN(choice.block, BlockShape::parse(block));
+    TRY_ASSIGN(choice.density, item.real("density"));
+    TRY_ASSIGN(choice.reason, item.text("reason"));
+    choices.push_back(std::move(choice));
+  }
+  return choices;
+}
+
+Result<Network> read_network(const SafetensorsFile& file) {
+  Network network;
+  TRY_ASSIGN(const std::string graph, metadata_text(file, kGraphKey));
+  TRY_ASSIGN(network.graph, graph_from_json(graph));
+  TRY_ASSIGN(const std::string weights, metadata_text(file, kWeightsKey));
+  TRY_ASSIGN(network.choices, read_weights(weights));
+  std::vector<std::string> used;
+  for (const Value& value : network.graph.values()) {
+    if (value.kind != ValueKind::kParam && value.kind != ValueKind::kState) continue;
+    const auto choice = std::find_if(network.choices.begin(), network.choices.end(),
+                                     [&](const LayerChoice& c) { return c.weight == value.name; });
+    const BlockShape block = choice == network.choices.end() ? BlockShape{} : choice->block;
+    TRY_ASSIGN(Param param, read_param(file, value, block, &used));
+    (value.kind == ValueKind::kParam ? network.params : network.states).push_back(std::move(param));
+  }
+  for (const auto& [name, tensor] : file.tensors())
+    if (std::find(used.begin(), used.end(), name) == used.end())
+      return corrupt("tensor '" + name + "' belongs to nothing in the graph");
+  return network;
+}
+
+Result<Checkpoint> read_verified(const SafetensorsFile& file, const std::string& path) {
+  TRY(check_version(file));
+  TRY_ASSIGN(Network network, read_network(file));
+  RunInfo info;
+  TRY_ASSIGN(const std::string preprocessing, metadata_text(file, kPreprocessingKey));
+  TRY_ASSIGN(info.preprocessing, read_preprocessing(preprocessing));
+  TRY_ASSIGN(const std::string progress, metadata_text(file, kProgressKey));
+  TRY_ASSIGN(info.progress, read_progress(progress));
+  TRY_ASSIGN(const std::string recipe, metadata_text(file, kRecipeKey));
+  TRY_ASSIGN(const std::vector<Setting> settings, settings_from_toml(recipe, "recipe in " + path));
+  TRY_ASSIGN(info.recipe, make_recipe(settings));
+  TRY_ASSIGN(info.isa, metadata_text(file, kIsaKey));
+  const Graph& graph = network.graph;
+  if (graph.value(graph.input).shape.elements() != info.preprocessing.features.size())
+    return corrupt("the graph takes " + graph.value(graph.input).shape.text() +
+                   ", which is not the sample that the " + "preprocessing makes");
+  return Checkpoint{std::move(network), std::move(info)};
+}
+
+}  // namespace
+
+Status write_checkpoint(Env& env, const std::string& path, const Network& network, const RunInfo& info,
+                        bool with_optimizer) {
+  TensorSink sink;
+  for (const std::vector<Param>* list : {&network.params, &network.states})
+    for (const Param& param : *list) sink.add(param, with_optimizer);
+  Metadata metadata;
+  metadata[kVersionKey] = std::to_string(kCheckpointFormatVersion);
+  metadata[kProgramKey] = COPPICE_VERSION_STRING;
+  metadata[kGraphKey] = graph_to_json(network.graph);
+  metadata[kRecipeKey] = recipe_to_toml(info.recipe);
+  metadata[kPreprocessingKey] = json_text(preprocessing_json(info.preprocessing));
+  metadata[kWeightsKey] = json_text(weights_json(network));
+  metadata[kProgressKey] = json_text(progress_json(info.progress));
+  metadata[kIsaKey] = info.isa;
+  return write_safetensors(env, path, sink.views(), metadata);
+}
+
+Result<Checkpoint> read_checkpoint(Env& env, const std::string& path) {
+  TRY_ASSIGN(const SafetensorsFile file, SafetensorsFile::open(env, path));
+  auto checkpoint = read_verified(file, path);
+  if (!checkpoint.ok()) return checkpoint.status().within(path);
+  return checkpoint;
+}
+
+}  // namespace coppice

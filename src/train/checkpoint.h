@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run on disk: weights, optimizer state, graph, recipe and where the run stands, in one safetensors file
+// that other tools read too (docs/checkpoint.md). A run that goes on from it computes the same bits as one
+// that never stopped.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/result.h"
+#include "dataset/dataset.h"
+#include "exec/network.h"
+#include "train/recipe.h"
+
+namespace coppice {
+
+// Persisted: a reader refuses a larger one.
+inline constexpr int kCheckpointFormatVersion = 1;
+
+// What has to be done to a sample before the network sees it, and what its outputs mean.
+struct Preprocessing {
+  Features features;
+  Normalisation normalisation;
+  int outputs = 0;
+  std::vector<std::string> classes;  // empty: dense targets
+};
+
+// What makes one state of the network better than another: more right, then a smaller loss.
+struct Score {
+  double accuracy = -1, loss = 0;
+  bool operator>(const Score& other) const {
+    return accuracy != other.accuracy ? accuracy > other.accuracy : loss < other.loss;
+  }
+};
+
+struct Progress {
+  int64_t epoch = 0, batch = 0;  // the batch that is trained next
+  int64_t step = 0;              // updates done
+  double loss_sum = 0;           // over the samples of the running epoch
+  int64_t loss_samples = 0;
+  Score best;
+  int64_t best_epoch = 0, epochs_since_best = 0;  // epochs are counted from 1 where people see them
+  double seconds = 0;                             // of training, all parts of the run
+};
+
+struct RunInfo {
+  Recipe recipe;
+  Preprocessing preprocessing;
+  Progress progress;
+  std::string isa;  // of the kernels in use; another one may give other bits
+};
+
+struct Checkpoint {
+  Network network;
+  RunInfo info;
+};
+
+// Atomic: after a failure the old file is whole. with_optimizer = false leaves out what only a resume needs.
+Status write_checkpoint(Env& env, const std::string& path, const Network& network, const RunInfo& info,
+                        bool with_optimizer);
+
+// Trusts nothing: every tensor must fit the graph in the file. A failure starts with the path.
+Result<Checkpoint> read_checkpoint(Env& env, const std::string& path);
+
+}  // namespace coppice

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/evaluate.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "dataset/loader.h"
+
+namespace coppice {
+namespace {
+
+struct Tally {
+  int64_t right = 0, among_five = 0, outputs = 0, exact = 0;
+};
+
+// The rank of a class is the number of classes with a larger output; equal outputs in front of it count, so
+// that a network that says the same about everything is not right about everything.
+void count_labels(const coppice_tiled& logits, int64_t classes, const Batch& batch, Tally& tally) {
+  for (int n = 0; n < batch.samples; ++n) {
+    const float* column = logits.base + n / logits.width * logits.tile_stride + n % logits.width;
+    const int64_t label = batch.labels[n];
+    const float own = column[label * logits.width];
+    int64_t rank = 0;
+    for (int64_t c = 0; c < classes; ++c) {
+      const float other = column[c * logits.width];
+      rank += other > own || (other == own && c < label) || other != other;
+    }
+    tally.right += rank == 0;
+    tally.among_five += rank < 5;
+    ++tally.outputs;
+  }
+}
+
+void count_dense(const coppice_tiled& logits, int64_t outputs, const Batch& batch, Tally& tally) {
+  for (int n = 0; n < batch.samples; ++n) {
+    const int64_t tile = n / logits.width, column = n % logits.width;
+    const float* said = logits.base + tile * logits.tile_stride + column;
+    const float* truth = batch.dense + tile * outputs * logits.width + column;
+    int64_t right = 0;
+    for (int64_t o = 0; o < outputs; ++o)
+      right += (said[o * logits.width] > 0) == (truth[o * logits.width] > 0.5f);
+    tally.right += right;
+    tally.outputs += outputs;
+    tally.exact += right == outputs;
+  }
+}
+
+std::string features_text(const Features& f) {
+  return std::to_string(f.channels) + " x " + std::to_string(f.height) + " x " + std::to_string(f.width);
+}
+
+}  // namespace
+
+int thread_count(const Recipe& recipe) {
+  if (recipe.threads > 0) return static_cast<int>(recipe.threads);
+  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+int micro_batch(const Recipe& recipe) {
+  return static_cast<int>(recipe.micro_batch > 0 ? recipe.micro_batch : recipe.batch);
+}
+
+Preprocessing preprocessing_of(const Dataset& data) {
+  return {data.features, data.normalisation, data.outputs, data.classes};
+}
+
+Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preprocessing* model) {
+  DatasetOptions options;
+  options.seed = recipe.data_seed;
+  options.validation = recipe.validation;
+  options.directory = recipe.data_dir;
+  options.life.steps = static_cast<int>(recipe.life_steps);
+  options.life.height = options.life.width = static_cast<int>(recipe.life_side);
+  options.life.density = recipe.life_density;
+  if (recipe.train_samples > 0) options.glyphs_train = options.life.train = recipe.train_samples;
+  if (recipe.test_samples > 0)
+    options.glyphs_test = options.life.test = options.life.validation = recipe.test_samples;
+  TRY_ASSIGN(Dataset data, load_dataset(env, recipe.data, options));
+  if (model == nullptr) return data;
+  const std::string place = "data '" + recipe.data + "'";
+  if (!(data.features == model->features))
+    return invalid(place + ": samples are " + features_text(data.features) + ", the network takes " +
+                   features_text(model->features));
+  if (data.outputs != model->outputs || data.dense_targets() != model->classes.empty())
+    return invalid(place + ": has " + std::to_string(data.outputs) +
+                   (data.dense_targets() ? " targets" : " classes") + ", the network says " +
+                   std::to_string(model->outputs) + (model->classes.empty() ? " targets" : " classes"));
+  data.normalisation = model->normalisation;
+  return data;
+}
+
+Result<Evaluation> evaluate(Executor& executor, const Graph& graph, const Dataset& data, const Split& split,
+                            int batch) {
+  if (split.size() == 0) return invalid("data '" + data.name + "': this split has no samples to evaluate on");
+  LoaderOptions options;
+  options.batch = batch;
+  options.width = executor.input_width();
+  options.shuffle = false;
+  TRY_ASSIGN(const std::unique_ptr<Loader> loader, Loader::create(data, split, options));
+  const int64_t outputs = graph.value(graph.logits).shape.elements();
+  Tally tally;
+  Evaluation result;
+  for (int64_t index = 0; index < loader->batches_per_epoch(); ++index) {
+    const Batch& samples = loader->next();
+    result.loss += executor.evaluate({samples.samples, samples.x, samples.target()}) * samples.samples;
+    result.samples += samples.samples;
+    if (samples.labels != nullptr)
+      count_labels(executor.view(graph.logits), outputs, samples, tally);
+    else
+      count_dense(executor.view(graph.logits), outputs, samples, tally);
+  }
+  const auto count = static_cast<double>(result.samples);
+  result.loss /= count;
+  result.accuracy = static_cast<double>(tally.right) / static_cast<double>(tally.outputs);
+  result.top5 = static_cast<double>(tally.among_five) / count;
+  result.exact = static_cast<double>(tally.exact) / count;
+  return result;
+}
+
+Result<Evaluation> evaluate_network(Network& network, const Recipe& recipe, const Dataset& data,
+                                    const Split& split) {
+  ExecOptions options;
+  options.batch = micro_batch(recipe);
+  options.threads = thread_count(recipe);
+  options.isa = recipe.isa;
+  options.memory_limit = recipe.memory;
+  options.training = false;
+  TRY_ASSIGN(const std::unique_ptr<Executor> executor, Executor::create(network, options));
+  return evaluate(*executor, network.graph, data, split, options.batch);
+}
+
+}  // namespace coppice

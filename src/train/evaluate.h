@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// How good a network is on samples that it does not learn from.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "dataset/dataset.h"
+#include "exec/executor.h"
+#include "train/checkpoint.h"
+
+namespace coppice {
+
+struct Evaluation {
+  int64_t samples = 0;
+  double loss = 0;      // mean
+  double accuracy = 0;  // labels: share of right classes; dense targets: share of right outputs
+  double top5 = 0;      // labels: share with the class among the five largest outputs
+  double exact = 0;     // dense targets: share of samples with every output right
+};
+
+// What samples are to the network that was trained on `data`.
+Preprocessing preprocessing_of(const Dataset& data);
+
+// The data of a recipe. With `model`, the data has to be of the model's kind, and is normalised as the model
+// wants it.
+Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preprocessing* model);
+
+// Runs all samples of a split, in their own order, through an executor.
+Result<Evaluation> evaluate(Executor& executor, const Graph& graph, const Dataset& data, const Split& split,
+                            int batch);
+
+// The same with an executor of its own.
+Result<Evaluation> evaluate_network(Network& network, const Recipe& recipe, const Dataset& data,
+                                    const Split& split);
+
+// 0 threads in a recipe means all cores.
+int thread_count(const Recipe& recipe);
+
+// The number of samples that run through the network together.
+int micro_batch(const Recipe& recipe);
+
+}  // namespace coppice

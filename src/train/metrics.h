@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The diary of a run: one JSON object a line, one line an epoch, flushed as it is written.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/env.h"
+#include "base/result.h"
+#include "models/json.h"
+
+namespace coppice {
+
+class MetricsLog {
+ public:
+  // A run that goes on writes again what came after its checkpoint: rows beyond `step` are removed first.
+  static Result<MetricsLog> open(Env& env, const std::string& path, int64_t step);
+  Status append(const Json& row);
+
+ private:
+  explicit MetricsLog(std::unique_ptr<WriteFile> file) : file_(std::move(file)) {}
+  std::unique_ptr<WriteFile> file_;
+};
+
+}  // namespace coppice

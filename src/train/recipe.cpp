@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/recipe.h"
+
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+#include <sstream>
+
+#include "models/json.h"
+#include "train/text.h"
+
+namespace coppice {
+namespace {
+
+// What is chosen where nobody chooses: by the data set, then by the family of the model.
+struct Defaults {
+  const char* name;
+  std::vector<Setting> settings;
+};
+
+std::vector<Setting> chosen(std::initializer_list<std::pair<const char*, const char*>> pairs) {
+  std::vector<Setting> settings;
+  for (const auto& [key, value] : pairs) settings.push_back({key, value, "defaults"});
+  return settings;
+}
+
+const std::vector<Defaults>& data_defaults() {
+  static const std::vector<Defaults> table = {
+      {"glyphs", chosen({{"model", "mlp:784-300-100-10"}})},
+      {"mnist", chosen({{"model", "mlp:784-300-100-10"}})},
+      {"fashion-mnist", chosen({{"model", "mlp:784-300-100-10"}})},
+      {"cifar10", chosen({{"model", "resnet20"}, {"crop", "4"}, {"flip", "true"}, {"epochs", "30"}})},
+      {"cifar100", chosen({{"model", "resnet20"}, {"crop", "4"}, {"flip", "true"}, {"epochs", "30"}})},
+      {"life", chosen({{"model", "life:1,8"}})},
+  };
+  return table;
+}
+
+const std::vector<Defaults>& model_defaults() {
+  static const std::vector<Defaults> table = {
+      {"mlp",
+       chosen({{"optimizer", "adam"}, {"learning_rate", "0.001"}, {"schedule", "cosine"}, {"batch", "100"}})},
+      {"lenet5",
+       chosen({{"optimizer", "adam"}, {"learning_rate", "0.001"}, {"schedule", "cosine"}, {"batch", "128"}})},
+      // The protocol of Springer and Kenyon: small batches of fresh boards, a constant rate.
+      {"life", chosen({{"optimizer", "adam"}, {"learning_rate", "0.001"}, {"batch", "8"}, {"epochs", "10"}})},
+      {"resnet", chosen({{"optimizer", "sgd"},
+                         {"learning_rate", "0.1"},
+                         {"schedule", "cosine"},
+                         {"warmup", "0.02"},
+                         {"momentum", "0.9"},
+                         {"nesterov", "true"},
+                         {"weight_decay", "0.0005"},
+                         {"batch", "128"}})},
+  };
+  return table;
+}
+
+Status apply(Recipe& recipe, const Setting& setting) {
+  const RecipeKey* key = find_recipe_key(setting.key);
+  if (key == nullptr) return invalid(setting.origin + ": " + unknown_key(setting.key));
+  return key->parse(recipe, setting.value).within(setting.origin + ": " + setting.key);
+}
+
+// The last value of a key, `otherwise` if nobody chose one.
+std::string last_of(const std::vector<Setting>& settings, const std::string& key, std::string otherwise) {
+  for (const Setting& setting : settings)
+    if (setting.key == key) otherwise = setting.value;
+  return otherwise;
+}
+
+Status apply_defaults(Recipe& recipe, const std::vector<Setting>& settings) {
+  const std::string data = last_of(settings, "data", recipe.data);
+  for (const Defaults& row : data_defaults())
+    if (data == row.name)
+      for (const Setting& setting : row.settings) TRY(apply(recipe, setting));
+  const std::string model = last_of(settings, "model", recipe.model);
+  for (const Defaults& row : model_defaults())
+    if (model.rfind(row.name, 0) == 0)
+      for (const Setting& setting : row.settings) TRY(apply(recipe, setting));
+  return {};
+}
+
+Status check(const Recipe& recipe) {
+  if (recipe.model.empty())
+    return invalid("model: there is no usual one for the data '" + recipe.data +
+                   "'; choose one, such as mlp:784-300-10");
+  if (recipe.optimizer.nesterov && recipe.optimizer.kind != OptimizerKind::kSgd)
+    return invalid("nesterov: belongs to sgd; leave it out or choose --optimizer sgd");
+  TRY(recipe.optimizer.check());
+  TRY(recipe.rate.check());
+  if (recipe.rate.last > recipe.rate.peak)
+    return invalid("last_learning_rate: is above learning_rate; lower it");
+  if (recipe.micro_batch > recipe.batch)
+    return invalid("micro_batch: " + std::to_string(recipe.micro_batch) + " is above the batch of " +
+                   std::to_string(recipe.batch) + "; choose at most that");
+  return {};
+}
+
+// The text that a flag of the command line would have; empty where the node is no plain value.
+std::string plain_text(const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* integer = node.as_integer()) return shortest(integer->get());
+  if (const auto* real = node.as_floating_point()) return shortest(real->get());
+  if (const auto* flag = node.as_boolean()) return flag->get() ? "true" : "false";
+  return "";
+}
+
+Result<std::string> text_of(const RecipeKey& key, const toml::node& node) {
+  std::string text = plain_text(node);
+  if (const auto* array = node.as_array(); array != nullptr && key.kind == KeyKind::kNumbers)
+    for (const toml::node& item : *array) append_item(text, plain_text(item), ",");
+  if (text.empty() && !node.is_string() && !node.is_array())
+    return invalid(std::string(key.name) + ": should be " + (*key.wants ? key.wants : "true or false"));
+  return text;
+}
+
+// A JSON text is a TOML text.
+std::string quoted(const std::string& text) { return json_text(Json(text)); }
+
+}  // namespace
+
+Result<Recipe> make_recipe(const std::vector<Setting>& settings) {
+  for (const Setting& setting : settings)
+    if (find_recipe_key(setting.key) == nullptr)
+      return invalid(setting.origin + ": " + unknown_key(setting.key));
+  Recipe recipe;
+  TRY(apply_defaults(recipe, settings));
+  for (const Setting& setting : settings) TRY(apply(recipe, setting));
+  TRY(check(recipe));
+  return recipe;
+}
+
+Result<std::vector<Setting>> settings_from_toml(const std::string& text, const std::string& origin) {
+  const toml::parse_result parsed = toml::parse(text, origin);
+  if (!parsed) {
+    const toml::source_position at = parsed.error().source().begin;
+    return invalid(origin + " line " + std::to_string(at.line) + ": " +
+                   std::string(parsed.error().description()));
+  }
+  std::vector<Setting> settings;
+  for (const auto& [name, node] : parsed.table()) {
+    const std::string place = origin + " line " + std::to_string(node.source().begin.line);
+    const RecipeKey* key = find_recipe_key(std::string(name.str()));
+    if (key == nullptr) return invalid(place + ": " + unknown_key(std::string(name.str())));
+    const toml::table* layers = key->kind == KeyKind::kLayers ? node.as_table() : nullptr;
+    if (layers == nullptr) {
+      auto value = text_of(*key, node);
+      if (!value.ok()) return value.status().within(place);
+      settings.push_back({key->name, *value, place});
+    } else {
+      for (const auto& [layer, density] : *layers)
+        settings.push_back({key->name, std::string(layer.str()) + "=" + plain_text(density), place});
+    }
+  }
+  return settings;
+}
+
+std::string recipe_to_toml(const Recipe& recipe) {
+  std::ostringstream out;
+  for (const RecipeKey& key : recipe_keys()) {
+    const std::string text = key.print(recipe);
+    if (text.empty() || key.kind == KeyKind::kLayers) continue;
+    out << key.name << " = ";
+    if (key.kind == KeyKind::kText)
+      out << quoted(text);
+    else if (key.kind == KeyKind::kNumbers)
+      out << '[' << text << ']';
+    else
+      out << text;
+    out << '\n';
+  }
+  if (!recipe.sparsity.layers.empty()) out << "\n[layer]\n";
+  for (const auto& [layer, density] : recipe.sparsity.layers)
+    out << quoted(layer) << " = " << shortest(density) << '\n';
+  return out.str();
+}
+
+}  // namespace coppice

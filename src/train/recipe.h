@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// A recipe: everything that decides how a run goes. One table of keys is behind the TOML file, the flags of
+// the command line, their help and docs/recipe.md.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "exec/network.h"
+#include "optim/optimizer.h"
+
+namespace coppice {
+
+struct Recipe {
+  // What is learnt from.
+  std::string data = "glyphs", data_dir;
+  uint64_t data_seed = 0;
+  double validation = 0.1;
+  int64_t train_samples = 0, test_samples = 0;  // of a generated set; 0: as many as the set has by itself
+  int64_t life_steps = 1, life_side = 16;
+  double life_density = 0;
+  int64_t crop = 0;
+  bool flip = false;
+
+  // What learns.
+  std::string model;
+  SparsityConfig sparsity;
+
+  // How it learns.
+  OptimizerConfig optimizer;
+  LearningRate rate;
+  double clip = 0, label_smoothing = 0;
+  int64_t batch = 128;
+
+  // How long, and what it may take.
+  int64_t epochs = 10, max_steps = 0, patience = 0;
+  double max_time = 0;  // seconds
+  uint64_t seed = 1;
+  int64_t threads = 0, micro_batch = 0, memory = 0;  // 0: all cores, the batch, no limit in bytes
+  std::string isa;
+  double save_every = 60;  // seconds
+};
+
+// How a value is written in TOML.
+enum class KeyKind { kText, kNumber, kFlag, kNumbers, kLayers };
+
+struct RecipeKey {
+  const char* name;   // in TOML; on the command line --with-dashes
+  const char* group;  // a headline of the help
+  const char* wants;  // "N", "sgd | adam | adamw"
+  const char* help;
+  KeyKind kind;
+  bool on_resume;  // may be changed when a run goes on: it decides when to stop, not what is computed
+  std::function<Status(Recipe&, const std::string& text)>
+      parse;                                        // the sentence lacks the key; the caller adds it
+  std::function<std::string(const Recipe&)> print;  // "" where nothing was chosen
+};
+
+const std::vector<RecipeKey>& recipe_keys();
+const RecipeKey* find_recipe_key(const std::string& name);  // null if there is none
+// "'epohcs' is not a key of a recipe; did you mean 'epochs'?"
+std::string unknown_key(const std::string& name);
+
+// A value that somebody chose for a key, and where: "recipe.toml", "--epochs". Of several for a key the last
+// one counts (those of `layer` add up).
+struct Setting {
+  std::string key, value, origin;
+};
+
+// The defaults for the data set and model among the settings, then the settings. Checked as a whole.
+Result<Recipe> make_recipe(const std::vector<Setting>& settings);
+
+Result<std::vector<Setting>> settings_from_toml(const std::string& text, const std::string& origin);
+std::string recipe_to_toml(
+    const Recipe& recipe);  // every key, in the order of the table; reads back as the same recipe
+
+}  // namespace coppice

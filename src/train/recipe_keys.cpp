@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "train/recipe.h"
+#include "train/text.h"
+
+namespace coppice {
+namespace {
+
+struct About {
+  const char* name;
+  const char* group;
+  const char* wants;
+  const char* help;
+  bool on_resume = false;
+};
+
+RecipeKey key_of(const About& about, KeyKind kind, decltype(RecipeKey::parse) parse,
+                 decltype(RecipeKey::print) print) {
+  return {about.name, about.group,     about.wants,      about.help,
+          kind,       about.on_resume, std::move(parse), std::move(print)};
+}
+
+// A number in [least, most]; `field` gives the member.
+template <class Field>
+RecipeKey number_key(const About& about, Field field, double least, double most) {
+  using Number = std::remove_reference_t<decltype(field(std::declval<Recipe&>()))>;
+  return key_of(
+      about, KeyKind::kNumber,
+      [=](Recipe& recipe, const std::string& text) -> Status {
+        Number value{};
+        if (parse_number(text, &value) && static_cast<double>(value) >= least &&
+            static_cast<double>(value) <= most) {
+          field(recipe) = value;
+          return {};
+        }
+        const std::string what = std::is_integral_v<Number> ? "an integer" : "a number";
+        return invalid("'" + text + "' should be " + what + " from " + shortest(least) + " to " +
+                       shortest(most));
+      },
+      [=](const Recipe& recipe) { return shortest(field(const_cast<Recipe&>(recipe))); });
+}
+
+RecipeKey text_key(const About& about, std::string Recipe::*field) {
+  return key_of(
+      about, KeyKind::kText,
+      [=](Recipe& recipe, const std::string& text) -> Status {
+        recipe.*field = text;
+        return {};
+      },
+      [=](const Recipe& recipe) { return recipe.*field; });
+}
+
+template <class Field>
+RecipeKey flag_key(const About& about, Field field) {
+  return key_of(
+      about, KeyKind::kFlag,
+      [=](Recipe& recipe, const std::string& text) -> Status {
+        if (text != "true" && text != "false") return invalid("'" + text + "' should be true or false");
+        field(recipe) = text == "true";
+        return {};
+      },
+      [=](const Recipe& recipe) {
+        return std::string(field(const_cast<Recipe&>(recipe)) ? "true" : "false");
+      });
+}
+
+template <class Field, class Enum>
+RecipeKey choice_key(const About& about, Field field, std::vector<std::pair<const char*, Enum>> choices) {
+  return key_of(
+      about, KeyKind::kText,
+      [=](Recipe& recipe, const std::string& text) -> Status {
+        std::string known;
+        for (const auto& [name, value] : choices) {
+          if (text == name) {
+            field(recipe) = value;
+            return {};
+          }
+          append_item(known, name, ", ");
+        }
+        return invalid("'" + text + "' should be one of " + known);
+      },
+      [=](const Recipe& recipe) -> std::string {
+        for (const auto& [name, value] : choices)
+          if (value == field(const_cast<Recipe&>(recipe))) return name;
+        return "";
+      });
+}
+
+// A number with a unit: "90", "10m", "2G". Printed in the base unit.
+template <class Field>
+RecipeKey unit_key(const About& about, Field field, std::vector<std::pair<char, double>> units,
+                   const char* example) {
+  return key_of(
+      about, KeyKind::kText,
+      [=](Recipe& recipe, const std::string& text) -> Status {
+        double factor = 1, value = 0;
+        std::string digits = text;
+        for (const auto& [letter, size] : units)
+          if (!text.empty() && text.back() == letter) {
+            factor = size;
+            digits.pop_back();
+            break;
+          }
+        if (!parse_number(digits, &value) || value < 0 || value * factor > 1e15)
+          return invalid("'" + text + "' should be a number with or without a unit, such as " + example);
+        field(recipe) = static_cast<std::remove_reference_t<decltype(field(recipe))>>(value * factor);
+        return {};
+      },
+      [=](const Recipe& recipe) { return shortest(field(const_cast<Recipe&>(recipe))); });
+}
+
+Status parse_step_at(Recipe& recipe, const std::string& text) {
+  constexpr size_t kMost = std::size(LearningRate{}.step_at);
+  double at[kMost];
+  std::fill(std::begin(at), std::end(at), 2.0);  // beyond the end of the run: never
+  size_t count = 0;
+  for (size_t begin = 0; begin < text.size(); ++count) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    if (count == kMost || !parse_number(text.substr(begin, end - begin), &at[count]) || at[count] <= 0 ||
+        at[count] >= 1 || (count > 0 && at[count] <= at[count - 1]))
+      return invalid("'" + text + "' should be at most " + std::to_string(kMost) +
+                     " rising fractions of the run between 0 and 1, such as 0.5,0.75");
+    begin = end + 1;
+  }
+  std::copy(std::begin(at), std::end(at), std::begin(recipe.rate.step_at));
+  return {};
+}
+
+std::string print_step_at(const Recipe& recipe) {
+  std::string out;
+  for (const double at : recipe.rate.step_at)
+    if (at < 1) append_item(out, shortest(at), ",");
+  return out;
+}
+
+Status parse_layer(Recipe& recipe, const std::string& text) {
+  const size_t equals = text.rfind('=');
+  double density = 0;
+  if (equals == std::string::npos || equals == 0 || !parse_number(text.substr(equals + 1), &density) ||
+      density <= 0 || density > 1)
+    return invalid("'" + text +
+                   "' should be NAME=DENSITY with a density above 0 and at most 1, such as fc1=0.05");
+  recipe.sparsity.layers[text.substr(0, equals)] = density;
+  return {};
+}
+
+std::string print_layers(const Recipe& recipe) {
+  std::string out;
+  for (const auto& [name, density] : recipe.sparsity.layers)
+    append_item(out, name + "=" + shortest(density), "\n");
+  return out;
+}
+
+Status parse_block(Recipe& recipe, const std::string& text) {
+  TRY_ASSIGN(recipe.sparsity.block, BlockShape::parse(text));
+  return {};
+}
+
+constexpr double kMany = 1e15, kSmall = std::numeric_limits<double>::denorm_min();
+
+void add_data_keys(std::vector<RecipeKey>& keys) {
+  const char* group = "Data";
+  keys.push_back(
+      text_key({"data", group, "SET", "glyphs, life, mnist, fashion-mnist, cifar10, cifar100 or a folder"},
+               &Recipe::data));
+  keys.push_back(
+      text_key({"data_dir", group, "FOLDER", "where the named sets lie; else $COPPICE_DATA, ../shared/data"},
+               &Recipe::data_dir));
+  keys.push_back(number_key(
+      {"data_seed", group, "N", "draws generated samples and the validation split"},
+      [](Recipe& r) -> uint64_t& { return r.data_seed; }, 0, 1e18));
+  keys.push_back(number_key(
+      {"validation", group, "SHARE", "share of the training samples kept for validation"},
+      [](Recipe& r) -> double& { return r.validation; }, 0, 0.9));
+  keys.push_back(number_key(
+      {"train_samples", group, "N", "generated training samples (life: boards of an epoch)"},
+      [](Recipe& r) -> int64_t& { return r.train_samples; }, 0, 1e8));
+  keys.push_back(number_key(
+      {"test_samples", group, "N", "generated test samples"},
+      [](Recipe& r) -> int64_t& { return r.test_samples; }, 0, 1e8));
+  keys.push_back(number_key(
+      {"life_steps", group, "N", "life: the target is the board after N steps"},
+      [](Recipe& r) -> int64_t& { return r.life_steps; }, 1, 1000));
+  keys.push_back(number_key(
+      {"life_side", group, "N", "life: boards are N x N cells"},
+      [](Recipe& r) -> int64_t& { return r.life_side; }, 3, 1024));
+  keys.push_back(number_key(
+      {"life_density", group, "SHARE", "life: share of living cells; 0: drawn for each board"},
+      [](Recipe& r) -> double& { return r.life_density; }, 0, 1));
+  keys.push_back(number_key(
+      {"crop", group, "PIXELS", "random crops from an image padded by so many pixels"},
+      [](Recipe& r) -> int64_t& { return r.crop; }, 0, 256));
+  keys.push_back(flag_key({"flip", group, "", "mirror every other image, left and right"},
+                          [](Recipe& r) -> bool& { return r.flip; }));
+}
+
+void add_network_keys(std::vector<RecipeKey>& keys) {
+  const char* group = "Network";
+  keys.push_back(
+      text_key({"model", group, "SPEC", "mlp:784-300-100-10, life:1,8, ...; `coppice train --models`"},
+               &Recipe::model));
+  keys.push_back(number_key(
+      {"density", group, "SHARE", "live share of all weights; 1 is dense"},
+      [](Recipe& r) -> double& { return r.sparsity.density; }, kSmall, 1));
+  keys.push_back(choice_key(
+      {"distribution", group, "uniform | er | erk", "how the density is spread over the layers"},
+      [](Recipe& r) -> Distribution& { return r.sparsity.distribution; },
+      std::vector<std::pair<const char*, Distribution>>{
+          {"uniform", Distribution::kUniform}, {"er", Distribution::kEr}, {"erk", Distribution::kErk}}));
+  keys.push_back(
+      key_of({"block", group, "1x1 | 4x1 | 16x1 | 16x4", "outputs x inputs that live or die together"},
+             KeyKind::kText, parse_block, [](const Recipe& r) { return r.sparsity.block.text(); }));
+  keys.push_back(key_of({"layer", group, "NAME=DENSITY", "density of one layer; may be given several times"},
+                        KeyKind::kLayers, parse_layer, print_layers));
+}
+
+void add_learning_keys(std::vector<RecipeKey>& keys) {
+  const char* group = "Learning";
+  keys.push_back(choice_key(
+      {"optimizer", group, "sgd | adam | adamw", "how weights follow their gradients"},
+      [](Recipe& r) -> OptimizerKind& { return r.optimizer.kind; },
+      std::vector<std::pair<const char*, OptimizerKind>>{
+          {"sgd", OptimizerKind::kSgd}, {"adam", OptimizerKind::kAdam}, {"adamw", OptimizerKind::kAdamW}}));
+  keys.push_back(number_key(
+      {"learning_rate", group, "RATE", "the peak of the schedule"},
+      [](Recipe& r) -> double& { return r.rate.peak; }, kSmall, 1000));
+  keys.push_back(choice_key(
+      {"schedule", group, "constant | step | cosine | linear", "the learning rate over the run"},
+      [](Recipe& r) -> ScheduleKind& { return r.rate.kind; },
+      std::vector<std::pair<const char*, ScheduleKind>>{{"constant", ScheduleKind::kConstant},
+                                                        {"step", ScheduleKind::kStep},
+                                                        {"cosine", ScheduleKind::kCosine},
+                                                        {"linear", ScheduleKind::kLinear}}));
+  keys.push_back(number_key(
+      {"last_learning_rate", group, "RATE", "where cosine and linear end"},
+      [](Recipe& r) -> double& { return r.rate.last; }, 0, 1000));
+  keys.push_back(key_of({"step_at", group, "SHARES", "step: fractions of the run at which the rate falls"},
+                        KeyKind::kNumbers, parse_step_at, print_step_at));
+  keys.push_back(number_key(
+      {"step_factor", group, "X", "step: the rate is multiplied by it"},
+      [](Recipe& r) -> double& { return r.rate.factor; }, kSmall, 1));
+  keys.push_back(number_key(
+      {"warmup", group, "SHARE", "share of the run in which the rate rises from 0"},
+      [](Recipe& r) -> double& { return r.rate.warmup; }, 0, 0.999));
+  keys.push_back(number_key(
+      {"momentum", group, "X", "sgd: 0 is plain gradient descent"},
+      [](Recipe& r) -> float& { return r.optimizer.momentum; }, 0, 0.9999));
+  keys.push_back(flag_key({"nesterov", group, "", "sgd: look ahead along the momentum"},
+                          [](Recipe& r) -> bool& { return r.optimizer.nesterov; }));
+  keys.push_back(number_key(
+      {"beta1", group, "X", "adam: decay of the mean of gradients"},
+      [](Recipe& r) -> float& { return r.optimizer.beta1; }, 0, 0.999999));
+  keys.push_back(number_key(
+      {"beta2", group, "X", "adam: decay of the mean of squared gradients"},
+      [](Recipe& r) -> float& { return r.optimizer.beta2; }, 0, 0.9999999));
+  keys.push_back(number_key(
+      {"epsilon", group, "X", "adam: keeps the denominator above 0"},
+      [](Recipe& r) -> float& { return r.optimizer.epsilon; }, 1e-30, 1));
+  keys.push_back(number_key(
+      {"weight_decay", group, "X", "pulls live weights (not biases) to 0; adamw: decoupled"},
+      [](Recipe& r) -> float& { return r.optimizer.weight_decay; }, 0, 10));
+  keys.push_back(number_key(
+      {"clip", group, "NORM", "longest gradient over all parameters; 0: any"},
+      [](Recipe& r) -> double& { return r.clip; }, 0, kMany));
+  keys.push_back(number_key(
+      {"label_smoothing", group, "SHARE", "share of the target spread over all classes"},
+      [](Recipe& r) -> double& { return r.label_smoothing; }, 0, 0.999));
+  keys.push_back(number_key(
+      {"batch", group, "N", "samples of one update"}, [](Recipe& r) -> int64_t& { return r.batch; }, 1,
+      1 << 20));
+}
+
+void add_run_keys(std::vector<RecipeKey>& keys) {
+  const char* group = "Run";
+  keys.push_back(number_key(
+      {"epochs", group, "N", "passes over the training samples; the schedule spans them", true},
+      [](Recipe& r) -> int64_t& { return r.epochs; }, 1, 1e6));
+  keys.push_back(number_key(
+      {"max_steps", group, "N", "at most so many updates; 0: as the epochs say", true},
+      [](Recipe& r) -> int64_t& { return r.max_steps; }, 0, kMany));
+  keys.push_back(unit_key(
+      {"max_time", group, "TIME", "stop after so long: 90, 10m, 2h; 0: never", true},
+      [](Recipe& r) -> double& { return r.max_time; }, {{'s', 1}, {'m', 60}, {'h', 3600}}, "10m"));
+  keys.push_back(number_key(
+      {"patience", group, "N", "stop after N epochs without a better validation; 0: never", true},
+      [](Recipe& r) -> int64_t& { return r.patience; }, 0, 1e6));
+  keys.push_back(number_key(
+      {"seed", group, "N", "draws patterns, first weights and the order of samples"},
+      [](Recipe& r) -> uint64_t& { return r.seed; }, 0, 1e18));
+  keys.push_back(number_key(
+      {"threads", group, "N", "0: one per core; the result is the same for any number", true},
+      [](Recipe& r) -> int64_t& { return r.threads; }, 0, 1024));
+  keys.push_back(number_key(
+      {"micro_batch", group, "N", "samples computed together; gradients add up; 0: the batch"},
+      [](Recipe& r) -> int64_t& { return r.micro_batch; }, 0, 1 << 20));
+  keys.push_back(unit_key(
+      {"memory", group, "BYTES", "refuse a plan above it: 500M, 2G; 0: no limit", true},
+      [](Recipe& r) -> int64_t& { return r.memory; }, {{'k', 1e3}, {'K', 1e3}, {'M', 1e6}, {'G', 1e9}},
+      "500M"));
+  keys.push_back(text_key({"isa", group, "SET", "kernels: c, avx2, avx512 or neon; empty: the best here"},
+                          &Recipe::isa));
+  keys.push_back(unit_key(
+      {"save_every", group, "TIME", "also save within an epoch so often; 0: only at its end", true},
+      [](Recipe& r) -> double& { return r.save_every; }, {{'s', 1}, {'m', 60}, {'h', 3600}}, "60s"));
+}
+
+int edit_distance(const std::string& a, const std::string& b) {
+  std::vector<int> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = static_cast<int>(j);
+  for (size_t i = 1; i <= a.size(); ++i) {
+    int diagonal = std::exchange(row[0], static_cast<int>(i));
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const int substitute = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+const std::vector<RecipeKey>& recipe_keys() {
+  static const std::vector<RecipeKey> keys = [] {
+    std::vector<RecipeKey> all;
+    add_data_keys(all);
+    add_network_keys(all);
+    add_learning_keys(all);
+    add_run_keys(all);
+    return all;
+  }();
+  return keys;
+}
+
+const RecipeKey* find_recipe_key(const std::string& name) {
+  for (const RecipeKey& key : recipe_keys())
+    if (name == key.name) return &key;
+  return nullptr;
+}
+
+std::string unknown_key(const std::string& name) {
+  const RecipeKey* nearest = nullptr;
+  int least = std::numeric_limits<int>::max();
+  for (const RecipeKey& key : recipe_keys()) {
+    const int distance = edit_distance(name, key.name);
+    if (distance < least) {
+      least = distance;
+      nearest = &key;
+    }
+  }
+  return "'" + name + "' is not a key of a recipe; did you mean '" + nearest->name + "'?";
+}
+
+}  // namespace coppice

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "dataset/loader.h"
+#include "host/usage.h"
+#include "models/models.h"
+#include "train/metrics.h"
+
+namespace coppice {
+namespace {
+
+constexpr int64_t kColumnGroup16 = 16;  // kernels compute whole groups of so many samples
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+class Trainer {
+ public:
+  Trainer(Env& env, TrainRequest request, const TrainCallbacks& callbacks)
+      : env_(env),
+        recipe_(std::move(request.recipe)),
+        directory_(std::move(request.directory)),
+        from_(std::move(request.from)),
+        callbacks_(callbacks) {}
+
+  Status open();
+  Result<Stop> loop();
+  Status close(Stop stop);
+  Result<TrainReport> report(Stop stop);
+
+ private:
+  Status open_network();
+  Status open_executors();
+  Status open_directory();
+  Status go_on();
+  void announce();
+  int64_t updates() const;
+  bool interrupted() const {
+    return callbacks_.stop != nullptr && callbacks_.stop->load(std::memory_order_relaxed);
+  }
+  double total_seconds() const { return seconds_before_ + now() - began_; }
+  Result<double> update(const Batch& batch, double learning_rate);
+  void tell_step(double learning_rate) const;
+  Status end_epoch();
+  Status judge(EpochEvent& event);
+  Status write_row(const EpochEvent& event);
+  Status save(const char* file, bool with_optimizer);
+  Work work() const;
+
+  Env& env_;
+  Recipe recipe_;
+  std::string directory_;
+  std::optional<Checkpoint> from_;
+  const TrainCallbacks& callbacks_;
+
+  Dataset data_;
+  Network network_;
+  std::unique_ptr<Executor> executor_, evaluator_;
+  std::unique_ptr<Loader> loader_;
+  std::optional<MetricsLog> metrics_;
+  std::vector<BatchView> micro_batches_;  // of the update at hand
+  Progress progress_;
+  std::optional<Evaluation> best_;
+  std::string warning_;
+  int64_t first_step_ = 0;  // of this part of the run
+  double began_ = 0, saved_ = 0, seconds_before_ = 0, cpu_before_ = 0;
+};
+
+// ---- opening
+
+Status Trainer::open() {
+  began_ = saved_ = now();
+  cpu_before_ = coppice_host_cpu_seconds();
+  TRY_ASSIGN(data_, load_recipe_data(env_, recipe_, from_ ? &from_->info.preprocessing : nullptr));
+  TRY(open_network());
+  TRY(open_executors());
+  if (from_) TRY(go_on());
+  TRY(open_directory());
+  announce();
+  return {};
+}
+
+Status Trainer::open_network() {
+  if (data_.train.size() == 0)
+    return invalid("data '" + recipe_.data + "': leaves no sample to train on; lower --validation");
+  if (!from_) {
+    TRY_ASSIGN(network_, make_network(recipe_, data_));
+    return {};
+  }
+  network_ = std::move(from_->network);
+  for (const Param& param : network_.params) {
+    const int moments = !param.moment1.empty() + !param.moment2.empty();
+    if (from_->info.progress.step > 0 && moments != recipe_.optimizer.moments())
+      return invalid("parameter '" + param.name() + "': the checkpoint has no optimizer state; go on from " +
+                     std::string(kLastFile));
+  }
+  return {};
+}
+
+Status Trainer::open_executors() {
+  ExecOptions options = training_options(recipe_);
+  TRY_ASSIGN(executor_, Executor::create(network_, options));
+  options.training = false;
+  TRY_ASSIGN(evaluator_, Executor::create(network_, options));
+
+  LoaderOptions loading;
+  loading.batch = static_cast<int>(recipe_.batch);
+  loading.width = executor_->input_width();
+  loading.seed = recipe_.seed;
+  loading.crop_padding = static_cast<int>(recipe_.crop);
+  loading.flip = recipe_.flip;
+  TRY_ASSIGN(loader_, Loader::create(data_, data_.train, loading));
+  if (options.batch < recipe_.batch && options.batch % loading.width != 0)
+    return invalid("micro_batch: " + std::to_string(options.batch) + " should be a multiple of " +
+                   std::to_string(loading.width) + ", the samples of a tile");
+  return {};
+}
+
+Status Trainer::go_on() {
+  progress_ = from_->info.progress;
+  first_step_ = progress_.step;
+  seconds_before_ = progress_.seconds;
+  if (from_->info.isa != executor_->isa())
+    warning_ = "the run began on " + from_->info.isa + " kernels and goes on with " + executor_->isa() +
+               ", so the last bits of the numbers may differ";
+  if (progress_.batch >= loader_->batches_per_epoch())
+    return corrupt("progress.batch: the epoch has " + std::to_string(loader_->batches_per_epoch()) +
+                   " batches only");
+  if (recipe_.max_time > 0 && seconds_before_ >= recipe_.max_time)
+    return invalid("max_time: the run has used its time; raise --max-time to go on");
+  if (progress_.step >= updates())
+    return invalid("epochs: the run has done all its updates; raise --epochs to go on");
+  loader_->seek(progress_.epoch, progress_.batch);
+  return {};
+}
+
+Status Trainer::open_directory() {
+  TRY(env_.make_directories(directory_));
+  if (!from_ && env_.exists(join_path(directory_, kLastFile)))
+    return invalid(directory_ +
+                   ": holds a run already; go on with --resume, or choose another place with --out");
+  TRY(write_atomic(env_, join_path(directory_, kRecipeFile), recipe_to_toml(recipe_)));
+  TRY_ASSIGN(metrics_, MetricsLog::open(env_, join_path(directory_, kMetricsFile), progress_.step));
+  // From here on there is something to go on from, whenever the run stops.
+  if (!from_) TRY(save(kLastFile, true));
+  return {};
+}
+
+void Trainer::announce() {
+  if (!callbacks_.on_plan) return;
+  PlanEvent event{recipe_,
+                  network_,
+                  data_,
+                  executor_->choices(),
+                  executor_->memory(),
+                  evaluator_->memory(),
+                  executor_->cost(),
+                  executor_->isa(),
+                  thread_count(recipe_),
+                  updates(),
+                  warning_};
+  callbacks_.on_plan(event);
+}
+
+int64_t Trainer::updates() const {
+  const int64_t all = recipe_.epochs * loader_->batches_per_epoch();
+  return recipe_.max_steps > 0 ? std::min(all, recipe_.max_steps) : all;
+}
+
+// ---- the loop
+
+Result<Stop> Trainer::loop() {
+  while (progress_.step < updates()) {
+    const Batch& batch = loader_->next();
+    const double learning_rate = recipe_.rate.at(progress_.step, updates());
+    TRY_ASSIGN(const double loss, update(batch, learning_rate));
+    ++progress_.step;
+    ++progress_.batch;
+    progress_.loss_sum += loss * batch.samples;
+    progress_.loss_samples += batch.samples;
+    tell_step(learning_rate);
+
+    if (progress_.batch == loader_->batches_per_epoch()) {
+      TRY(end_epoch());
+      if (recipe_.patience > 0 && progress_.epochs_since_best >= recipe_.patience) return Stop::kPatience;
+    }
+    if (interrupted()) {
+      TRY(save(kLastFile, true));
+      return Stop::kInterrupted;
+    }
+    if (recipe_.max_time > 0 && total_seconds() >= recipe_.max_time) return Stop::kTime;
+    if (recipe_.save_every > 0 && now() - saved_ >= recipe_.save_every) TRY(save(kLastFile, true));
+  }
+  return Stop::kDone;
+}
+
+Status Trainer::close(Stop stop) {
+  return stop != Stop::kInterrupted && progress_.batch > 0 ? end_epoch() : Status();
+}
+
+Result<double> Trainer::update(const Batch& batch, double learning_rate) {
+  const int64_t features = data_.features.size(), outputs = data_.outputs, most = micro_batch(recipe_);
+  micro_batches_.clear();
+  for (int64_t begin = 0; begin < batch.samples; begin += most) {
+    // A micro-batch is a whole number of tiles, so its rows begin where its samples do.
+    void* target = batch.labels != nullptr ? static_cast<void*>(batch.labels + begin)
+                                           : static_cast<void*>(batch.dense + begin * outputs);
+    const auto samples = static_cast<int>(std::min<int64_t>(most, batch.samples - begin));
+    micro_batches_.push_back({samples, batch.x + begin * features, target});
+  }
+  return executor_->train_step(micro_batches_, {recipe_.seed, progress_.step, learning_rate});
+}
+
+void Trainer::tell_step(double learning_rate) const {
+  if (!callbacks_.on_step) return;
+  StepEvent event;
+  event.epoch = progress_.epoch + 1;
+  event.epochs = recipe_.epochs;
+  event.step = progress_.step;
+  event.updates = updates();
+  event.loss = progress_.loss_sum / static_cast<double>(progress_.loss_samples);
+  event.learning_rate = learning_rate;
+  event.seconds = now() - began_;
+  const auto done = static_cast<double>(progress_.step - first_step_);
+  event.left_seconds = event.seconds / done * static_cast<double>(event.updates - event.step);
+  event.samples_per_second = done * static_cast<double>(recipe_.batch) / event.seconds;
+  callbacks_.on_step(event);
+}
+
+// Also for an epoch that the end of the run cuts short: then the progress stays within the epoch.
+Status Trainer::end_epoch() {
+  EpochEvent event;
+  event.epoch = progress_.epoch + 1;
+  event.epochs = recipe_.epochs;
+  event.step = progress_.step;
+  event.train_loss = progress_.loss_sum / static_cast<double>(progress_.loss_samples);
+  event.learning_rate = recipe_.rate.at(progress_.step - 1, updates());
+  if (progress_.batch == loader_->batches_per_epoch()) {
+    ++progress_.epoch;
+    progress_.batch = progress_.loss_samples = 0;
+    progress_.loss_sum = 0;
+  }
+  TRY(judge(event));
+  event.seconds = total_seconds();
+  TRY(write_row(event));
+  TRY(save(kLastFile, true));
+  if (callbacks_.on_epoch) callbacks_.on_epoch(event);
+  return {};
+}
+
+// Is the network now the best there was? Without validation samples the last one counts as the best.
+Status Trainer::judge(EpochEvent& event) {
+  Score score{-1, event.train_loss};
+  if (data_.validation.size() > 0) {
+    TRY_ASSIGN(event.validation,
+               coppice::evaluate(*evaluator_, network_.graph, data_, data_.validation, micro_batch(recipe_)));
+    score = {event.validation->accuracy, event.validation->loss};
+  }
+  event.best = !event.validation || progress_.best_epoch == 0 || score > progress_.best;
+  ++progress_.epochs_since_best;
+  if (!event.best) return {};
+  progress_.best = score;
+  progress_.best_epoch = event.epoch;
+  progress_.epochs_since_best = 0;
+  best_ = event.validation;
+  return save(kBestFile, false);
+}
+
+Status Trainer::write_row(const EpochEvent& event) {
+  Json row{{"epoch", event.epoch},
+           {"step", event.step},
+           {"seconds", event.seconds},
+           {"learning_rate", event.learning_rate},
+           {"train_loss", event.train_loss}};
+  if (event.validation) {
+    row["validation_loss"] = event.validation->loss;
+    row["validation_accuracy"] = event.validation->accuracy;
+    if (data_.dense_targets()) row["validation_exact"] = event.validation->exact;
+  }
+  row["best"] = event.best;
+  return metrics_->append(row);
+}
+
+Status Trainer::save(const char* file, bool with_optimizer) {
+  progress_.seconds = total_seconds();
+  TRY(write_checkpoint(env_, join_path(directory_, file), network_,
+                       {recipe_, preprocessing_of(data_), progress_, executor_->isa()}, with_optimizer));
+  if (with_optimizer) saved_ = now();
+  return {};
+}
+
+// ---- the account at the end
+
+Work Trainer::work() const {
+  const auto samples_of = [&](int64_t steps, bool padded) {
+    const auto columns = [padded](int64_t n) {
+      return padded ? (n + kColumnGroup16 - 1) / kColumnGroup16 * kColumnGroup16 : n;
+    };
+    const int64_t batches = loader_->batches_per_epoch(),
+                  last = loader_->samples_per_epoch() - (batches - 1) * recipe_.batch;
+    const int64_t epochs = steps / batches;
+    return (steps - epochs) * columns(recipe_.batch) + epochs * columns(last);
+  };
+  const Cost cost = executor_->cost();
+  const auto valid = static_cast<double>(samples_of(progress_.step, false));
+  return {valid * static_cast<double>(cost.useful),
+          static_cast<double>(samples_of(progress_.step, true)) * static_cast<double>(cost.useful),
+          valid * static_cast<double>(cost.dense)};
+}
+
+Result<TrainReport> Trainer::report(Stop stop) {
+  TrainReport report;
+  report.stop = stop;
+  if (stop != Stop::kInterrupted) {
+    TRY_ASSIGN(Checkpoint best, read_checkpoint(env_, join_path(directory_, kBestFile)));
+    if (data_.validation.size() > 0 && !best_) {
+      TRY_ASSIGN(best_, evaluate_network(best.network, recipe_, data_, data_.validation));
+    }
+    if (data_.test.size() > 0) {
+      TRY_ASSIGN(report.test, evaluate_network(best.network, recipe_, data_, data_.test));
+    }
+    TRY_ASSIGN(const std::unique_ptr<ReadFile> file, env_.open_read(join_path(directory_, kBestFile)));
+    report.best_file_bytes = static_cast<int64_t>(file->size());
+  }
+  report.validation = best_;
+  report.progress = progress_;
+  report.seconds = now() - began_;
+  report.cpu_seconds = coppice_host_cpu_seconds() - cpu_before_;
+  report.live_weights = network_.live_weights();
+  report.total_weights = network_.total_weights();
+  report.work = work();
+  report.planned_bytes =
+      executor_->memory().total() + evaluator_->memory().activations + evaluator_->memory().scratch;
+  report.peak_bytes = coppice_host_peak_bytes();
+  return report;
+}
+
+}  // namespace
+
+Result<Network> make_network(const Recipe& recipe, const Dataset& data) {
+  ModelInput input;
+  input.channels = data.features.channels;
+  input.height = data.features.height;
+  input.width = data.features.width;
+  input.outputs = data.outputs;
+  input.dense_targets = data.dense_targets();
+  input.label_smoothing = recipe.label_smoothing;
+  TRY_ASSIGN(Graph graph, make_model(recipe.model, input));
+  return Network::create(std::move(graph), recipe.sparsity, recipe.seed);
+}
+
+ExecOptions training_options(const Recipe& recipe) {
+  ExecOptions options;
+  options.batch = micro_batch(recipe);
+  options.threads = thread_count(recipe);
+  options.isa = recipe.isa;
+  options.optimizer = recipe.optimizer;
+  options.clip_norm = recipe.clip;
+  options.keep_gradients = options.batch < recipe.batch;
+  options.memory_limit = recipe.memory;
+  return options;
+}
+
+Result<TrainReport> train(Env& env, TrainRequest request, const TrainCallbacks& callbacks) {
+  Trainer trainer(env, std::move(request), callbacks);
+  TRY(trainer.open());
+  TRY_ASSIGN(const Stop stop, trainer.loop());
+  TRY(trainer.close(stop));
+  return trainer.report(stop);
+}
+
+}  // namespace coppice

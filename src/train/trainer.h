@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Trains a network as a recipe says and keeps the run on disk, so that it can go on after any interruption.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/result.h"
+#include "exec/executor.h"
+#include "train/checkpoint.h"
+#include "train/evaluate.h"
+#include "train/recipe.h"
+
+namespace coppice {
+
+// Files of a run directory.
+inline constexpr char kRecipeFile[] = "recipe.toml", kMetricsFile[] = "metrics.jsonl",
+                      kBestFile[] = "best.safetensors", kLastFile[] = "last.safetensors";
+
+// Floating-point operations of all training steps so far.
+struct Work {
+  double useful = 0;    // on live weights and valid samples
+  double executed = 0;  // with the padding of the last tile of each batch
+  double dense = 0;     // of the same steps in the network without sparsity
+};
+
+struct PlanEvent {
+  const Recipe& recipe;
+  const Network& network;
+  const Dataset& data;
+  const std::vector<KernelChoice>& choices;
+  MemoryReport training, evaluation;  // the parameters are counted in both and exist once
+  Cost step_cost;                     // of one sample
+  std::string isa;
+  int threads = 1;
+  int64_t updates = 0;  // of the whole run
+  std::string warning;  // a sentence, or empty
+  int64_t planned_bytes() const { return training.total() + evaluation.activations + evaluation.scratch; }
+};
+
+struct StepEvent {
+  int64_t epoch = 0, epochs = 0, step = 0, updates = 0;
+  double loss = 0;  // mean of the epoch so far
+  double learning_rate = 0;
+  double seconds = 0;       // since this part of the run began
+  double left_seconds = 0;  // as it looks
+  double samples_per_second = 0;
+};
+
+struct EpochEvent {
+  int64_t epoch = 0, epochs = 0, step = 0;  // epoch counts from 1
+  double train_loss = 0, learning_rate = 0, seconds = 0;
+  std::optional<Evaluation> validation;
+  bool best = false;
+};
+
+enum class Stop { kDone, kPatience, kTime, kInterrupted };
+
+struct TrainReport {
+  Stop stop = Stop::kDone;
+  Progress progress;
+  std::optional<Evaluation> validation;  // the best
+  std::optional<Evaluation> test;        // of the best; not after an interruption
+  double seconds = 0, cpu_seconds = 0;   // of this part of the run
+  int64_t live_weights = 0, total_weights = 0;
+  Work work;
+  int64_t planned_bytes = 0, peak_bytes = 0, best_file_bytes = 0;
+};
+
+// All are optional, and called by the thread that trains.
+struct TrainCallbacks {
+  std::function<void(const PlanEvent&)> on_plan;
+  std::function<void(const StepEvent&)> on_step;
+  std::function<void(const EpochEvent&)> on_epoch;
+  const std::atomic<bool>* stop = nullptr;  // true: stop after the step at hand, save, and return
+};
+
+struct TrainRequest {
+  Recipe recipe;
+  std::string directory;           // of the run; made if it is not there
+  std::optional<Checkpoint> from;  // goes on from here; its network is used up
+};
+
+// Refuses a directory that holds a run already unless it goes on from a checkpoint.
+Result<TrainReport> train(Env& env, TrainRequest request, const TrainCallbacks& callbacks);
+
+// The network and data of a recipe, as train() would begin with.
+Result<Network> make_network(const Recipe& recipe, const Dataset& data);
+ExecOptions training_options(const Recipe& recipe);
+
+}  // namespace coppice
