@@ -12,8 +12,8 @@ namespace {
 
 // Weights that the format's kernels multiply, padding included.
 double executed(const FormatDef& format, const Pattern& pattern) {
-  if (&format == &kDense) return static_cast<double>((pattern.rows() + 15) / 16 * 16 * pattern.cols());
-  return static_cast<double>(pattern.live());
+  const int64_t padded_rows = (pattern.rows() + 15) / 16 * 16;
+  return static_cast<double>(&format == &kDense ? padded_rows * pattern.cols() : pattern.live());
 }
 
 std::string rate_name(const FormatDef& format, const Pattern& pattern) {

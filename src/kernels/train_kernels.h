@@ -26,7 +26,7 @@ typedef struct coppice_interleave_args {
 } coppice_interleave_args;
 
 /* Gradient of the live weights, in the order of the format.
- * Part: one (column block, panel) pair, index block * panels + panel; the weights of a part are contiguous.
+ * Part: one (panel, column block) pair, index panel * blocks + block; the weights of a part are contiguous.
  * gradient != NULL: written to (or, with rs->accumulate, added to) gradient[weight index]. gradient == NULL: written
  * to item->scratch, first weight of the part first; the item then has exactly one part.
  * segments: dy [tiles][rows][S]. blocks: dy interleaved as above. x [tiles][cols][S]. */
