@@ -30,7 +30,7 @@ class ProgramExecutor final : public Executor {
   Status prepare();
   Result<double> train_step(std::span<const BatchView> micro_batches, const StepState& state) override;
   double evaluate(const BatchView& batch) override;
-  coppice_tiled view(ValueId value) const override;
+  coppice_tiled view(ValueId id) const override;
   int input_width() const override { return width_of(network_.graph.input); }
   int target_width() const override { return width_of(network_.graph.target); }
   MemoryReport memory() const override { return memory_; }
@@ -84,9 +84,8 @@ Status ProgramExecutor::prepare() {
   fuse_relu(graph_);
   TRY(verify(graph_));
 
-  TRY_ASSIGN(binding_, bind_parameters(network_, graph_, options_, tables_));
-
   values_ = plan_values(graph_, options_.batch);
+  TRY_ASSIGN(binding_, bind_parameters(network_, graph_, values_, options_, tables_));
   Lowering lowering(graph_, values_, [this](ValueId v) -> Param& { return network_.param(v); });
   lowering.rt = tables_.rt;
   lowering.train = tables_.train;

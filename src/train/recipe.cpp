@@ -39,7 +39,7 @@ const std::vector<Defaults>& data_defaults() {
 const std::vector<Defaults>& model_defaults() {
   static const std::vector<Defaults> table = {
       {"mlp",
-       chosen({{"optimizer", "adam"}, {"learning_rate", "0.001"}, {"schedule", "cosine"}, {"batch", "100"}})},
+       chosen({{"optimizer", "adam"}, {"learning_rate", "0.003"}, {"schedule", "cosine"}, {"batch", "100"}})},
       {"lenet5",
        chosen({{"optimizer", "adam"}, {"learning_rate", "0.001"}, {"schedule", "cosine"}, {"batch", "128"}})},
       // The protocol of Springer and Kenyon: small batches of fresh boards, a constant rate.
