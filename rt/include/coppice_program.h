@@ -55,6 +55,7 @@ typedef void (*coppice_kernel)(const void* args, const coppice_run_state* rs, co
 typedef struct coppice_call {
   coppice_kernel kernel;
   const void* args;
+  int32_t parts; /* all of them are done for the item of a tile */
 } coppice_call;
 
 typedef enum coppice_item_kind {
@@ -67,7 +68,7 @@ typedef struct coppice_group {
   int32_t call_begin, call_end;
   int32_t kind;  /* coppice_item_kind */
   int32_t width; /* S of its tiles; the tiles of a step are ceil(samples / S) */
-  int32_t parts; /* of every call in the group */
+  int32_t parts; /* items have one part each, or one of one tile: of every call in the group */
 } coppice_group;
 
 typedef struct coppice_phase {

@@ -153,7 +153,7 @@ void ProgramExecutor::fill_addresses() {
       const Place& place = plan_.places[static_cast<size_t>(id)];
       if (place.offset >= 0) *field = arena_.data() + plan_.whole_base + place.offset;
     }
-    calls_.push_back({call.kernel, call.args.get()});
+    calls_.push_back({call.kernel, call.args.get(), call.parts});
   }
 }
 

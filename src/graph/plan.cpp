@@ -105,7 +105,6 @@ class Scheduler {
       }
     }
     if (width != 0) close_group(first, COPPICE_ITEM_TILE, width, 1);
-    // Calls of a tile group do all their parts at once.
     return width != 0;
   }
 
