@@ -84,9 +84,8 @@ Status ProgramExecutor::prepare() {
   fuse_relu(graph_);
   TRY(verify(graph_));
 
-  TRY_ASSIGN(binding_, bind_parameters(network_, graph_, options_, tables_));
-
   values_ = plan_values(graph_, options_.batch);
+  TRY_ASSIGN(binding_, bind_parameters(network_, graph_, values_, options_, tables_));
   Lowering lowering(graph_, values_, [this](ValueId v) -> Param& { return network_.param(v); });
   lowering.rt = tables_.rt;
   lowering.train = tables_.train;

@@ -415,4 +415,17 @@ size_t conv_sums_scratch(const ConvGeometry& geometry) {
   return 2 * static_cast<size_t>(geometry.outputs) * kLaneBytes;
 }
 
+namespace {
+std::string refuses(const Pattern&) { return {}; }
+std::unique_ptr<Encoding> encode(const Pattern& pattern, const Tiling& tiling) {
+  return encode_gather_backward(pattern, tiling.conv, tiling);
+}
+std::unique_ptr<Encoding> encode_copy(const Pattern& pattern, const Tiling& tiling) {
+  return encode_gather_forward(pattern, tiling.conv, tiling);
+}
+}  // namespace
+
+const FormatDef kGather = {"gather", "single weights of a convolution with the offset of the pixel they read", refuses,
+                           encode, encode_copy};
+
 }  // namespace coppice

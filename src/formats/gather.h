@@ -14,16 +14,7 @@
 
 namespace coppice {
 
-// What the offsets depend on. Halos are those of the values in the plan: x_halo of x, dy_halo of the gradient
-// of y.
-struct ConvGeometry {
-  int channels = 0, height = 0, width = 0;         // of x
-  int outputs = 0, out_height = 0, out_width = 0;  // of y
-  int kernel_h = 0, kernel_w = 0;
-  int stride = 1, padding = 0, dilation = 1, groups = 1;
-  bool wrap = false;  // the padding of x holds the pixels of the opposite edge, else zeros
-  int x_halo = 0, dy_halo = 0;
-};
+extern const FormatDef kGather;  // encode: the backward gathers; encode_copy: the forward ones; geometry in the tiling
 
 // The smallest halos that the two encodings read.
 int gather_x_halo(const ConvGeometry& geometry);

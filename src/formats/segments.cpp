@@ -145,9 +145,37 @@ std::unique_ptr<Encoding> encode(const Pattern& pattern, const Tiling& tiling) {
   return std::make_unique<SegmentsEncoding>(pattern, tiling);
 }
 
+// What dX reads: the same weights by columns.
+class TransposedEncoding final : public Encoding {
+ public:
+  TransposedEncoding(TransposedPattern across, const Tiling& tiling)
+      : source_(std::move(across.source)), across_(across.pattern, tiling) {
+    size_ = across_.size();
+    bytes_ = across_.bytes();
+    part_start_ = across_.part_start();
+    forward_parts_ = across_.forward_parts();
+  }
+  const void* bind(float* value) override { return across_.bind(value); }
+  Pattern pattern() const override { return transpose(across_.pattern()).pattern; }
+  std::vector<int32_t> positions() const override {
+    const std::vector<int32_t> there = across_.positions();
+    std::vector<int32_t> out(there.size());
+    for (size_t k = 0; k < there.size(); ++k) out[static_cast<size_t>(source_[k])] = there[k];
+    return out;
+  }
+
+ private:
+  std::vector<int32_t> source_;
+  SegmentsEncoding across_;
+};
+
+std::unique_ptr<Encoding> encode_copy(const Pattern& pattern, const Tiling& tiling) {
+  return std::make_unique<TransposedEncoding>(transpose(pattern), tiling);
+}
+
 }  // namespace
 
 const FormatDef kSegments = {"segments", "single weights, rows of a cache block sorted by length", refuses,
-                             encode};
+                             encode, encode_copy};
 
 }  // namespace coppice

@@ -55,7 +55,7 @@ Result<std::vector<ValueId>> Graph::add(const OpDef& op, const std::string& name
   if (!inferred.ok()) return inferred.status().within(place);
   size_t index = 0;
   for (Value& value : *inferred) {
-    value.name = index == 0 ? name : name + "." + std::to_string(index);
+    if (value.name.empty()) value.name = index == 0 ? name : name + "." + std::to_string(index);
     if (by_name_.count(value.name)) return invalid(place + ": the name '" + value.name + "' is already in use");
     node.outputs.push_back(add_value(std::move(value)));
     ++index;

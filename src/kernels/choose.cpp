@@ -6,6 +6,7 @@
 
 #include "formats/csr.h"
 #include "formats/formats.h"
+#include "formats/gather.h"
 
 namespace coppice {
 namespace {
@@ -80,6 +81,10 @@ FormatChoice choose_linear(const Pattern& pattern, const CostTable& table, const
   return {best->format, reason + refusals};
 }
 
-FormatChoice choose_conv(const Pattern&) { return {&kCsr, "csr: the general convolution takes every pattern"}; }
+FormatChoice choose_conv(const Pattern& pattern, const ConvGeometry& geometry) {
+  const std::string refusal = gather_refuses(pattern, geometry);
+  if (refusal.empty()) return {&kGather, "gather: one offset per live weight, dX and dW in one pass"};
+  return {&kCsr, "csr: the general convolution takes everything; not gather: " + refusal};
+}
 
 }  // namespace coppice

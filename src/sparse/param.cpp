@@ -66,7 +66,7 @@ void Param::ensure(Floats& array) const {
   if (array.empty()) array = Floats(static_cast<size_t>(encoding_ ? encoding_->size() : live_));
 }
 
-void Param::encode(const FormatDef& format, const Tiling& tiling, bool with_transposed) {
+void Param::encode(const FormatDef& format, const Tiling& tiling, bool with_copy) {
   assert(is_weight_);
   const Pattern old = pattern();
   std::vector<std::pair<Floats*, std::vector<float>>> arrays;
@@ -83,24 +83,21 @@ void Param::encode(const FormatDef& format, const Tiling& tiling, bool with_tran
   }
   view_ = encoding_->bind(value.data());
 
-  transposed_.reset();
-  if (!with_transposed) return;
-  transposed_ = std::make_unique<Transposed>();
-  const TransposedPattern across = transpose(old);
-  transposed_->encoding = format.encode(across.pattern, tiling);
-  transposed_->value = Floats(static_cast<size_t>(transposed_->encoding->size()));
-  transposed_->view = transposed_->encoding->bind(transposed_->value.data());
-  const std::vector<int32_t> here = encoding_->positions(), there = transposed_->encoding->positions();
-  transposed_->position.resize(here.size());
-  for (size_t k = 0; k < there.size(); ++k)
-    transposed_->position[static_cast<size_t>(there[k])] = here[static_cast<size_t>(across.source[k])];
-  refresh_transposed();
+  copy_.reset();
+  if (!with_copy || !format.encode_copy) return;
+  copy_ = std::make_unique<Copy>();
+  copy_->encoding = format.encode_copy(old, tiling);
+  copy_->value = Floats(static_cast<size_t>(copy_->encoding->size()));
+  copy_->view = copy_->encoding->bind(copy_->value.data());
+  const std::vector<int32_t> here = encoding_->positions(), there = copy_->encoding->positions();
+  copy_->position.resize(static_cast<size_t>(copy_->encoding->size()));
+  for (size_t k = 0; k < there.size(); ++k) copy_->position[static_cast<size_t>(there[k])] = here[k];
+  refresh_copy();
 }
 
-void Param::refresh_transposed() {
-  if (!transposed_) return;
-  for (size_t i = 0; i < transposed_->position.size(); ++i)
-    transposed_->value[i] = value[static_cast<size_t>(transposed_->position[i])];
+void Param::refresh_copy() {
+  if (!copy_) return;
+  for (size_t i = 0; i < copy_->position.size(); ++i) copy_->value[i] = value[static_cast<size_t>(copy_->position[i])];
 }
 
 const std::vector<int32_t>& Param::part_start() const {
@@ -122,7 +119,7 @@ Status Param::apply(const TopologyEdit& edit) {
                     after.begin() + static_cast<std::ptrdiff_t>(b * block));
     arrays.emplace_back(array, std::move(after));
   }
-  const bool with_gradient = !gradient.empty(), with_transposed = transposed_ != nullptr;
+  const bool with_gradient = !gradient.empty(), with_copy = copy_ != nullptr;
   encoding_.reset();
   live_ = edited.pattern.live();
   pattern_ = std::move(edited.pattern);
@@ -132,16 +129,16 @@ Status Param::apply(const TopologyEdit& edit) {
   }
   gradient = Floats();
   if (with_gradient) ensure(gradient);
-  if (format_) encode(*format_, tiling_, with_transposed);
+  if (format_) encode(*format_, tiling_, with_copy);
   return {};
 }
 
 int64_t Param::bytes() const {
   size_t floats = value.size() + moment1.size() + moment2.size() + gradient.size();
   int64_t bytes = encoding_ ? encoding_->bytes() : 0;
-  if (transposed_) {
-    floats += transposed_->value.size() + transposed_->position.size();
-    bytes += transposed_->encoding->bytes();
+  if (copy_) {
+    floats += copy_->value.size() + copy_->position.size();
+    bytes += copy_->encoding->bytes();
   }
   return bytes + static_cast<int64_t>(floats * sizeof(float));
 }

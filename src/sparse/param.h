@@ -40,19 +40,21 @@ class Param {
   void set_canonical(Floats& array, std::span<const float> canonical) const;
   void ensure(Floats& array) const;  // allocates it, zero, if it is empty
 
-  // Moves all arrays into the order of `format`. with_transposed adds the copy that dX of single weights reads.
-  void encode(const FormatDef& format, const Tiling& tiling, bool with_transposed);
+  // Moves all arrays into the order of `format`, with its second layout if asked for and if it has one.
+  void encode(const FormatDef& format, const Tiling& tiling, bool with_copy);
   const FormatDef* format() const { return format_; }  // null before encode()
+  const Tiling& tiling() const { return tiling_; }     // of the encoding
   Encoding& encoding() const { return *encoding_; }
   const void* view() const { return view_; }  // the C struct, bound to value
-  struct Transposed {
+  // The second layout of the values (FormatDef::encode_copy).
+  struct Copy {
     std::unique_ptr<Encoding> encoding;
     Floats value;
     std::vector<int32_t> position;  // value[i] = the parameter's value[position[i]]
     const void* view = nullptr;
   };
-  Transposed* transposed() const { return transposed_.get(); }
-  void refresh_transposed();
+  Copy* copy() const { return copy_.get(); }  // null if there is none
+  void refresh_copy();
 
   // Contiguous ranges of the arrays that one item updates, [parts + 1].
   const std::vector<int32_t>& part_start() const;
@@ -74,7 +76,7 @@ class Param {
   Tiling tiling_;
   std::unique_ptr<Encoding> encoding_;
   const void* view_ = nullptr;
-  std::unique_ptr<Transposed> transposed_;
+  std::unique_ptr<Copy> copy_;
   std::vector<int32_t> part_start_;  // of a vector
 };
 
