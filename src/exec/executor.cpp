@@ -2,7 +2,10 @@
 #include "exec/executor.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
+#include <deque>
 #include <set>
 
 #include "exec/binding.h"
@@ -20,6 +23,20 @@ std::string mebibytes(int64_t bytes) {
   return text;
 }
 
+// Stands between the step loop and a kernel when calls are timed.
+struct TimedCall {
+  coppice_kernel kernel;
+  const void* args;
+  std::atomic<int64_t> nanoseconds{0};
+
+  static void run(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
+    auto* self = const_cast<TimedCall*>(static_cast<const TimedCall*>(raw));
+    const auto start = std::chrono::steady_clock::now();
+    self->kernel(self->args, rs, item);
+    self->nanoseconds += std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+  }
+};
+
 class ProgramExecutor final : public Executor {
  public:
   ProgramExecutor(Network& network, ExecOptions options) : network_(network), options_(std::move(options)) {}
@@ -36,6 +53,7 @@ class ProgramExecutor final : public Executor {
   MemoryReport memory() const override { return memory_; }
   const std::vector<KernelChoice>& choices() const override { return binding_.choices; }
   const Schedule& schedule() const override { return schedule_; }
+  std::vector<double> call_times() const override;
   std::string isa() const override { return tables_.rt->isa; }
   Cost cost() const override;
 
@@ -67,6 +85,7 @@ class ProgramExecutor final : public Executor {
   Bytes scratch_;
   size_t scratch_stride_ = 64;
   std::vector<coppice_call> calls_;
+  std::deque<TimedCall> timed_;
   coppice_pool* pool_ = nullptr;
 };
 
@@ -153,7 +172,14 @@ void ProgramExecutor::fill_addresses() {
       const Place& place = plan_.places[static_cast<size_t>(id)];
       if (place.offset >= 0) *field = arena_.data() + plan_.whole_base + place.offset;
     }
-    calls_.push_back({call.kernel, call.args.get(), call.parts});
+    if (options_.time_calls) {
+      TimedCall& timed = timed_.emplace_back();
+      timed.kernel = call.kernel;
+      timed.args = call.args.get();
+      calls_.push_back({TimedCall::run, &timed, call.parts});
+    } else {
+      calls_.push_back({call.kernel, call.args.get(), call.parts});
+    }
   }
 }
 
@@ -194,6 +220,12 @@ coppice_run_state ProgramExecutor::run_state(const BatchView& batch, const StepS
 
 void ProgramExecutor::run(const coppice_program& program, const coppice_run_state& rs) {
   coppice_run_program(&program, &rs, coppice_pool_par_for, pool_, scratch_.data(), scratch_stride_);
+}
+
+std::vector<double> ProgramExecutor::call_times() const {
+  std::vector<double> seconds;
+  for (const TimedCall& call : timed_) seconds.push_back(1e-9 * static_cast<double>(call.nanoseconds));
+  return seconds;
 }
 
 double ProgramExecutor::loss_sum(int samples) const {
