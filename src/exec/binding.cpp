@@ -97,9 +97,9 @@ Result<Binding> bind_parameters(Network& network, const Graph& graph, const Exec
       tiling.width = tile_width({"f", {1}}, options.batch);
       const bool transposed = options.training && use == Use::kLinear && has_dx(graph, id);
       const bool encoded = param.format() == choice.format;
-      if (!encoded) param.encode(*choice.format, tiling, false);
-      if (transposed && param.encoding().dx_parts() == 0 && !param.transposed())
-        param.encode(*choice.format, tiling, true);
+      // Not anew what is there: another executor may be using it.
+      if (!encoded) param.encode(*choice.format, tiling);
+      if (transposed && param.encoding().dx_parts() == 0 && !param.transposed()) param.add_transposed();
       binding.choices.push_back({value.name, choice.format->name, choice.reason, param.live(), param.total()});
     }
     if (!options.training) continue;

@@ -66,8 +66,8 @@ void Param::ensure(Floats& array) const {
   if (array.empty()) array = Floats(static_cast<size_t>(encoding_ ? encoding_->size() : live_));
 }
 
-void Param::encode(const FormatDef& format, const Tiling& tiling, bool with_transposed) {
-  assert(is_weight_);
+void Param::encode(const FormatDef& format, const Tiling& tiling) {
+  assert(is_weight_ && format.refuses(pattern()).empty());
   const Pattern old = pattern();
   std::vector<std::pair<Floats*, std::vector<float>>> arrays;
   for (Floats* array : {&value, &moment1, &moment2, &gradient})
@@ -82,12 +82,14 @@ void Param::encode(const FormatDef& format, const Tiling& tiling, bool with_tran
     set_canonical(*array, content);
   }
   view_ = encoding_->bind(value.data());
-
   transposed_.reset();
-  if (!with_transposed) return;
+}
+
+void Param::add_transposed() {
+  assert(encoding_ && !transposed_ && encoding_->dx_parts() == 0 && encoding_->size() == live_);
   transposed_ = std::make_unique<Transposed>();
-  const TransposedPattern across = transpose(old);
-  transposed_->encoding = format.encode(across.pattern, tiling);
+  const TransposedPattern across = transpose(pattern());
+  transposed_->encoding = format_->encode(across.pattern, tiling_);
   transposed_->value = Floats(static_cast<size_t>(transposed_->encoding->size()));
   transposed_->view = transposed_->encoding->bind(transposed_->value.data());
   const std::vector<int32_t> here = encoding_->positions(), there = transposed_->encoding->positions();
@@ -113,7 +115,7 @@ Status Param::apply(const TopologyEdit& edit) {
   const auto block = static_cast<size_t>(edited.pattern.block().size());
   std::vector<std::pair<Floats*, std::vector<float>>> arrays;
   for (Floats* array : {&value, &moment1, &moment2}) {
-    if (array->empty()) continue;
+    if (array->empty() && array != &value) continue;
     const std::vector<float> before = canonical(*array);
     std::vector<float> after(edited.source.size() * block, 0.0f);
     for (size_t b = 0; b < edited.source.size(); ++b)
@@ -124,6 +126,8 @@ Status Param::apply(const TopologyEdit& edit) {
   }
   const bool with_gradient = !gradient.empty(), with_transposed = transposed_ != nullptr;
   encoding_.reset();
+  transposed_.reset();
+  view_ = nullptr;
   live_ = edited.pattern.live();
   pattern_ = std::move(edited.pattern);
   for (auto& [array, content] : arrays) {
@@ -132,13 +136,17 @@ Status Param::apply(const TopologyEdit& edit) {
   }
   gradient = Floats();
   if (with_gradient) ensure(gradient);
-  if (format_) encode(*format_, tiling_, with_transposed);
+  if (format_ && !format_->refuses(*pattern_).empty()) format_ = nullptr;
+  if (format_) encode(*format_, tiling_);
+  if (format_ && with_transposed) add_transposed();
   return {};
 }
 
 int64_t Param::bytes() const {
   size_t floats = value.size() + moment1.size() + moment2.size() + gradient.size();
   int64_t bytes = encoding_ ? encoding_->bytes() : 0;
+  if (pattern_)
+    bytes += static_cast<int64_t>((pattern_->indptr().size() + pattern_->indices().size()) * sizeof(int32_t));
   if (transposed_) {
     floats += transposed_->value.size() + transposed_->position.size();
     bytes += transposed_->encoding->bytes();

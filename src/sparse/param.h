@@ -40,8 +40,12 @@ class Param {
   void set_canonical(Floats& array, std::span<const float> canonical) const;
   void ensure(Floats& array) const;  // allocates it, zero, if it is empty
 
-  // Moves all arrays into the order of `format`. with_transposed adds the copy that dX of single weights reads.
-  void encode(const FormatDef& format, const Tiling& tiling, bool with_transposed);
+  // Moves all arrays into the order of `format`, which must not refuse the pattern. Views that were given out
+  // before end.
+  void encode(const FormatDef& format, const Tiling& tiling);
+  // Adds the copy that dX of single weights reads, in the same format and tiling; the other views stay as
+  // they are. For formats without a dX of their own (encoding().dx_parts() is 0), which have no padding.
+  void add_transposed();
   const FormatDef* format() const { return format_; }  // null before encode()
   Encoding& encoding() const { return *encoding_; }
   const void* view() const { return view_; }  // the C struct, bound to value
@@ -57,7 +61,9 @@ class Param {
   // Contiguous ranges of the arrays that one item updates, [parts + 1].
   const std::vector<int32_t>& part_start() const;
 
-  // Survivors keep value and moments; grown weights start at 0 with moments 0. Encoded as before.
+  // Survivors keep value and moments; grown weights start at 0 with moments 0. Encoded as before, or not at
+  // all if the format refuses the new pattern, as dense does: then encode() in another. Views that were given
+  // out before end.
   Status apply(const TopologyEdit& edit);
 
   // Bytes of everything that this parameter keeps in memory.
