@@ -168,7 +168,7 @@ void BenchProblem::make_batch(const BenchRequest& request, bool labels) {
 
 Status BenchProblem::run() {
   if (!training_) {
-    executor_->evaluate(batch_);
+    TRY(executor_->evaluate(batch_).status());
     return {};
   }
   // A rate so small that the weights, and with them the work, stay what they are.

@@ -58,7 +58,7 @@ Result<std::vector<uint8_t>> answers(Checkpoint& model, std::vector<uint8_t> boa
   std::vector<uint8_t> said;
   for (int64_t b = 0; b < loader->batches_per_epoch(); ++b) {
     const Batch& batch = loader->next();
-    executor->evaluate({batch.samples, batch.x, batch.target()});
+    TRY(executor->evaluate({batch.samples, batch.x, batch.target()}).status());
     const coppice_tiled logits = executor->view(model.network.graph.logits);
     for (int n = 0; n < batch.samples; ++n)
       for (size_t cell = 0; cell < cells; ++cell)
