@@ -79,28 +79,34 @@ INLINE void run_tile(const conv_step* s, int rows, int columns, int with_dx) {
   NOINLINE void dw_##rows##x##columns(const conv_step* s) { run_tile(s, rows, columns, 0); }
 FOR_EACH_TILE(DEFINE_RUN)
 
+/* Phases of a strided grid take turns at every strip of register tiles: their pixels lie side by side in
+ * memory. */
+enum { kTurn = 1 << (kLogPixels - kLogWidth) };
+
 static void backward_tile(const coppice_conv_bwd_args* a, const coppice_run_state* rs, int32_t begin,
                           int32_t end, int32_t tile, float* lanes) {
   static const conv_runs both = TILE_TABLE(both), dw = TILE_TABLE(dw);
   const coppice_conv_weights* w = a->weights;
-  for (int32_t i = 0; i < w->gathers; ++i) {
-    const coppice_gather* g = w->gather + i;
-    if (g->height == 0 || g->width == 0) continue;
-    const conv_walk walk = {
-        .gather = g,
-        .panel_begin = begin,
-        .panel_end = end,
-        .in = coppice_tile(&a->dy, rs, tile),
-        .out = conv_image_of(&a->dx, rs, tile, w, g),
-        .x = conv_image_of(&a->x, rs, tile, w, g),
-        .mask = conv_image_of(&a->mask, rs, tile, w, g),
-        .lanes = lanes,
-        .lanes_per_weight = kSamples,
-        .first_weight = a->part_start[begin],
-        .runs = a->dx.width ? &both : &dw,
-    };
-    conv_walk_pixels(&walk);
-  }
+  const int32_t height = w->gather[0].height; /* no phase has more rows than the first */
+  const int32_t turn = w->gathers > 1 ? kTurn : height;
+  for (int32_t y = 0; y < height; y += turn)
+    for (int32_t i = 0; i < w->gathers; ++i) {
+      const coppice_gather* g = w->gather + i;
+      const conv_walk walk = {
+          .gather = g,
+          .panel_begin = begin,
+          .panel_end = end,
+          .in = coppice_tile(&a->dy, rs, tile),
+          .out = conv_image_of(&a->dx, rs, tile, w, g),
+          .x = conv_image_of(&a->x, rs, tile, w, g),
+          .mask = conv_image_of(&a->mask, rs, tile, w, g),
+          .lanes = lanes,
+          .lanes_per_weight = kSamples,
+          .first_weight = a->part_start[begin],
+          .runs = a->dx.width ? &both : &dw,
+      };
+      conv_walk_rows(&walk, y, y + turn < g->height ? y + turn : g->height);
+    }
   if (!a->dx.width) return;
   const int64_t plane =
       (int64_t)(w->out_height + 2 * a->dx.halo) * (w->out_width + 2 * a->dx.halo) * kSamples;
