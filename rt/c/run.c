@@ -38,8 +38,11 @@ static void run_item(void* ctx, int32_t index, int32_t thread) {
     item.part_begin = index / tiles;
     item.part_end = item.part_begin + 1;
   }
-  for (int32_t call = group->call_begin; call < group->call_end; ++call)
-    c->program->calls[call].kernel(c->program->calls[call].args, c->rs, &item);
+  for (int32_t call = group->call_begin; call < group->call_end; ++call) {
+    const coppice_call* now = c->program->calls + call;
+    if (group->kind == COPPICE_ITEM_TILE) item.part_end = now->parts;
+    now->kernel(now->args, c->rs, &item);
+  }
 }
 
 void coppice_run_program(const coppice_program* program, const coppice_run_state* rs, coppice_par_for par_for,

@@ -20,6 +20,7 @@ enum { COPPICE_MAX_INPUTS = 8 };
 /* What changes from step to step. Read-only while a program runs. */
 typedef struct coppice_run_state {
   int32_t samples;    /* valid samples in the batch (or micro-batch) at hand, at least 1 */
+  int32_t first_sample; /* place of sample 0 in the whole batch: above 0 in second and later micro-batches */
   int32_t training;   /* 1: training mode (dropout draws, batch norm uses the batch); 0: evaluation */
   int32_t accumulate; /* 1: stored gradients are added to (second and later micro-batches) */
   float loss_scale;   /* factor of every per-sample loss gradient: 1 / samples of the whole batch */
@@ -55,6 +56,7 @@ typedef void (*coppice_kernel)(const void* args, const coppice_run_state* rs, co
 typedef struct coppice_call {
   coppice_kernel kernel;
   const void* args;
+  int32_t parts; /* into which its work can be cut; an item that is a tile does all of them */
 } coppice_call;
 
 typedef enum coppice_item_kind {
@@ -67,7 +69,7 @@ typedef struct coppice_group {
   int32_t call_begin, call_end;
   int32_t kind;  /* coppice_item_kind */
   int32_t width; /* S of its tiles; the tiles of a step are ceil(samples / S) */
-  int32_t parts; /* of every call in the group */
+  int32_t parts; /* of every call in the group; counts where items are parts */
 } coppice_group;
 
 typedef struct coppice_phase {

@@ -35,17 +35,16 @@ class Bytes {
 class Floats {
  public:
   Floats() = default;
-  explicit Floats(size_t size) : bytes_(size * sizeof(float)), size_(size) {}
+  explicit Floats(size_t size) : bytes_(size * sizeof(float)) {}
   float* data() const { return static_cast<float*>(bytes_.data()); }
-  size_t size() const { return size_; }
-  bool empty() const { return size_ == 0; }
+  size_t size() const { return bytes_.size() / sizeof(float); }
+  bool empty() const { return size() == 0; }
   float& operator[](size_t i) const { return data()[i]; }
   float* begin() const { return data(); }
-  float* end() const { return data() + size_; }
+  float* end() const { return data() + size(); }
 
  private:
   Bytes bytes_;
-  size_t size_ = 0;
 };
 
 }  // namespace coppice

@@ -100,6 +100,7 @@ class SystemEnv final : public Env {
   Result<std::unique_ptr<WriteFile>> open_write(const std::string& path, Mode mode) override {
     const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (mode == Mode::kTruncate ? O_TRUNC : O_APPEND);
     const int fd = ::open(path.c_str(), flags, 0666);
+    if (fd < 0 && errno == ENOENT) return not_found(path + ": its directory does not exist; make it first");
     if (fd < 0) return system_error(path, "opening for writing");
     return std::unique_ptr<WriteFile>(new SystemWriteFile(path, fd));
   }

@@ -129,10 +129,11 @@ Result<Binding> bind_parameters(Network& network, const Graph& graph, const std:
         choice = choose_conv(pattern, tiling.conv);
       } else {
         choice = choose_linear(pattern, shipped_cost_table(), param.format());
-        with_copy = options.training && has_linear_dx(graph, id);
+        with_copy = has_linear_dx(graph, id);
       }
-      const bool lacks_copy = with_copy && choice.format->encode_copy && !param.copy();
-      if (param.format() != choice.format || lacks_copy) param.encode(*choice.format, tiling, with_copy);
+      // Not anew what is there: another executor may be using it.
+      if (param.format() != choice.format) param.encode(*choice.format, tiling);
+      if (with_copy && !param.copy()) param.add_copy();
       binding.choices.push_back({value.name, choice.format->name, choice.reason, param.live(), param.total()});
     }
     param.refresh_copy();

@@ -2,7 +2,10 @@
 #include "exec/executor.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
+#include <deque>
 #include <set>
 
 #include "exec/binding.h"
@@ -20,6 +23,20 @@ std::string mebibytes(int64_t bytes) {
   return text;
 }
 
+// Stands between the step loop and a kernel when calls are timed.
+struct TimedCall {
+  coppice_kernel kernel;
+  const void* args;
+  std::atomic<int64_t> nanoseconds{0};
+
+  static void run(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
+    auto* self = const_cast<TimedCall*>(static_cast<const TimedCall*>(raw));
+    const auto start = std::chrono::steady_clock::now();
+    self->kernel(self->args, rs, item);
+    self->nanoseconds += std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+  }
+};
+
 class ProgramExecutor final : public Executor {
  public:
   ProgramExecutor(Network& network, ExecOptions options) : network_(network), options_(std::move(options)) {}
@@ -29,24 +46,37 @@ class ProgramExecutor final : public Executor {
 
   Status prepare();
   Result<double> train_step(std::span<const BatchView> micro_batches, const StepState& state) override;
-  double evaluate(const BatchView& batch) override;
-  coppice_tiled view(ValueId id) const override;
+  Result<double> evaluate(const BatchView& batch) override;
+  coppice_tiled view(ValueId value) const override;
   int input_width() const override { return width_of(network_.graph.input); }
   int target_width() const override { return width_of(network_.graph.target); }
   MemoryReport memory() const override { return memory_; }
   const std::vector<KernelChoice>& choices() const override { return binding_.choices; }
-  const Schedule& schedule() const override { return schedule_; }
+  const Schedule& schedule() const override { return plan_.schedule; }
+  std::vector<double> call_times() const override;
   std::string isa() const override { return tables_.rt->isa; }
   Cost cost() const override;
 
  private:
-  int width_of(ValueId v) const { return v == kNoValue ? 16 : values_[static_cast<size_t>(v)].width; }
+  int width_of(ValueId v) const { return v == kNoValue ? 16 : plan_.values[static_cast<size_t>(v)].width; }
+  // Everything that follows from the size of a batch.
+  struct Plan {
+    std::vector<PlanValue> values;
+    Schedule schedule;
+    MemoryPlan memory;
+    size_t scratch_stride = 64;
+  };
+  Result<Plan> make_plan(const ExecOptions& options);
   Status lower_nodes(Lowering& lowering);
-  void count_memory();
-  Status check_limit() const;
+  MemoryReport count_memory(const Plan& plan, const ExecOptions& options) const;
+  Status check_limit();
+  Status check_batch(const BatchView& batch) const;
   void fill_addresses();
   // Gradients go from dW straight into the optimizer unless somebody wants to see them first.
-  bool fuses_updates() const { return !options_.keep_gradients && options_.clip_norm <= 0; }
+  static bool fuses_updates(const ExecOptions& options) {
+    return !options.keep_gradients && options.clip_norm <= 0;
+  }
+  bool fuses_updates() const { return fuses_updates(options_); }
   coppice_program program(size_t phase_begin, size_t phase_end) const;
   coppice_run_state run_state(const BatchView& batch, const StepState& state, bool training) const;
   void run(const coppice_program& program, const coppice_run_state& rs);
@@ -58,15 +88,13 @@ class ProgramExecutor final : public Executor {
   KernelTables tables_{};
   Graph graph_;  // forward and gradients, fused
   Binding binding_;
-  std::vector<PlanValue> values_;
-  Schedule schedule_;
-  MemoryPlan plan_;
+  Plan plan_;
   size_t update_phase_ = 0;  // first phase that changes parameters, if gradients are stored
   MemoryReport memory_;
   Floats arena_;
   Bytes scratch_;
-  size_t scratch_stride_ = 64;
   std::vector<coppice_call> calls_;
+  std::deque<TimedCall> timed_;
   coppice_pool* pool_ = nullptr;
 };
 
@@ -84,35 +112,44 @@ Status ProgramExecutor::prepare() {
   fuse_relu(graph_);
   TRY(verify(graph_));
 
-  values_ = plan_values(graph_, options_.batch);
-  TRY_ASSIGN(binding_, bind_parameters(network_, graph_, values_, options_, tables_));
-  Lowering lowering(graph_, values_, [this](ValueId v) -> Param& { return network_.param(v); });
-  lowering.rt = tables_.rt;
-  lowering.train = tables_.train;
-  lowering.pointwise = tables_.pointwise;
-  TRY(lower_nodes(lowering));
-  if (options_.training) append_updates(lowering, network_, graph_, options_, fuses_updates());
-  values_ = std::move(lowering.values_);
+  TRY_ASSIGN(binding_, bind_parameters(network_, graph_, plan_values(graph_, options_.batch), options_, tables_));
 
-  PlanOptions plan_options{options_.batch, options_.threads, tables_.tiling.l2_bytes};
-  schedule_ = coppice::schedule(std::move(lowering.calls_), values_, plan_options);
-  plan_ = plan_memory(schedule_, values_, options_.batch);
-  TRY(check_memory(plan_, schedule_, values_));
-  for (const CallSpec& call : schedule_.calls) scratch_stride_ = std::max(scratch_stride_, (call.scratch + 63) / 64 * 64);
-  count_memory();
+  TRY_ASSIGN(plan_, make_plan(options_));
+  memory_ = count_memory(plan_, options_);
   TRY(check_limit());
 
-  arena_ = Floats(static_cast<size_t>(plan_.arena_floats));
-  scratch_ = Bytes(scratch_stride_ * static_cast<size_t>(options_.threads));
+  arena_ = Floats(static_cast<size_t>(plan_.memory.arena_floats));
+  scratch_ = Bytes(plan_.scratch_stride * static_cast<size_t>(options_.threads));
   fill_addresses();
-  update_phase_ = schedule_.phases.size();
-  for (size_t p = schedule_.phases.size(); p-- > 0;)
-    for (int32_t g = schedule_.phases[p].group_begin; g < schedule_.phases[p].group_end; ++g)
-      if (schedule_.calls[static_cast<size_t>(schedule_.groups[static_cast<size_t>(g)].call_begin)].updates) update_phase_ = p;
+  const Schedule& steps = plan_.schedule;
+  update_phase_ = steps.phases.size();
+  for (size_t p = steps.phases.size(); p-- > 0;)
+    for (int32_t g = steps.phases[p].group_begin; g < steps.phases[p].group_end; ++g)
+      if (steps.calls[static_cast<size_t>(steps.groups[static_cast<size_t>(g)].call_begin)].updates)
+        update_phase_ = p;
 
   pool_ = coppice_pool_create(options_.threads);
   if (!pool_) return {Code::kNoMemory, "cannot start " + std::to_string(options_.threads) + " threads; try fewer with --threads"};
   return {};
+}
+
+Result<ProgramExecutor::Plan> ProgramExecutor::make_plan(const ExecOptions& options) {
+  Lowering lowering(graph_, plan_values(graph_, options.batch),
+                    [this](ValueId v) -> Param& { return network_.param(v); });
+  lowering.rt = tables_.rt;
+  lowering.train = tables_.train;
+  lowering.pointwise = tables_.pointwise;
+  TRY(lower_nodes(lowering));
+  if (options.training) append_updates(lowering, network_, graph_, options, fuses_updates(options));
+  Plan plan;
+  plan.values = std::move(lowering.values_);
+  TRY_ASSIGN(plan.schedule, coppice::schedule(std::move(lowering.calls_), plan.values,
+                                              {options.batch, options.threads, tables_.tiling.l2_bytes}));
+  plan.memory = plan_memory(plan.schedule, plan.values, options.batch);
+  TRY(check_memory(plan.memory, plan.schedule, plan.values));
+  for (const CallSpec& call : plan.schedule.calls)
+    plan.scratch_stride = std::max(plan.scratch_stride, (call.scratch + 63) / 64 * 64);
+  return plan;
 }
 
 Status ProgramExecutor::lower_nodes(Lowering& lowering) {
@@ -124,45 +161,60 @@ Status ProgramExecutor::lower_nodes(Lowering& lowering) {
   return {};
 }
 
-void ProgramExecutor::count_memory() {
+MemoryReport ProgramExecutor::count_memory(const Plan& plan, const ExecOptions& options) const {
+  MemoryReport report;
   for (const std::vector<Param>* list : {&network_.params, &network_.states})
-    for (const Param& param : *list) memory_.params += param.bytes();
-  memory_.activations = plan_.arena_floats * static_cast<int64_t>(sizeof(float));
-  memory_.scratch = static_cast<int64_t>(scratch_stride_) * options_.threads;
+    for (const Param& param : *list) report.params += param.bytes();
+  // Not allocated yet where a plan is only tried.
+  if (options.training && !fuses_updates(options))
+    for (const Param& param : network_.params)
+      if (param.gradient.empty()) report.params += static_cast<int64_t>(param.value.size() * sizeof(float));
+  report.activations = plan.memory.arena_floats * static_cast<int64_t>(sizeof(float));
+  report.scratch = static_cast<int64_t>(plan.scratch_stride) * options.threads;
+  return report;
 }
 
-Status ProgramExecutor::check_limit() const {
-  const MemoryReport& report = memory_;
-  if (options_.memory_limit <= 0 || report.total() <= options_.memory_limit) return {};
-  const int64_t rest = options_.memory_limit - report.params - report.scratch;
-  int micro = 0;
-  if (rest > 0) micro = static_cast<int>(static_cast<double>(options_.batch) * static_cast<double>(rest) /
-                                         static_cast<double>(report.activations)) / 16 * 16;
-  std::string sentence = "the plan needs " + mebibytes(report.total()) + " (parameters and optimizer " +
-                         mebibytes(report.params) + ", activations " + mebibytes(report.activations) +
+Status ProgramExecutor::check_limit() {
+  if (options_.memory_limit <= 0 || memory_.total() <= options_.memory_limit) return {};
+  std::string sentence = "the plan needs " + mebibytes(memory_.total()) + " (parameters and optimizer " +
+                         mebibytes(memory_.params) + ", activations " + mebibytes(memory_.activations) +
                          "), above the limit of " + mebibytes(options_.memory_limit);
-  sentence += micro >= 16 ? "; --micro-batch " + std::to_string(micro) + " would fit"
-                          : "; no micro-batch would fit, lower --density or raise --memory";
-  return {Code::kNoMemory, sentence};
+  // The width of tiles changes with the batch, and gradients are stored: only a plan tells what a micro-batch
+  // needs.
+  ExecOptions smaller = options_;
+  smaller.keep_gradients = options_.training;
+  for (smaller.batch = (options_.batch - 1) / 16 * 16; smaller.batch >= 16; smaller.batch -= 16) {
+    TRY_ASSIGN(const Plan plan, make_plan(smaller));
+    if (count_memory(plan, smaller).total() > options_.memory_limit) continue;
+    return {Code::kNoMemory, sentence + "; --micro-batch " + std::to_string(smaller.batch) + " would fit"};
+  }
+  return {Code::kNoMemory, sentence + "; no micro-batch would fit, lower --density or raise --memory"};
 }
 
 void ProgramExecutor::fill_addresses() {
-  for (CallSpec& call : schedule_.calls) {
+  for (CallSpec& call : plan_.schedule.calls) {
     for (auto& [field, id] : call.tiled) *field = view(id);
     for (auto& [field, id] : call.whole) {
-      const Place& place = plan_.places[static_cast<size_t>(id)];
-      if (place.offset >= 0) *field = arena_.data() + plan_.whole_base + place.offset;
+      const Place& place = plan_.memory.places[static_cast<size_t>(id)];
+      if (place.offset >= 0) *field = arena_.data() + plan_.memory.whole_base + place.offset;
     }
-    calls_.push_back({call.kernel, call.args.get()});
+    if (options_.time_calls) {
+      TimedCall& timed = timed_.emplace_back();
+      timed.kernel = call.kernel;
+      timed.args = call.args.get();
+      calls_.push_back({TimedCall::run, &timed, call.parts});
+    } else {
+      calls_.push_back({call.kernel, call.args.get(), call.parts});
+    }
   }
 }
 
 coppice_tiled ProgramExecutor::view(ValueId id) const {
-  const PlanValue& value = values_[static_cast<size_t>(id)];
+  const PlanValue& value = plan_.values[static_cast<size_t>(id)];
   coppice_tiled out = {nullptr, value.elements * value.width, value.width, value.input, value.halo, value.wrap};
   if (value.input >= 0) return out;
-  const Place& place = plan_.places[static_cast<size_t>(id)];
-  for (const Slab& slab : plan_.slabs)
+  const Place& place = plan_.memory.places[static_cast<size_t>(id)];
+  for (const Slab& slab : plan_.memory.slabs)
     if (slab.width == value.width && place.offset >= 0) {
       out.base = arena_.data() + slab.base + place.offset;
       out.tile_stride = slab.floats;
@@ -171,7 +223,7 @@ coppice_tiled ProgramExecutor::view(ValueId id) const {
 }
 
 coppice_program ProgramExecutor::program(size_t phase_begin, size_t phase_end) const {
-  return {calls_.data(), schedule_.groups.data(), schedule_.phases.data() + phase_begin,
+  return {calls_.data(), plan_.schedule.groups.data(), plan_.schedule.phases.data() + phase_begin,
           static_cast<int32_t>(phase_end - phase_begin)};
 }
 
@@ -193,7 +245,13 @@ coppice_run_state ProgramExecutor::run_state(const BatchView& batch, const StepS
 }
 
 void ProgramExecutor::run(const coppice_program& program, const coppice_run_state& rs) {
-  coppice_run_program(&program, &rs, coppice_pool_par_for, pool_, scratch_.data(), scratch_stride_);
+  coppice_run_program(&program, &rs, coppice_pool_par_for, pool_, scratch_.data(), plan_.scratch_stride);
+}
+
+std::vector<double> ProgramExecutor::call_times() const {
+  std::vector<double> seconds;
+  for (const TimedCall& call : timed_) seconds.push_back(1e-9 * static_cast<double>(call.nanoseconds));
+  return seconds;
 }
 
 double ProgramExecutor::loss_sum(int samples) const {
@@ -211,39 +269,58 @@ double ProgramExecutor::gradient_norm() const {
   return std::sqrt(sum);
 }
 
+Status ProgramExecutor::check_batch(const BatchView& batch) const {
+  if (batch.samples >= 1 && batch.samples <= options_.batch) return {};
+  return invalid("a batch of " + std::to_string(batch.samples) +
+                 " samples: this executor was made for 1 to " + std::to_string(options_.batch));
+}
+
 Result<double> ProgramExecutor::train_step(std::span<const BatchView> micro_batches, const StepState& state) {
   if (!options_.training) return invalid("this executor was made for evaluation");
   if (micro_batches.size() > 1 && fuses_updates())
     return invalid("several micro-batches need stored gradients (keep_gradients)");
+  if (micro_batches.empty()) return invalid("a training step needs at least one batch");
   int samples = 0;
-  for (const BatchView& batch : micro_batches) samples += batch.samples;
+  for (const BatchView& batch : micro_batches) {
+    TRY(check_batch(batch));
+    samples += batch.samples;
+  }
   const bool split = !fuses_updates();
+  const auto not_finite = [&state](const std::string& what, const std::string& advice) {
+    return invalid(what + " not finite at step " + std::to_string(state.step) + "; lower the learning rate" +
+                   advice);
+  };
+  int first_sample = 0;
   double loss = 0.0;
   coppice_run_state rs{};
   for (size_t b = 0; b < micro_batches.size(); ++b) {
     rs = run_state(micro_batches[b], state, true);
     rs.loss_scale = 1.0f / static_cast<float>(samples);
     rs.accumulate = b > 0;
-    run(program(0, split ? update_phase_ : schedule_.phases.size()), rs);
+    rs.first_sample = first_sample;
+    first_sample += micro_batches[b].samples;
+    run(program(0, split ? update_phase_ : plan_.schedule.phases.size()), rs);
     loss += loss_sum(micro_batches[b].samples);
   }
   loss /= samples;
-  if (split && std::isfinite(loss)) {
-    if (options_.clip_norm > 0) {
-      const double norm = gradient_norm();
-      if (norm > options_.clip_norm) rs.gradient_scale = static_cast<float>(options_.clip_norm / norm);
-    }
-    run(program(update_phase_, schedule_.phases.size()), rs);
+  if (!std::isfinite(loss)) return not_finite("the loss is", ", or clip gradients with --clip-norm");
+  if (!split) return loss;
+  if (options_.clip_norm > 0) {
+    const double norm = gradient_norm();
+    if (!std::isfinite(norm)) return not_finite("the gradients are", "");
+    if (norm > options_.clip_norm) rs.gradient_scale = static_cast<float>(options_.clip_norm / norm);
   }
-  if (!std::isfinite(loss))
-    return invalid("the loss is not finite at step " + std::to_string(state.step) +
-                   "; lower the learning rate, or clip gradients with --clip-norm");
+  run(program(update_phase_, plan_.schedule.phases.size()), rs);
   return loss;
 }
 
-double ProgramExecutor::evaluate(const BatchView& batch) {
+Result<double> ProgramExecutor::evaluate(const BatchView& batch) {
+  // The program of a training executor goes on to gradients and updates.
+  if (options_.training)
+    return invalid("this executor was made for training; make one with training = false");
+  TRY(check_batch(batch));
   const coppice_run_state rs = run_state(batch, {}, false);
-  run(program(0, schedule_.phases.size()), rs);
+  run(program(0, plan_.schedule.phases.size()), rs);
   return batch.target && network_.graph.loss != kNoValue ? loss_sum(batch.samples) / batch.samples : 0.0;
 }
 

@@ -27,6 +27,7 @@ struct ExecOptions {
   OptimizerConfig optimizer;
   double clip_norm = 0;         // 0: no clipping. Above 0 gradients are stored
   bool keep_gradients = false;  // stored, and readable after the step
+  bool time_calls = false;      // measure each call; see call_times()
   int64_t memory_limit = 0;     // bytes, 0 = none. A plan above it is refused with a sentence
 };
 
@@ -60,12 +61,14 @@ class Executor {
   static Result<std::unique_ptr<Executor>> create(Network& network, const ExecOptions& options);
   virtual ~Executor() = default;
 
-  // One update from one batch, given in one or more micro-batches (several need keep_gradients). Returns the mean loss;
-  // a loss that is not finite is an error that names the step, and nothing has been updated with several micro-batches.
+  // One update from one batch, given in one or more micro-batches (several need stored gradients) of 1 to
+  // ExecOptions.batch samples each. Returns the mean loss. A loss, or a norm that clipping measures, that is
+  // not finite is an error that names the step; where gradients are stored no parameter has been changed
+  // then, only running statistics.
   virtual Result<double> train_step(std::span<const BatchView> micro_batches, const StepState& state) = 0;
 
-  // Forward only; returns the mean loss (0 if target is null).
-  virtual double evaluate(const BatchView& batch) = 0;
+  // Forward only, by an executor made with training = false; returns the mean loss (0 if target is null).
+  virtual Result<double> evaluate(const BatchView& batch) = 0;
 
   // Values of the last step that the host may read: logits and loss, tiled [tiles][elements][S].
   virtual coppice_tiled view(ValueId value) const = 0;
@@ -75,6 +78,8 @@ class Executor {
   virtual MemoryReport memory() const = 0;
   virtual const std::vector<KernelChoice>& choices() const = 0;
   virtual const Schedule& schedule() const = 0;
+  // Processor seconds since the start of each call of schedule().calls, all threads; empty without time_calls.
+  virtual std::vector<double> call_times() const = 0;
   virtual std::string isa() const = 0;
 
   // Per sample of a training step (forward and backward) or of a forward pass: live weights only, and the dense network.

@@ -12,12 +12,19 @@ namespace {
 
 bool is_weight(const Value& value) { return value.kind == ValueKind::kParam && value.role == ParamRole::kWeight; }
 
-// The largest allowed block not above the wish that divides the matrix. 16x4 joins four inputs, so it is for weights
-// without a window.
-BlockShape fitting_block(BlockShape wish, const Shape& shape) {
-  const int64_t rows = shape.size('o'), cols = shape.elements() / rows;
+int64_t groups_of(const Graph& graph, const Value& weight) {
+  for (const Node& node : graph.nodes())
+    for (const ValueId in : node.inputs)
+      if (&graph.value(in) == &weight) return node.integer("groups", 1);
+  return 1;
+}
+
+// The largest allowed block not above the wish that divides the matrix, and the outputs of each group, as
+// those of two groups share no input. 16x4 joins four inputs, so it is for weights without a window.
+BlockShape fitting_block(BlockShape wish, const Shape& shape, int64_t groups) {
+  const int64_t rows = shape.size('o') / groups, cols = shape.elements() / shape.size('o');
   const bool window = shape.size('h') * shape.size('w') > 1;
-  const bool depthwise = shape.has('h') && shape.size('i') == 1;
+  const bool depthwise = groups > 1 && shape.size('i') == 1;
   for (const BlockShape block : {BlockShape{16, 4}, BlockShape{16, 1}, BlockShape{4, 1}}) {
     if (block.rows > wish.rows || block.cols > wish.cols || depthwise) continue;
     if (rows % block.rows == 0 && cols % block.cols == 0 && !(block.cols > 1 && window)) return block;
@@ -81,6 +88,9 @@ Result<std::vector<LayerChoice>> distribute(const Graph& graph, const SparsityCo
   double all = 0.0;
   for (const Value& value : graph.values())
     if (is_weight(value)) {
+      if (value.shape.elements() > INT32_MAX)
+        return unsupported("weight '" + value.name + "' of " + value.shape.text() +
+                           " has 2^31 elements or more; split the layer");
       layers.push_back({&value, raw_density(value.shape, sparsity.distribution)});
       all += static_cast<double>(value.shape.elements());
     }
@@ -101,16 +111,24 @@ Result<std::vector<LayerChoice>> distribute(const Graph& graph, const SparsityCo
       for (const Layer& l : layers) known += (known.empty() ? "" : ", ") + layer_of(l.weight->name);
       return not_found("layer '" + name + "': there is no such layer; this network has " + known);
     }
+    if (layer->settled) return invalid("layer '" + name + "': its density is given twice; give it once");
     settle(*layer, share, "set by hand");
   }
+  // Rounding of the sum, not a demand that cannot be met.
+  if (budget < -1e-9 * all)
+    return invalid("density " + percent(density) +
+                   " cannot be reached: the layers with a fixed density use " +
+                   percent((density * all - budget) / all) + "; raise the density or lower theirs");
   // Layers that would need more than all their weights become dense and leave the rest of the budget to the others.
   while (true) {
     double demand = 0.0;
     for (const Layer& layer : layers)
       if (!layer.settled) demand += layer.raw * static_cast<double>(layer.weight->shape.elements());
     if (demand == 0.0) break;
-    if (budget <= 0.0)
-      return invalid("density " + percent(density) + " cannot be reached: the layers with a fixed density already use more");
+    if (budget <= 1e-9 * all)
+      return invalid("density " + percent(density) +
+                     " cannot be reached: the layers with a fixed density leave nothing to "
+                     "the others; raise the density or lower theirs");
     const double scale = budget / demand;
     bool clipped = false;
     for (Layer& layer : layers)
@@ -129,9 +147,11 @@ Result<std::vector<LayerChoice>> distribute(const Graph& graph, const SparsityCo
 
   std::vector<LayerChoice> choices;
   for (Layer& layer : layers) {
-    const BlockShape block = fitting_block(sparsity.block, layer.weight->shape);
+    const int64_t groups = groups_of(graph, *layer.weight);
+    const BlockShape block = fitting_block(sparsity.block, layer.weight->shape, groups);
     if (!(block == sparsity.block))
-      layer.reason += "; block " + sparsity.block.text() + " does not fit " + layer.weight->shape.text() + ", takes " +
+      layer.reason += "; block " + sparsity.block.text() + " does not fit " + layer.weight->shape.text() +
+                      (groups > 1 ? " in " + std::to_string(groups) + " groups" : "") + ", takes " +
                       block.text();
     choices.push_back({layer.weight->name, layer.density, block, layer.reason});
   }

@@ -15,7 +15,9 @@ class CsrEncoding final : public Encoding {
  public:
   explicit CsrEncoding(const Pattern& pattern) : pattern_(pattern), single_(unblocked(pattern)) {
     size_ = pattern.live();
-    bytes_ = static_cast<int64_t>((single_.pattern.indptr().size() + single_.pattern.indices().size()) * sizeof(int32_t));
+    for (const Pattern* p : {&pattern_, &single_.pattern})
+      bytes_ += static_cast<int64_t>((p->indptr().size() + p->indices().size()) * sizeof(int32_t));
+    bytes_ += static_cast<int64_t>(single_.source.size() * sizeof(int32_t));
     for (int64_t at = 0; at < size_; at += kPartWeights) part_start_.push_back(static_cast<int32_t>(at));
     part_start_.push_back(static_cast<int32_t>(size_));
   }

@@ -51,15 +51,17 @@ Result<std::vector<ValueId>> Graph::add(const OpDef& op, const std::string& name
                                         Attributes attributes) {
   Node node{&op, name, std::move(inputs), {}, std::move(attributes)};
   const std::string place = std::string(op.name) + " '" + name + "'";
+  for (const ValueId in : node.inputs)
+    if (in < 0 || static_cast<size_t>(in) >= values_.size())
+      return invalid(place + ": reads a value that does not exist");
   auto inferred = op.infer(*this, node);
   if (!inferred.ok()) return inferred.status().within(place);
-  size_t index = 0;
-  for (Value& value : *inferred) {
-    if (value.name.empty()) value.name = index == 0 ? name : name + "." + std::to_string(index);
-    if (by_name_.count(value.name)) return invalid(place + ": the name '" + value.name + "' is already in use");
-    node.outputs.push_back(add_value(std::move(value)));
-    ++index;
+  for (size_t index = 0; index < inferred->size(); ++index) {
+    std::string& made = (*inferred)[index].name;
+    if (made.empty()) made = index == 0 ? name : name + "." + std::to_string(index);
+    if (by_name_.count(made)) return invalid(place + ": the name '" + made + "' is already in use");
   }
+  for (Value& value : *inferred) node.outputs.push_back(add_value(std::move(value)));
   nodes_.push_back(node);
   return node.outputs;
 }
@@ -76,7 +78,9 @@ NodeId Graph::producer(ValueId id) const {
   return -1;
 }
 
-Status verify(const Graph& graph) {
+namespace {
+
+Status verify_values(const Graph& graph) {
   std::set<std::string> names;
   for (const Value& value : graph.values()) {
     if (!names.insert(value.name).second) return invalid("value '" + value.name + "' exists twice");
@@ -85,9 +89,35 @@ Status verify(const Graph& graph) {
     for (const int64_t size : value.shape.sizes)
       if (size <= 0) return invalid("value '" + value.name + "': " + value.shape.text() + " has an empty axis");
   }
-  std::vector<bool> ready(graph.values().size(), true);
+  return {};
+}
+
+// Every value that a node writes is an activation or a gradient, and has no other writer.
+Status verify_outputs(const Graph& graph, const Node& node, std::vector<bool>& written) {
+  for (const ValueId out : node.outputs) {
+    if (out < 0 || static_cast<size_t>(out) >= written.size())
+      return invalid("writes a value that does not exist");
+    const Value& value = graph.value(out);
+    if (value.kind != ValueKind::kTiled && value.kind != ValueKind::kWhole)
+      return invalid("writes '" + value.name + "', which is an input, a parameter or a state");
+    if (written[static_cast<size_t>(out)])
+      return invalid("writes '" + value.name + "', which another node writes as well");
+    written[static_cast<size_t>(out)] = true;
+  }
+  return {};
+}
+
+}  // namespace
+
+Status verify(const Graph& graph) {
+  TRY(verify_values(graph));
+  std::vector<bool> written(graph.values().size(), false);
   for (const Node& node : graph.nodes())
-    for (const ValueId out : node.outputs) ready[static_cast<size_t>(out)] = false;
+    TRY(verify_outputs(graph, node, written).within(std::string(node.op->name) + " '" + node.name + "'"));
+  std::vector<bool> ready;
+  for (const Value& value : graph.values())
+    ready.push_back(value.kind == ValueKind::kInput || value.kind == ValueKind::kParam ||
+                    value.kind == ValueKind::kState);
   for (const Node& node : graph.nodes()) {
     const std::string place = std::string(node.op->name) + " '" + node.name + "'";
     for (const ValueId in : node.inputs) {
@@ -97,6 +127,9 @@ Status verify(const Graph& graph) {
     }
     auto inferred = node.op->infer(graph, node);
     if (!inferred.ok()) return inferred.status().within(place);
+    if (inferred->size() != node.outputs.size())
+      return invalid(place + ": has " + std::to_string(node.outputs.size()) + " outputs, its rule says " +
+                     std::to_string(inferred->size()));
     for (size_t i = 0; i < node.outputs.size(); ++i) {
       const ValueId out = node.outputs[i];
       if (!((*inferred)[i].shape == graph.value(out).shape))

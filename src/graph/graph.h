@@ -101,8 +101,8 @@ class Graph {
   std::map<std::string, ValueId> by_name_;
 };
 
-// Checks everything that the rest of the system relies on: names unique, every input produced before its use, shapes as
-// the ops' rules say. Runs after each pass.
+// Checks everything that the rest of the system relies on: names unique, every input produced before its use,
+// one writer for each output, shapes as the ops' rules say. Runs after each pass.
 Status verify(const Graph& graph);
 
 }  // namespace coppice

@@ -2,7 +2,6 @@
 #include "graph/plan.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 
 namespace coppice {
@@ -31,19 +30,19 @@ class Scheduler {
     for (const CallSpec& call : calls_) for_each_write(call, [&](ValueId v) { written_[at(v)] = kNever; });
   }
 
-  Schedule run() {
-    size_t left = calls_.size();
-    while (left > 0) {
-      const size_t before = out_.calls.size();
+  Result<Schedule> run() {
+    while (true) {
+      const auto waiting = std::find(done_.begin(), done_.end(), false);
+      if (waiting == done_.end()) return std::move(out_);
       const auto first_group = static_cast<int32_t>(out_.groups.size());
       if (!tile_phase()) reduce_phase();
-      // A graph is acyclic by construction, so something is always ready.
-      if (out_.calls.size() == before) std::abort();
-      left = static_cast<size_t>(std::count(done_.begin(), done_.end(), false));
-      out_.phases.push_back({first_group, static_cast<int32_t>(out_.groups.size())});
+      const auto end_group = static_cast<int32_t>(out_.groups.size());
+      if (end_group == first_group)
+        return invalid("plan: call '" + calls_[static_cast<size_t>(waiting - done_.begin())].name +
+                       "' waits for something that never happens; report this as an error of Coppice");
+      out_.phases.push_back({first_group, end_group});
       ++phase_;
     }
-    return std::move(out_);
   }
 
  private:
@@ -105,7 +104,6 @@ class Scheduler {
       }
     }
     if (width != 0) close_group(first, COPPICE_ITEM_TILE, width, 1);
-    // Calls of a tile group do all their parts at once.
     return width != 0;
   }
 
@@ -211,7 +209,8 @@ int64_t place_all(const std::vector<size_t>& members, const std::vector<PlanValu
 
 }  // namespace
 
-Schedule schedule(std::vector<CallSpec> calls, const std::vector<PlanValue>& values, const PlanOptions& options) {
+Result<Schedule> schedule(std::vector<CallSpec> calls, const std::vector<PlanValue>& values,
+                          const PlanOptions& options) {
   return Scheduler(std::move(calls), values, options).run();
 }
 

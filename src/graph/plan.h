@@ -24,7 +24,9 @@ struct Schedule {
   std::vector<coppice_group> groups;
   std::vector<coppice_phase> phases;
 };
-Schedule schedule(std::vector<CallSpec> calls, const std::vector<PlanValue>& values, const PlanOptions& options);
+// Fails, naming a call, if the calls wait for each other: an error of whoever lowered them.
+Result<Schedule> schedule(std::vector<CallSpec> calls, const std::vector<PlanValue>& values,
+                          const PlanOptions& options);
 
 // Where each value lies. Tiled values of one width share slabs: address = base[width] + tile * slab + offset.
 struct Place {

@@ -288,6 +288,7 @@ std::vector<Sample> samples() {
   };
   std::vector<Sample> out;
   out.push_back(sample("3x3", {"chw", {2, 4, 5}}, 4, {}));
+  out.push_back(sample("several panels", {"chw", {20, 4, 5}}, 36, {}));
   out.push_back(sample("stride 2", {"chw", {2, 5, 6}}, 4, with([](ConvOptions& o) { o.stride = 2; })));
   out.push_back(sample("wraps", {"chw", {1, 4, 4}}, 4, with([](ConvOptions& o) { o.wrap = true; })));
   out.push_back(sample("dilated", {"chw", {2, 6, 6}}, 4, with([](ConvOptions& o) { o.dilation = o.padding = 2; })));

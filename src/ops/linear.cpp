@@ -170,6 +170,13 @@ std::vector<Sample> samples() {
     b.softmax_cross_entropy(b.linear("fc2", x, 16, bias));
     out.push_back({bias ? "two layers" : "without bias", b.finish().take()});
   }
+  // Layers of several panels and column blocks, as kernels cut them.
+  NetworkBuilder b;
+  ValueId x = b.input({"f", {200}});
+  b.class_target();
+  x = b.relu("relu1", b.linear("fc1", x, 530));
+  b.softmax_cross_entropy(b.linear("fc2", x, 40));
+  out.push_back({"several panels", b.finish().take()});
   return out;
 }
 

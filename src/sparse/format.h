@@ -28,7 +28,7 @@ struct ConvGeometry {
 struct Tiling {
   int64_t l1_bytes = 32 << 10, l2_bytes = 1 << 20;
   int width = 64;  // S, samples of a tile
-  ConvGeometry conv;
+  ConvGeometry conv{};
 };
 
 // A pattern laid out in memory. The arrays that run along the weights (value, moments, gradient) have size() floats in

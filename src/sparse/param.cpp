@@ -66,8 +66,8 @@ void Param::ensure(Floats& array) const {
   if (array.empty()) array = Floats(static_cast<size_t>(encoding_ ? encoding_->size() : live_));
 }
 
-void Param::encode(const FormatDef& format, const Tiling& tiling, bool with_copy) {
-  assert(is_weight_);
+void Param::encode(const FormatDef& format, const Tiling& tiling) {
+  assert(is_weight_ && format.refuses(pattern()).empty());
   const Pattern old = pattern();
   std::vector<std::pair<Floats*, std::vector<float>>> arrays;
   for (Floats* array : {&value, &moment1, &moment2, &gradient})
@@ -82,11 +82,14 @@ void Param::encode(const FormatDef& format, const Tiling& tiling, bool with_copy
     set_canonical(*array, content);
   }
   view_ = encoding_->bind(value.data());
-
   copy_.reset();
-  if (!with_copy || !format.encode_copy) return;
+}
+
+void Param::add_copy() {
+  assert(encoding_ && !copy_);
+  if (!format_->encode_copy) return;
   copy_ = std::make_unique<Copy>();
-  copy_->encoding = format.encode_copy(old, tiling);
+  copy_->encoding = format_->encode_copy(pattern(), tiling_);
   copy_->value = Floats(static_cast<size_t>(copy_->encoding->size()));
   copy_->view = copy_->encoding->bind(copy_->value.data());
   const std::vector<int32_t> here = encoding_->positions(), there = copy_->encoding->positions();
@@ -110,7 +113,7 @@ Status Param::apply(const TopologyEdit& edit) {
   const auto block = static_cast<size_t>(edited.pattern.block().size());
   std::vector<std::pair<Floats*, std::vector<float>>> arrays;
   for (Floats* array : {&value, &moment1, &moment2}) {
-    if (array->empty()) continue;
+    if (array->empty() && array != &value) continue;
     const std::vector<float> before = canonical(*array);
     std::vector<float> after(edited.source.size() * block, 0.0f);
     for (size_t b = 0; b < edited.source.size(); ++b)
@@ -121,6 +124,8 @@ Status Param::apply(const TopologyEdit& edit) {
   }
   const bool with_gradient = !gradient.empty(), with_copy = copy_ != nullptr;
   encoding_.reset();
+  copy_.reset();
+  view_ = nullptr;
   live_ = edited.pattern.live();
   pattern_ = std::move(edited.pattern);
   for (auto& [array, content] : arrays) {
@@ -129,13 +134,17 @@ Status Param::apply(const TopologyEdit& edit) {
   }
   gradient = Floats();
   if (with_gradient) ensure(gradient);
-  if (format_) encode(*format_, tiling_, with_copy);
+  if (format_ && !format_->refuses(*pattern_).empty()) format_ = nullptr;
+  if (format_) encode(*format_, tiling_);
+  if (format_ && with_copy) add_copy();
   return {};
 }
 
 int64_t Param::bytes() const {
   size_t floats = value.size() + moment1.size() + moment2.size() + gradient.size();
   int64_t bytes = encoding_ ? encoding_->bytes() : 0;
+  if (pattern_)
+    bytes += static_cast<int64_t>((pattern_->indptr().size() + pattern_->indices().size()) * sizeof(int32_t));
   if (copy_) {
     floats += copy_->value.size() + copy_->position.size();
     bytes += copy_->encoding->bytes();

@@ -40,8 +40,11 @@ class Param {
   void set_canonical(Floats& array, std::span<const float> canonical) const;
   void ensure(Floats& array) const;  // allocates it, zero, if it is empty
 
-  // Moves all arrays into the order of `format`, with its second layout if asked for and if it has one.
-  void encode(const FormatDef& format, const Tiling& tiling, bool with_copy);
+  // Moves all arrays into the order of `format`, which must not refuse the pattern. Views that were given out
+  // before end.
+  void encode(const FormatDef& format, const Tiling& tiling);
+  // Adds the format's second layout of the values, if it has one; the other views stay as they are.
+  void add_copy();
   const FormatDef* format() const { return format_; }  // null before encode()
   const Tiling& tiling() const { return tiling_; }     // of the encoding
   Encoding& encoding() const { return *encoding_; }
@@ -59,7 +62,9 @@ class Param {
   // Contiguous ranges of the arrays that one item updates, [parts + 1].
   const std::vector<int32_t>& part_start() const;
 
-  // Survivors keep value and moments; grown weights start at 0 with moments 0. Encoded as before.
+  // Survivors keep value and moments; grown weights start at 0 with moments 0. Encoded as before, or not at
+  // all if the format refuses the new pattern, as dense does: then encode() in another. Views that were given
+  // out before end.
   Status apply(const TopologyEdit& edit);
 
   // Bytes of everything that this parameter keeps in memory.

@@ -39,6 +39,7 @@ Result<Pattern> Pattern::from_indices(int64_t rows, int64_t cols, BlockShape blo
   if (rows <= 0 || cols <= 0 || rows > INT32_MAX || cols > INT32_MAX || rows * cols > INT32_MAX)
     return invalid("pattern of " + std::to_string(rows) + " x " + std::to_string(cols) +
                    ": both sides must be positive and the product below 2^31");
+  TRY(BlockShape::parse(block.text()).status());  // kernels know no other shapes
   if (rows % block.rows != 0 || cols % block.cols != 0)
     return invalid("block " + block.text() + " does not divide " + std::to_string(rows) + " x " +
                    std::to_string(cols));

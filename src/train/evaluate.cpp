@@ -102,7 +102,8 @@ Result<Evaluation> evaluate(Executor& executor, const Graph& graph, const Datase
   Evaluation result;
   for (int64_t index = 0; index < loader->batches_per_epoch(); ++index) {
     const Batch& samples = loader->next();
-    result.loss += executor.evaluate({samples.samples, samples.x, samples.target()}) * samples.samples;
+    TRY_ASSIGN(const double loss, executor.evaluate({samples.samples, samples.x, samples.target()}));
+    result.loss += loss * samples.samples;
     result.samples += samples.samples;
     if (samples.labels != nullptr)
       count_labels(executor.view(graph.logits), outputs, samples, tally);

@@ -79,7 +79,7 @@ void KERNEL(dropout)(const void* raw, const coppice_run_state* rs, const coppice
   const uint32_t bar = rs->training ? (uint32_t)(p * 4294967040.0f) : 0;
   MAP({
     (void)b;
-    const uint64_t sample = (uint64_t)(tile * width + i % width);
+    const uint64_t sample = (uint64_t)(rs->first_sample + tile * width + i % width);
     const uint64_t element = (uint64_t)((c * e.height + y) * e.width + i / width);
     out[i] = mixed_bits(key + (sample << 32 | element) * 0x9e3779b97f4a7c15u) >= bar ? a[i] * scale : 0.0f;
   })
