@@ -82,8 +82,10 @@ class Meter {
 struct Tiles {
   Floats data;
   coppice_tiled view;
-  Tiles(int64_t rows, int width, int tiles)
-      : data(static_cast<size_t>(rows * width * tiles)), view{data.data(), rows * width, width, 0} {
+  Tiles(int64_t rows, int width, int tiles) : data(static_cast<size_t>(rows * width * tiles)), view{} {
+    view.base = data.data();
+    view.tile_stride = rows * width;
+    view.width = width;
     Rng rng(1, stream_id("bench", "tiles"));
     for (float& value : data) value = rng.uniform() - 0.5f;
   }

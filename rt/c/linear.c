@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Linear layers in plain C: any width S, any r. The twins that every fast kernel is tested against. */
-#include "coppice_kernels.h"
+#include "conv.h"
 
 static void start_rows(const coppice_linear_args* a, float* y, int32_t first, int32_t end, int32_t columns) {
   for (int32_t row = first; row < end; ++row)
@@ -28,7 +28,7 @@ static const float* mask_of(const coppice_tiled* mask, const coppice_run_state* 
 static void segments_panel(const coppice_segments* f, int32_t panel, const float* x, float* y, int32_t width,
                            int32_t columns) {
   for (int32_t block = 0; block < f->blocks; ++block) {
-    const int32_t part = block * f->panels + panel;
+    const int32_t part = panel * f->blocks + block;
     int32_t k = f->weight_start[part];
     for (int32_t s = f->segment_start[part]; s < f->segment_start[part + 1]; ++s) {
       const int64_t row = (int64_t)panel * f->panel_rows + f->segments[s].row;
@@ -56,39 +56,40 @@ static void linear_segments(const void* args, const coppice_run_state* rs, const
   }
 }
 
-static void blocks_panel(const coppice_blocks* f, int32_t first_block_row, int32_t end_block_row,
-                         const float* x, float* y, int32_t width, int32_t columns) {
-  for (int32_t block = 0; block < f->blocks; ++block)
-    for (int32_t block_row = first_block_row; block_row < end_block_row; ++block_row) {
-      const int32_t* start = f->start + (int64_t)block * f->block_rows + block_row;
-      for (int32_t k = start[0]; k < start[1]; ++k) {
-        const int64_t col = (int64_t)block * f->block_cols + (f->column ? f->column[k] : k - start[0]);
-        for (int32_t r = 0; r < f->r && block_row * f->r + r < f->rows; ++r)
-          add_scaled(y + ((int64_t)block_row * f->r + r) * width, f->value[(int64_t)k * f->r + r],
-                     x + col * width, columns);
+static void blocks_panel(const coppice_blocks* f, int32_t panel, const float* x, float* y, int32_t width,
+                         int32_t columns) {
+  for (int32_t block = 0; block < f->blocks; ++block) {
+    const int32_t* start = coppice_block_starts(f, panel, block);
+    for (int32_t i = 0; i < coppice_panel_block_rows(f, panel); ++i)
+      for (int32_t k = start[i]; k < start[i + 1]; ++k) {
+        const int64_t col = (int64_t)block * f->block_cols + (f->column ? f->column[k] : k - start[i]);
+        const int32_t first = (panel * f->part_block_rows + i) * f->r;
+        for (int32_t r = 0; r < f->r && first + r < f->rows; ++r)
+          add_scaled(y + (int64_t)(first + r) * width, f->value[(int64_t)k * f->r + r], x + col * width,
+                     columns);
       }
-    }
+  }
 }
 
 static void linear_blocks(const void* args, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_linear_args* a = (const coppice_linear_args*)args;
   const coppice_blocks* f = (const coppice_blocks*)a->weights;
   for (int32_t panel = item->part_begin; panel < item->part_end; ++panel) {
-    const int32_t first = panel * f->part_block_rows;
+    const int32_t first = panel * f->part_block_rows * f->r;
     const int32_t end =
-        first + f->part_block_rows < f->block_rows ? first + f->part_block_rows : f->block_rows;
-    const int32_t end_row = end * f->r < f->rows ? end * f->r : f->rows;
+        first + f->part_block_rows * f->r < f->rows ? first + f->part_block_rows * f->r : f->rows;
     for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
       const int32_t columns = coppice_columns(rs, a->y.width, tile);
       float* y = coppice_tile(&a->y, rs, tile);
-      start_rows(a, y, first * f->r, end_row, columns);
-      blocks_panel(f, first, end, coppice_tile(&a->x, rs, tile), y, a->y.width, columns);
-      end_rows(a, y, mask_of(&a->mask, rs, tile), first * f->r, end_row, columns);
+      start_rows(a, y, first, end, columns);
+      blocks_panel(f, panel, coppice_tile(&a->x, rs, tile), y, a->y.width, columns);
+      end_rows(a, y, mask_of(&a->mask, rs, tile), first, end, columns);
     }
   }
 }
 
-/* Eight chains hide the latency of an addition; the result leaves through a volatile, so that none is dropped. */
+/* Eight chains hide the latency of an addition; the result leaves through a volatile, so that none is
+ * dropped. */
 static int64_t fma_loop(int32_t rounds) {
   enum { kChains = 8 };
   float sum[kChains] = {0, 1, 2, 3, 4, 5, 6, 7};
@@ -99,4 +100,4 @@ static int64_t fma_loop(int32_t rounds) {
   return (int64_t)rounds * kChains * 2;
 }
 
-const coppice_kernel_table coppice_kernels_c = {"c", linear_segments, linear_blocks, fma_loop};
+const coppice_kernel_table coppice_kernels_c = {"c", linear_segments, linear_blocks, coppice_conv_c, fma_loop};

@@ -38,10 +38,10 @@ static void run_item(void* ctx, int32_t index, int32_t thread) {
     item.part_begin = index / tiles;
     item.part_end = item.part_begin + 1;
   }
-  for (int32_t index_of_call = group->call_begin; index_of_call < group->call_end; ++index_of_call) {
-    const coppice_call* call = c->program->calls + index_of_call;
-    if (group->kind == COPPICE_ITEM_TILE) item.part_end = call->parts;
-    call->kernel(call->args, c->rs, &item);
+  for (int32_t call = group->call_begin; call < group->call_end; ++call) {
+    const coppice_call* now = c->program->calls + call;
+    if (group->kind == COPPICE_ITEM_TILE) item.part_end = now->parts;
+    now->kernel(now->args, c->rs, &item);
   }
 }
 

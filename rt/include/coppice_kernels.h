@@ -25,7 +25,7 @@ typedef enum coppice_activation {
 /* ---- weight formats of linear layers -----------------------------------------------------------------------------
  *
  * Single weights (1x1). The columns are cut into blocks of block_cols (a gathered tile of that many rows fits the L1),
- * the rows into panels of panel_rows. Storage order: block, panel, then segments (the weights of one row in this
+ * the rows into panels of panel_rows. Storage order: panel, block, then segments (the weights of one row in this
  * block), sorted by length so that the trip count is predictable. Every row of a panel has a segment in the first
  * block (it starts the sums) and in the last (it ends them), an empty one if need be; in the blocks between, rows
  * without weights have none. */
@@ -38,27 +38,39 @@ typedef struct coppice_segments {
   int32_t rows, cols;
   int32_t block_cols, blocks;
   int32_t panel_rows, panels;
-  const int32_t* segment_start; /* [blocks * panels + 1], index block * panels + panel */
-  const int32_t* weight_start;  /* [blocks * panels + 1] */
+  const int32_t* segment_start; /* [panels * blocks + 1], index panel * blocks + block */
+  const int32_t* weight_start;  /* [panels * blocks + 1] */
   const coppice_segment* segments;
   const uint16_t* column; /* [weights], within the block; 4 readable entries follow the last */
   float* value;           /* [weights] */
 } coppice_segments;
 
 /* Blocks of r neighbouring rows that share a column (r = 4 or 16); `rows` need not be a multiple of r: the rows past
- * it have weight 0 and are never read or written in activations. Storage order: column block, block row, column.
- * One format for forward, dX and dW. The full pattern (dense) is column == NULL: then every block row has every
- * column of its column block, in order. A part is a range of part_block_rows block rows within one column block (for
+ * it have weight 0 and are never read or written in activations. Storage order: panel of block rows, column block,
+ * block row, column. One format for forward, dX and dW. The full pattern (dense) is column == NULL: then every block
+ * row has every column of its column block, in order. A part is a range of part_block_rows block rows within one column block (for
  * dW), a range of part_block_rows block rows (forward), or one column block (dX). */
 typedef struct coppice_blocks {
   int32_t rows, cols;
   int32_t r, block_rows; /* block_rows = ceil(rows / r) */
   int32_t block_cols, blocks;
   int32_t part_block_rows, panels; /* panels = ceil(block_rows / part_block_rows) */
-  const int32_t* start; /* [blocks * block_rows + 1], index block * block_rows + block row; counts blocks of weights */
+  const int32_t* start;   /* [blocks * block_rows + 1], in storage order; counts blocks of weights */
   const uint16_t* column; /* [count], within the column block; 16 readable entries follow the last. NULL: dense */
   float* value;           /* [count][r]; 64-byte aligned */
 } coppice_blocks;
+
+/* Block rows of a panel; the last one may have fewer. */
+static inline int32_t coppice_panel_block_rows(const coppice_blocks* f, int32_t panel) {
+  const int32_t left = f->block_rows - panel * f->part_block_rows;
+  return left < f->part_block_rows ? left : f->part_block_rows;
+}
+
+/* Where the block rows of a panel start within a column block: one entry each, and one that ends the last. */
+static inline const int32_t* coppice_block_starts(const coppice_blocks* f, int32_t panel, int32_t block) {
+  return f->start + (int64_t)panel * f->part_block_rows * f->blocks +
+         (int64_t)block * coppice_panel_block_rows(f, panel);
+}
 
 /* Compressed sparse rows, canonical order. */
 typedef struct coppice_csr {
@@ -87,8 +99,10 @@ typedef struct coppice_linear_args {
  * in_row_step / in_column_step are in pixels of in's padded rows. All reads lie inside in's padded planes: that was
  * verified when the weights were encoded. The forward pass is one gather (in_*_step carries the stride); dX of stride s
  * is s * s gathers, one for each phase (out_y, out_x) of the strided grid.
+ * A gather may have no pixels (a phase of an image smaller than the stride): then its offsets are never used.
  * Storage: panel (of rows), gather, block (of gathered channels, so that their pixels stay in the L1), segments sorted by
- * length. Each segment is padded to a multiple of 4 weights with value 0 and a valid offset. */
+ * length, longest first. Exactly the live weights: no padding. Every row of a panel has a segment in the first block (it
+ * starts the sums) and in the last (it ends them), an empty one if need be. */
 typedef struct coppice_gather {
   int32_t rows, height, width;
   int32_t in_row_step, in_column_step;
@@ -113,7 +127,7 @@ typedef struct coppice_conv_weights {
 
 /* y = act(conv(x) + bias). Parts: panels. Fills y's halo. S is 16. If sums.width is not 0, the kernel also writes
  * sums[c] = sum over the tile's valid samples and pixels of y[c], and sums[channels + c] the same of y^2 (before the
- * activation), for batch norm: [tiles][2 * channels][1], width 1. */
+ * activation), for batch norm: [tiles][2 * channels][1], width 1; it then needs 128 bytes of item->scratch a channel. */
 typedef struct coppice_conv_args {
   const coppice_conv_weights* weights;
   const float* bias;
@@ -127,6 +141,7 @@ typedef struct coppice_kernel_table {
   const char* isa; /* "c", "avx2", "avx512", "neon" */
   coppice_kernel linear_segments; /* coppice_linear_args, coppice_segments */
   coppice_kernel linear_blocks;   /* coppice_linear_args, coppice_blocks with r = 4 or 16, sparse or dense */
+  coppice_kernel conv;            /* coppice_conv_args */
   int64_t (*fma_loop)(int32_t rounds); /* multiplies and adds on registers at full rate; returns the FLOPs done */
 } coppice_kernel_table;
 

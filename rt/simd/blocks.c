@@ -122,13 +122,12 @@ void KERNEL(coppice_linear_blocks)(const void* args, const coppice_run_state* rs
       for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
         const int32_t columns = coppice_columns(rs, width, tile);
         if (columns == 0) continue;
-        const int32_t begin = part * f->part_block_rows, left = f->block_rows - begin;
-        const int64_t row = (int64_t)begin * f->r;
+        const int64_t row = (int64_t)part * f->part_block_rows * f->r;
         const panel p = {
-            .start = f->start + (int64_t)block * f->block_rows + begin,
+            .start = coppice_block_starts(f, part, block),
             .column = f->column,
             .value = f->value,
-            .block_rows = left < f->part_block_rows ? left : f->part_block_rows,
+            .block_rows = coppice_panel_block_rows(f, part),
             .rows = (int32_t)(f->rows - row),
             .x = coppice_tile(&a->x, rs, tile) + (int64_t)block * f->block_cols * width,
             .y = coppice_tile(&a->y, rs, tile) + row * width,

@@ -112,7 +112,7 @@ void KERNEL(coppice_linear_segments)(const void* args, const coppice_run_state* 
       for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
         const int32_t columns = coppice_columns(rs, width, tile);
         if (columns == 0) continue;
-        const int32_t index = block * f->panels + part;
+        const int32_t index = part * f->blocks + block;
         const int64_t row = (int64_t)part * f->panel_rows;
         const panel p = {
             .segment = f->segments + f->segment_start[index],

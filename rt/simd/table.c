@@ -17,5 +17,6 @@ const coppice_kernel_table KERNEL(coppice_kernels) = {
     .isa = COPPICE_ISA_TEXT,
     .linear_segments = KERNEL(coppice_linear_segments),
     .linear_blocks = KERNEL(coppice_linear_blocks),
+    .conv = KERNEL(coppice_conv),
     .fma_loop = fma_loop,
 };

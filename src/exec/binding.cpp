@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exec/binding.h"
 
-#include <cstdlib>
+#include <algorithm>
 #include <string_view>
 
+#include "formats/gather.h"
 #include "host/cpu.h"
 #include "kernels/choose.h"
 #include "kernels/select.h"
@@ -25,19 +26,44 @@ const coppice_pointwise_table& pointwise_table(std::string_view isa) {
   return coppice_pointwise_c;
 }
 
-// Who multiplies with the weight decides which formats it may have.
-enum class Use { kNone, kLinear, kConv };
-Use use_of(const Graph& graph, ValueId weight) {
+// The forward node that multiplies with the weight decides which formats it may have.
+const Node* user_of(const Graph& graph, ValueId weight) {
   for (const Node& node : graph.nodes())
     for (const ValueId in : node.inputs)
-      if (in == weight) return std::string_view(node.op->name) == "conv2d" ? Use::kConv : Use::kLinear;
-  return Use::kNone;
+      if (in == weight) return &node;
+  return nullptr;
 }
 
-bool has_dx(const Graph& graph, ValueId weight) {
+bool is(const Node& node, std::string_view op) { return op == node.op->name; }
+
+bool has_linear_dx(const Graph& graph, ValueId weight) {
   for (const Node& node : graph.nodes())
-    if (std::string_view(node.op->name) == "linear_dx" && node.inputs[1] == weight) return true;
+    if (is(node, "linear_dx") && node.inputs[1] == weight) return true;
   return false;
+}
+
+// Geometry of a conv2d node; its halos are the least that its gathers read.
+ConvGeometry conv_geometry(const Graph& graph, const Node& node) {
+  const Shape &x = graph.value(node.inputs[0]).shape, &w = graph.value(node.inputs[1]).shape;
+  const Shape& y = graph.value(node.outputs[0]).shape;
+  const auto size = [](const Shape& shape, char axis) { return static_cast<int>(shape.size(axis)); };
+  ConvGeometry g;
+  g.channels = size(x, 'c');
+  g.height = size(x, 'h');
+  g.width = size(x, 'w');
+  g.outputs = size(y, 'c');
+  g.out_height = size(y, 'h');
+  g.out_width = size(y, 'w');
+  g.kernel_h = size(w, 'h');
+  g.kernel_w = size(w, 'w');
+  g.stride = static_cast<int>(node.integer("stride", 1));
+  g.padding = static_cast<int>(node.integer("padding", 0));
+  g.dilation = static_cast<int>(node.integer("dilation", 1));
+  g.groups = static_cast<int>(node.integer("groups", 1));
+  g.wrap = node.integer("wrap", 0) != 0;
+  g.x_halo = gather_x_halo(g);
+  g.dy_halo = gather_dy_halo(g);
+  return g;
 }
 
 void call_optimizer(Lowering& lowering, const Param& param, const ExecOptions& options, CallSpec*& made) {
@@ -79,8 +105,8 @@ Result<KernelTables> kernel_tables(const std::string& isa) {
   return tables;
 }
 
-Result<Binding> bind_parameters(Network& network, const Graph& graph, const ExecOptions& options,
-                                const KernelTables& tables) {
+Result<Binding> bind_parameters(Network& network, const Graph& graph, const std::vector<PlanValue>& values,
+                                const ExecOptions& options, const KernelTables& tables) {
   Binding binding;
   for (size_t v = 0; v < graph.values().size(); ++v) {
     const Value& value = graph.values()[v];
@@ -88,25 +114,33 @@ Result<Binding> bind_parameters(Network& network, const Graph& graph, const Exec
     const auto id = static_cast<ValueId>(v);
     Param& param = network.param(id);
     if (param.is_weight()) {
-      const Use use = use_of(graph, id);
-      if (use == Use::kNone) return invalid("weight '" + value.name + "' is not used by any node");
-      const Pattern pattern = param.pattern();
-      const FormatChoice choice =
-          use == Use::kConv ? choose_conv(pattern) : choose_linear(pattern, shipped_cost_table(), param.format());
+      const Node* user = user_of(graph, id);
+      if (!user) return invalid("weight '" + value.name + "' is not used by any node");
       Tiling tiling = tables.tiling;
       tiling.width = tile_width({"f", {1}}, options.batch);
-      const bool transposed = options.training && use == Use::kLinear && has_dx(graph, id);
-      const bool encoded = param.format() == choice.format;
+      const Pattern pattern = param.pattern();
+      FormatChoice choice;
+      bool with_copy = true;
+      if (is(*user, "conv2d")) {
+        tiling.conv = conv_geometry(graph, *user);
+        // The offsets depend on the halo that x really has; where that is of the other kind, the op makes a copy of x.
+        const PlanValue& x = values[static_cast<size_t>(user->inputs[0])];
+        if (x.wrap == tiling.conv.wrap) tiling.conv.x_halo = std::max(tiling.conv.x_halo, x.halo);
+        choice = choose_conv(pattern, tiling.conv);
+      } else {
+        choice = choose_linear(pattern, shipped_cost_table(), param.format());
+        with_copy = has_linear_dx(graph, id);
+      }
       // Not anew what is there: another executor may be using it.
-      if (!encoded) param.encode(*choice.format, tiling);
-      if (transposed && param.encoding().dx_parts() == 0 && !param.transposed()) param.add_transposed();
+      if (param.format() != choice.format) param.encode(*choice.format, tiling);
+      if (with_copy && !param.copy()) param.add_copy();
       binding.choices.push_back({value.name, choice.format->name, choice.reason, param.live(), param.total()});
     }
+    param.refresh_copy();
     if (!options.training) continue;
     if (options.optimizer.moments() >= 1) param.ensure(param.moment1);
     if (options.optimizer.moments() >= 2) param.ensure(param.moment2);
     if (options.keep_gradients || options.clip_norm > 0) param.ensure(param.gradient);
-    param.refresh_transposed();
   }
   return binding;
 }
@@ -130,6 +164,22 @@ std::vector<PlanValue> plan_values(const Graph& graph, int batch) {
   if (graph.logits != kNoValue)
     for (const ValueId id : {graph.target, graph.loss})
       if (id != kNoValue) values[static_cast<size_t>(id)].width = values[static_cast<size_t>(graph.logits)].width;
+
+  const auto want = [&values](ValueId id, int halo, bool wrap) {
+    PlanValue& value = values[static_cast<size_t>(id)];
+    // The first to ask decides between zeros and a torus; the others make copies.
+    if (value.kind != ValueKind::kTiled || halo == 0 || (value.halo > 0 && value.wrap != wrap)) return;
+    value.halo = std::max(value.halo, halo);
+    value.wrap = wrap;
+  };
+  for (const Node& node : graph.nodes())
+    if (is(node, "conv2d")) {
+      const ConvGeometry g = conv_geometry(graph, node);
+      want(node.inputs[0], g.x_halo, g.wrap);
+      for (const Node& back : graph.nodes())
+        if ((is(back, "conv2d_grad") || is(back, "conv2d_dw")) && back.inputs[2] == node.inputs[1])
+          want(back.inputs[1], g.dy_halo, g.wrap);
+    }
   return values;
 }
 
@@ -156,7 +206,7 @@ void append_updates(Lowering& lowering, Network& network, const std::vector<Valu
     lowering.values_[static_cast<size_t>(updated)].kind = ValueKind::kWhole;
     update->writes.push_back(updated);
     for (CallSpec& call : lowering.calls_) {
-      if (call.writes.empty() || call.writes[0] != gradient) continue;
+      if (std::find(call.writes.begin(), call.writes.end(), gradient) == call.writes.end()) continue;
       if (fused) {
         call.updates = &param;
         call.then.push_back(std::move(lowering.calls_.back()));
@@ -169,12 +219,12 @@ void append_updates(Lowering& lowering, Network& network, const std::vector<Valu
       }
       break;
     }
-    if (!param.transposed()) continue;
+    if (!param.copy()) continue;
     auto call = lowering.call<coppice_refresh_args>("refresh " + param.name(), lowering.train->refresh, 16);
-    call.args().target = param.transposed()->value.data();
+    call.args().target = param.copy()->value.data();
     call.args().source = param.value.data();
-    call.args().position = param.transposed()->position.data();
-    call.args().count = static_cast<int32_t>(param.transposed()->position.size());
+    call.args().position = param.copy()->position.data();
+    call.args().count = static_cast<int32_t>(param.copy()->position.size());
     call.args().part_weights = kRefreshPart;
     call.reduces().parts((call.args().count + kRefreshPart - 1) / kRefreshPart);
     call.spec().reads.push_back(updated);

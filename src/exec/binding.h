@@ -28,10 +28,12 @@ struct Binding {
 };
 // Encodes every weight in the format chosen for it (unless an executor did so before) and allocates optimizer state and
 // stored gradients.
-Result<Binding> bind_parameters(Network& network, const Graph& graph, const ExecOptions& options,
-                                const KernelTables& tables);
+Result<Binding> bind_parameters(Network& network, const Graph& graph, const std::vector<PlanValue>& values,
+                                const ExecOptions& options, const KernelTables& tables);
 
-// The graph's values as the plan sees them: tile widths, input slots, what the host reads.
+// The graph's values as the plan sees them: tile widths, halos, input slots, what the host reads. A halo is the largest that
+// a convolution in the graph wants of the value; the convolutions of the forward graph alone decide about x, so training
+// and evaluation agree.
 std::vector<PlanValue> plan_values(const Graph& graph, int batch);
 
 // Adds one optimizer call per parameter, right behind its gradient if `fused`, and the refresh of transposed

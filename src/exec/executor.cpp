@@ -2,7 +2,10 @@
 #include "exec/executor.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
+#include <deque>
 #include <set>
 
 #include "exec/binding.h"
@@ -20,6 +23,20 @@ std::string mebibytes(int64_t bytes) {
   return text;
 }
 
+// Stands between the step loop and a kernel when calls are timed.
+struct TimedCall {
+  coppice_kernel kernel;
+  const void* args;
+  std::atomic<int64_t> nanoseconds{0};
+
+  static void run(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
+    auto* self = const_cast<TimedCall*>(static_cast<const TimedCall*>(raw));
+    const auto start = std::chrono::steady_clock::now();
+    self->kernel(self->args, rs, item);
+    self->nanoseconds += std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+  }
+};
+
 class ProgramExecutor final : public Executor {
  public:
   ProgramExecutor(Network& network, ExecOptions options) : network_(network), options_(std::move(options)) {}
@@ -36,6 +53,7 @@ class ProgramExecutor final : public Executor {
   MemoryReport memory() const override { return memory_; }
   const std::vector<KernelChoice>& choices() const override { return binding_.choices; }
   const Schedule& schedule() const override { return plan_.schedule; }
+  std::vector<double> call_times() const override;
   std::string isa() const override { return tables_.rt->isa; }
   Cost cost() const override;
 
@@ -78,6 +96,7 @@ class ProgramExecutor final : public Executor {
   Bytes scratch_;
   Floats no_target_;  // takes the place of a target that evaluate() is not given
   std::vector<coppice_call> calls_;
+  std::deque<TimedCall> timed_;
   coppice_pool* pool_ = nullptr;
 };
 
@@ -94,7 +113,7 @@ Status ProgramExecutor::prepare() {
   fuse_relu(graph_);
   TRY(verify(graph_));
 
-  TRY_ASSIGN(binding_, bind_parameters(network_, graph_, options_, tables_));
+  TRY_ASSIGN(binding_, bind_parameters(network_, graph_, plan_values(graph_, options_.batch), options_, tables_));
 
   TRY_ASSIGN(plan_, make_plan(options_));
   memory_ = count_memory(plan_, options_);
@@ -180,7 +199,14 @@ void ProgramExecutor::fill_addresses() {
       const Place& place = plan_.memory.places[static_cast<size_t>(id)];
       if (place.offset >= 0) *field = arena_.data() + plan_.memory.whole_base + place.offset;
     }
-    calls_.push_back({call.kernel, call.args.get(), call.parts});
+    if (options_.time_calls) {
+      TimedCall& timed = timed_.emplace_back();
+      timed.kernel = call.kernel;
+      timed.args = call.args.get();
+      calls_.push_back({TimedCall::run, &timed, call.parts});
+    } else {
+      calls_.push_back({call.kernel, call.args.get(), call.parts});
+    }
   }
 }
 
@@ -221,6 +247,12 @@ coppice_run_state ProgramExecutor::run_state(const BatchView& batch, const StepS
 
 void ProgramExecutor::run(const coppice_program& program, const coppice_run_state& rs) {
   coppice_run_program(&program, &rs, coppice_pool_par_for, pool_, scratch_.data(), plan_.scratch_stride);
+}
+
+std::vector<double> ProgramExecutor::call_times() const {
+  std::vector<double> seconds;
+  for (const TimedCall& call : timed_) seconds.push_back(1e-9 * static_cast<double>(call.nanoseconds));
+  return seconds;
 }
 
 double ProgramExecutor::loss_sum(int samples) const {

@@ -27,6 +27,7 @@ struct ExecOptions {
   OptimizerConfig optimizer;
   double clip_norm = 0;         // 0: no clipping. Above 0 gradients are stored
   bool keep_gradients = false;  // stored, and readable after the step
+  bool time_calls = false;      // measure each call; see call_times()
   int64_t memory_limit = 0;     // bytes, 0 = none. A plan above it is refused with a sentence
 };
 
@@ -77,6 +78,8 @@ class Executor {
   virtual MemoryReport memory() const = 0;
   virtual const std::vector<KernelChoice>& choices() const = 0;
   virtual const Schedule& schedule() const = 0;
+  // Processor seconds since the start of each call of schedule().calls, all threads; empty without time_calls.
+  virtual std::vector<double> call_times() const = 0;
   virtual std::string isa() const = 0;
 
   // Per sample of a training step (forward and backward) or of a forward pass: live weights only, and the dense network.

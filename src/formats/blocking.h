@@ -35,4 +35,13 @@ inline int32_t column_block(int64_t cols, double density, double wanted, const T
   return even_part(cols, most);
 }
 
+// Rows of a panel: a quarter of the matrix, so that a few threads find parts, yet enough that lengths repeat
+// within a panel and that the activations of a column block are not reloaded too often; the sums of one tile
+// and panel fill at most a quarter of the L2. A multiple of 16.
+inline int32_t row_panel(int64_t rows, const Tiling& tiling) {
+  const int64_t most = std::clamp<int64_t>(tiling.l2_bytes / 4 / (4 * tiling.width), 256, 32768);
+  const int64_t wanted = std::clamp<int64_t>((rows + 3) / 4, 256, most);
+  return (even_part(rows, wanted) + 15) / 16 * 16;
+}
+
 }  // namespace coppice

@@ -10,8 +10,6 @@
 namespace coppice {
 namespace {
 
-constexpr int64_t kPanelRows = 256;  // of activations; a layer of 1024 rows has parts for four threads
-
 // Blocks of weights of a block row in a column block below which the load and store of its sums would
 // dominate.
 constexpr double kRunBlocks = 16;
@@ -30,7 +28,7 @@ class BlocksEncoding final : public Encoding {
     // A multiple of 16 columns, so that no block of several columns is cut.
     view_.block_cols = (column_block(pattern.cols(), pattern.density(), kRunBlocks, tiling) + 15) / 16 * 16;
     view_.blocks = (view_.cols + view_.block_cols - 1) / view_.block_cols;
-    view_.part_block_rows = even_part(view_.block_rows, kPanelRows / view_.r);
+    view_.part_block_rows = row_panel(view_.rows, tiling) / view_.r;
     view_.panels = (view_.block_rows + view_.part_block_rows - 1) / view_.part_block_rows;
     forward_parts_ = view_.panels;
     dx_parts_ = view_.blocks;
@@ -41,8 +39,8 @@ class BlocksEncoding final : public Encoding {
     else
       fill_sparse(pattern);
     size_ = static_cast<int64_t>(start_.back()) * view_.r;
-    for (int32_t block = 0; block < view_.blocks; ++block)
-      for (int32_t panel = 0; panel < view_.panels; ++panel)
+    for (int32_t panel = 0; panel < view_.panels; ++panel)
+      for (int32_t block = 0; block < view_.blocks; ++block)
         part_start_.push_back(start_[at(block, panel * view_.part_block_rows)] * view_.r);
     part_start_.push_back(static_cast<int32_t>(size_));
 
@@ -74,36 +72,47 @@ class BlocksEncoding final : public Encoding {
   }
 
  private:
+  int32_t panel_end(int32_t panel) const {
+    return std::min((panel + 1) * view_.part_block_rows, view_.block_rows);
+  }
+
+  // Where start_ holds a block row of a column block: panel by panel, as the weights lie.
   size_t at(int32_t block, int32_t block_row) const {
-    return static_cast<size_t>(block) * static_cast<size_t>(view_.block_rows) +
-           static_cast<size_t>(block_row);
+    const int32_t panel = block_row / view_.part_block_rows, begin = panel * view_.part_block_rows;
+    return static_cast<size_t>(begin) * static_cast<size_t>(view_.blocks) +
+           static_cast<size_t>(block) * static_cast<size_t>(panel_end(panel) - begin) +
+           static_cast<size_t>(block_row - begin);
+  }
+
+  template <class Visit>  // visit(column block, block row), in storage order
+  void each_run(Visit&& visit) const {
+    for (int32_t panel = 0; panel < view_.panels; ++panel)
+      for (int32_t block = 0; block < view_.blocks; ++block)
+        for (int32_t row = panel * view_.part_block_rows; row < panel_end(panel); ++row) visit(block, row);
   }
 
   void fill_dense() {
     int32_t count = 0;
-    for (int32_t block = 0; block < view_.blocks; ++block)
-      for (int32_t row = 0; row < view_.block_rows; ++row) {
-        start_.push_back(count);
-        count += std::min(view_.block_cols, view_.cols - block * view_.block_cols);
-      }
+    each_run([&](int32_t block, int32_t) {
+      start_.push_back(count);
+      count += std::min(view_.block_cols, view_.cols - block * view_.block_cols);
+    });
     start_.push_back(count);
   }
 
   void fill_sparse(const Pattern& pattern) {
     std::vector<int32_t> next(pattern.indptr().begin(), pattern.indptr().end() - 1);
-    for (int32_t block = 0; block < view_.blocks; ++block) {
+    each_run([&](int32_t block, int32_t row) {
       const int32_t first_col = block * view_.block_cols, end_col = first_col + view_.block_cols;
-      for (int32_t row = 0; row < view_.block_rows; ++row) {
-        start_.push_back(static_cast<int32_t>(column_.size()));
-        int32_t& k = next[static_cast<size_t>(row)];
-        for (; k < pattern.indptr()[static_cast<size_t>(row) + 1]; ++k) {
-          const int32_t col = pattern.indices()[static_cast<size_t>(k)] * shape_.cols;
-          if (col >= end_col) break;
-          for (int32_t c = col; c < col + shape_.cols; ++c)
-            column_.push_back(static_cast<uint16_t>(c - first_col));
-        }
+      start_.push_back(static_cast<int32_t>(column_.size()));
+      int32_t& k = next[static_cast<size_t>(row)];
+      for (; k < pattern.indptr()[static_cast<size_t>(row) + 1]; ++k) {
+        const int32_t col = pattern.indices()[static_cast<size_t>(k)] * shape_.cols;
+        if (col >= end_col) break;
+        for (int32_t c = col; c < col + shape_.cols; ++c)
+          column_.push_back(static_cast<uint16_t>(c - first_col));
       }
-    }
+    });
     start_.push_back(static_cast<int32_t>(column_.size()));
     column_.resize(column_.size() + kColumnPadding, 0);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Single weights: column block, panel of rows, then one segment per row, longest first. Sorting makes the
+// Single weights: panel of rows, column block, then one segment per row, longest first. Sorting makes the
 // trip count of the inner loop change a few times per panel instead of at every row, which the branch
 // predictor rewards.
 #include <cassert>
@@ -11,10 +11,6 @@
 
 namespace coppice {
 namespace {
-
-// Long enough that lengths repeat within a panel, short enough that a layer of 1024 rows has parts for a few
-// threads.
-constexpr int64_t kPanelRows = 256;
 
 // Weights of a row in a column block below which loading and storing its sums weighs more than the weights
 // do.
@@ -29,15 +25,15 @@ class SegmentsEncoding final : public Encoding {
     view_.cols = static_cast<int32_t>(pattern.cols());
     view_.block_cols = column_block(pattern.cols(), pattern.density(), kSegmentWeights, tiling);
     view_.blocks = (view_.cols + view_.block_cols - 1) / view_.block_cols;
-    view_.panel_rows = even_part(pattern.rows(), kPanelRows);
+    view_.panel_rows = row_panel(pattern.rows(), tiling);
     view_.panels = (view_.rows + view_.panel_rows - 1) / view_.panel_rows;
     size_ = pattern.live();
     forward_parts_ = view_.panels;
 
     column_.reserve(static_cast<size_t>(size_) + kColumnPadding);
     std::vector<int32_t> next(pattern.indptr().begin(), pattern.indptr().end() - 1);
-    for (int32_t block = 0; block < view_.blocks; ++block)
-      for (int32_t panel = 0; panel < view_.panels; ++panel) append_panel(pattern, block, panel, next);
+    for (int32_t panel = 0; panel < view_.panels; ++panel)
+      for (int32_t block = 0; block < view_.blocks; ++block) append_panel(pattern, block, panel, next);
     segment_start_.push_back(static_cast<int32_t>(segments_.size()));
     part_start_.push_back(static_cast<int32_t>(column_.size()));
     column_.resize(column_.size() + kColumnPadding, 0);
@@ -110,7 +106,7 @@ class SegmentsEncoding final : public Encoding {
       for (int32_t s = segment_start_[static_cast<size_t>(part)];
            s < segment_start_[static_cast<size_t>(part) + 1]; ++s) {
         const coppice_segment& segment = segments_[static_cast<size_t>(s)];
-        visit(segment, part % view_.panels * view_.panel_rows + segment.row, part / view_.panels);
+        visit(segment, part / view_.blocks * view_.panel_rows + segment.row, part % view_.blocks);
       }
   }
 
@@ -149,9 +145,37 @@ std::unique_ptr<Encoding> encode(const Pattern& pattern, const Tiling& tiling) {
   return std::make_unique<SegmentsEncoding>(pattern, tiling);
 }
 
+// What dX reads: the same weights by columns.
+class TransposedEncoding final : public Encoding {
+ public:
+  TransposedEncoding(TransposedPattern across, const Tiling& tiling)
+      : source_(std::move(across.source)), across_(across.pattern, tiling) {
+    size_ = across_.size();
+    bytes_ = across_.bytes();
+    part_start_ = across_.part_start();
+    forward_parts_ = across_.forward_parts();
+  }
+  const void* bind(float* value) override { return across_.bind(value); }
+  Pattern pattern() const override { return transpose(across_.pattern()).pattern; }
+  std::vector<int32_t> positions() const override {
+    const std::vector<int32_t> there = across_.positions();
+    std::vector<int32_t> out(there.size());
+    for (size_t k = 0; k < there.size(); ++k) out[static_cast<size_t>(source_[k])] = there[k];
+    return out;
+  }
+
+ private:
+  std::vector<int32_t> source_;
+  SegmentsEncoding across_;
+};
+
+std::unique_ptr<Encoding> encode_copy(const Pattern& pattern, const Tiling& tiling) {
+  return std::make_unique<TransposedEncoding>(transpose(pattern), tiling);
+}
+
 }  // namespace
 
 const FormatDef kSegments = {"segments", "single weights, rows of a cache block sorted by length", refuses,
-                             encode};
+                             encode, encode_copy};
 
 }  // namespace coppice

@@ -17,10 +17,9 @@ Status GradBuilder::contribute(ValueId target, const OpDef& op, std::vector<Valu
   return pass_on(target, out[0]);
 }
 
-Result<ValueId> GradBuilder::append(const std::string& name, const OpDef& op, std::vector<ValueId> inputs,
+Result<std::vector<ValueId>> GradBuilder::append(const std::string& name, const OpDef& op, std::vector<ValueId> inputs,
                                     Attributes attributes) {
-  TRY_ASSIGN(const std::vector<ValueId> out, graph_.add(op, name, std::move(inputs), std::move(attributes)));
-  return out[0];
+  return graph_.add(op, name, std::move(inputs), std::move(attributes));
 }
 
 Status GradBuilder::pass_on(ValueId target, ValueId gradient) {

@@ -23,7 +23,7 @@ class GradBuilder {
   // Appends a gradient node "d TARGET" (made unique) and books its first output as (part of) the gradient of `target`.
   Status contribute(ValueId target, const OpDef& op, std::vector<ValueId> inputs, Attributes attributes = {});
   // Appends a node that several gradients share; not itself anybody's gradient.
-  Result<ValueId> append(const std::string& name, const OpDef& op, std::vector<ValueId> inputs,
+  Result<std::vector<ValueId>> append(const std::string& name, const OpDef& op, std::vector<ValueId> inputs,
                          Attributes attributes = {});
   // The same as contribute() for a gradient that exists already (add, and other ops that hand dy on unchanged).
   Status pass_on(ValueId target, ValueId gradient);

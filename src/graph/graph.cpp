@@ -57,9 +57,9 @@ Result<std::vector<ValueId>> Graph::add(const OpDef& op, const std::string& name
   auto inferred = op.infer(*this, node);
   if (!inferred.ok()) return inferred.status().within(place);
   for (size_t index = 0; index < inferred->size(); ++index) {
-    (*inferred)[index].name = index == 0 ? name : name + "." + std::to_string(index);
-    if (by_name_.count((*inferred)[index].name))
-      return invalid(place + ": the name '" + (*inferred)[index].name + "' is already in use");
+    std::string& made = (*inferred)[index].name;
+    if (made.empty()) made = index == 0 ? name : name + "." + std::to_string(index);
+    if (by_name_.count(made)) return invalid(place + ": the name '" + made + "' is already in use");
   }
   for (Value& value : *inferred) node.outputs.push_back(add_value(std::move(value)));
   nodes_.push_back(node);

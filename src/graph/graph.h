@@ -75,7 +75,8 @@ struct Node {
 class Graph {
  public:
   ValueId add_value(Value value);
-  // Appends a node; its op's shape rule gives the outputs, which are named NAME (or NAME.1, ... if there are several).
+  // Appends a node; its op's shape rule gives the outputs, which are named NAME (or NAME.1, ...) unless
+  // it names them.
   // Fails with a sentence that starts with the node's name.
   Result<std::vector<ValueId>> add(const OpDef& op, const std::string& name, std::vector<ValueId> inputs,
                                    Attributes attributes = {});

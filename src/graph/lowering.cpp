@@ -16,6 +16,14 @@ ValueId Lowering::temporary(const std::string& name, int64_t elements, int width
   return static_cast<ValueId>(values_.size()) - 1;
 }
 
+ValueId Lowering::like(const std::string& name, ValueId model) {
+  PlanValue value = values_[static_cast<size_t>(model)];
+  value.name = name;
+  value.keep = false;
+  values_.push_back(std::move(value));
+  return static_cast<ValueId>(values_.size()) - 1;
+}
+
 coppice_extent extent_of(const Shape& shape) {
   const auto size = [&shape](char axis) { return static_cast<int32_t>(shape.size(axis)); };
   if (shape.has('h')) return {size('c'), size('h'), size('w')};

@@ -71,6 +71,7 @@ class Lowering {
   coppice_extent extent(ValueId id) const { return value(id).extent; }
   // A tiled value that lives only between calls of this lowering.
   ValueId temporary(const std::string& name, int64_t elements, int width);
+  ValueId like(const std::string& name, ValueId model);  // of the same shape, tiles and halo
 
   template <class Args>
   CallBuilder<Args> call(const std::string& name, coppice_kernel kernel, int width);

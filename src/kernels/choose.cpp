@@ -6,14 +6,15 @@
 
 #include "formats/csr.h"
 #include "formats/formats.h"
+#include "formats/gather.h"
 
 namespace coppice {
 namespace {
 
 // Weights that the format's kernels multiply, padding included.
 double executed(const FormatDef& format, const Pattern& pattern) {
-  if (&format == &kDense) return static_cast<double>((pattern.rows() + 15) / 16 * 16 * pattern.cols());
-  return static_cast<double>(pattern.live());
+  const int64_t padded_rows = (pattern.rows() + 15) / 16 * 16;
+  return static_cast<double>(&format == &kDense ? padded_rows * pattern.cols() : pattern.live());
 }
 
 std::string rate_name(const FormatDef& format, const Pattern& pattern) {
@@ -80,6 +81,10 @@ FormatChoice choose_linear(const Pattern& pattern, const CostTable& table, const
   return {best->format, reason + refusals};
 }
 
-FormatChoice choose_conv(const Pattern&) { return {&kCsr, "csr: the general convolution takes every pattern"}; }
+FormatChoice choose_conv(const Pattern& pattern, const ConvGeometry& geometry) {
+  const std::string refusal = gather_refuses(pattern, geometry);
+  if (refusal.empty()) return {&kGather, "gather: one offset per live weight, dX and dW in one pass"};
+  return {&kCsr, "csr: the general convolution takes everything; not gather: " + refusal};
+}
 
 }  // namespace coppice

@@ -36,7 +36,7 @@ struct FormatChoice {
 // moves around a crossover does not change the format with every edit.
 FormatChoice choose_linear(const Pattern& pattern, const CostTable& table, const FormatDef* current);
 
-// For a convolution.
-FormatChoice choose_conv(const Pattern& pattern);
+// For a convolution; the geometry holds the halos of its values in the plan.
+FormatChoice choose_conv(const Pattern& pattern, const ConvGeometry& geometry);
 
 }  // namespace coppice

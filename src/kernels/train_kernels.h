@@ -26,7 +26,7 @@ typedef struct coppice_interleave_args {
 } coppice_interleave_args;
 
 /* Gradient of the live weights, in the order of the format.
- * Part: one (column block, panel) pair, index block * panels + panel; the weights of a part are contiguous.
+ * Part: one (panel, column block) pair, index panel * blocks + block; the weights of a part are contiguous.
  * gradient != NULL: written to (or, with rs->accumulate, added to) gradient[weight index]. gradient == NULL: written
  * to item->scratch, first weight of the part first; the item then has exactly one part.
  * segments: dy [tiles][rows][S]. blocks: dy interleaved as above. x [tiles][cols][S]. */
@@ -40,7 +40,8 @@ typedef struct coppice_linear_dw_args {
  * channels, gathered is dy. A part is a panel of x's channels: it writes these channels of dx (and their halo) for all
  * tiles, and the gradient of its weights, in their order: the weights of a panel over all gathers and blocks are
  * contiguous from part_start[panel] on, gathers outermost, then blocks. dx.width == 0: a first layer, dW alone.
- * If mask.width is not 0, dx counts where mask > 0. gradient as in coppice_linear_dw_args. */
+ * If mask.width is not 0, dx counts where mask > 0. gradient as in coppice_linear_dw_args; item->scratch also holds
+ * 16 sums for each weight of the part (conv_bwd_scratch in formats/gather.h). */
 typedef struct coppice_conv_bwd_args {
   const coppice_conv_weights* weights;
   coppice_tiled x, dy, dx, mask;

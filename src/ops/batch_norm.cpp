@@ -43,8 +43,9 @@ Result<std::vector<Value>> infer(const Graph& graph, const Node& node) {
 Status grad(GradBuilder& builder, const Node& node) {
   const ValueId x = node.inputs[0], scale = node.inputs[1], bias = node.inputs[2];
   const ValueId dy = builder.gradient_of(node.outputs[0]), mean = node.outputs[1], inverse = node.outputs[2];
-  TRY_ASSIGN(const ValueId totals, builder.append("d " + node.name + " totals", op_named("batch_norm_totals"),
+  TRY_ASSIGN(const std::vector<ValueId> made, builder.append("d " + node.name + " totals", op_named("batch_norm_totals"),
                                                   {x, dy, scale, bias, mean, inverse}, node.attributes));
+  const ValueId totals = made[0];
   if (builder.needs_gradient(x))
     TRY(builder.contribute(x, op_named("batch_norm_dx"), {x, dy, scale, bias, mean, inverse, totals}, node.attributes));
   TRY(builder.contribute(bias, op_named("batch_norm_dw"), {totals, bias}, {{"first", int64_t{0}}}));

@@ -2,6 +2,8 @@
 // conv2d: y = act(W * x + bias), and its gradients. W is (o, i / groups, h, w), sparse or dense; any kernel, stride, padding,
 // dilation and groups; padding is zero or wraps around.
 #include "formats/csr.h"
+#include "formats/gather.h"
+#include "kernels/train_kernels.h"
 #include "ops/build.h"
 #include "ops/support/common.h"
 
@@ -68,8 +70,14 @@ Result<std::vector<Value>> infer(const Graph& graph, const Node& node) {
 Status grad(GradBuilder& builder, const Node& node) {
   const ValueId dy = builder.gradient_of(node.outputs[0]);
   const ValueId x = node.inputs[0], weight = node.inputs[1];
-  if (builder.needs_gradient(x)) TRY(builder.contribute(x, op_named("conv2d_dx"), {dy, weight, x}, node.attributes));
-  TRY(builder.contribute(weight, op_named("conv2d_dw"), {x, dy, weight}, node.attributes));
+  if (builder.needs_gradient(x)) {
+    TRY_ASSIGN(const std::vector<ValueId> both,
+               builder.append("d " + node.name + " both", op_named("conv2d_grad"), {x, dy, weight}, node.attributes));
+    TRY(builder.pass_on(x, both[0]));
+    TRY(builder.pass_on(weight, both[1]));
+  } else {
+    TRY(builder.contribute(weight, op_named("conv2d_dw"), {x, dy, weight}, node.attributes));
+  }
   if (node.inputs.size() == 3) TRY(builder.contribute(node.inputs[2], op_named("channel_sum"), {dy, node.inputs[2]}));
   return {};
 }
@@ -121,56 +129,45 @@ void reference(const ReferenceCall& call) {
     for (double& value : y) value = std::max(value, 0.0);
 }
 
+// The general kernels, for convolutions that no gather can express.
+void fill_general(coppice_general_conv_args& args, const Geometry& g, const Param& weight) {
+  args.shape = c_shape(g);
+  args.weights = static_cast<const coppice_csr*>(weight.view());
+  args.part_start = weight.part_start().data();
+}
+
 Status lower(Lowering& lowering, const Node& node) {
   const Graph& graph = lowering.graph();
-  TRY_ASSIGN(const Geometry g,
-             geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[1]).shape, node));
+  TRY_ASSIGN(const Geometry g, geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[1]).shape, node));
   Param& weight = lowering.param(node.inputs[1]);
-  auto call = lowering.call<coppice_general_conv_args>(node.name, lowering.pointwise->general_conv, lowering.width(node.outputs[0]));
-  call.args().shape = c_shape(g);
-  call.args().weights = static_cast<const coppice_csr*>(weight.view());
-  call.args().activation = node.text("activation", "") == "relu" ? 1 : 0;
-  call.in(&coppice_general_conv_args::x, node.inputs[0]).out(&coppice_general_conv_args::y, node.outputs[0]);
-  call.uses(weight, weight.bytes());
-  if (node.inputs.size() == 3) {
-    const Param& bias = lowering.param(node.inputs[2]);
-    call.args().bias = bias.value.data();
-    call.uses(bias, 0);
+  const Param* bias = node.inputs.size() == 3 ? &lowering.param(node.inputs[2]) : nullptr;
+  const int32_t activation = node.text("activation", "") == "relu" ? COPPICE_ACT_RELU : COPPICE_ACT_NONE;
+  const int width = lowering.width(node.outputs[0]);
+  const auto complete = [&](auto& call) {
+    call.args().activation = activation;
+    call.args().bias = bias ? bias->value.data() : nullptr;
+    if (bias) call.uses(*bias, 0);
+  };
+  if (weight.format() == &kGather) {
+    const Encoding& forward = *weight.copy()->encoding;
+    const ConvGeometry& conv = weight.tiling().conv;
+    const ValueId x = with_halo(lowering, node.inputs[0], conv.x_halo, conv.wrap);
+    auto call = lowering.call<coppice_conv_args>(node.name, lowering.rt->conv, width);
+    call.args().weights = static_cast<const coppice_conv_weights*>(weight.copy()->view);
+    call.in(&coppice_conv_args::x, x).out(&coppice_conv_args::y, node.outputs[0]);
+    call.uses(weight, forward.size() * 4 + forward.bytes()).parts(forward.forward_parts());
+    complete(call);
+    return {};
   }
+  auto call = lowering.call<coppice_general_conv_args>(node.name, lowering.pointwise->general_conv, width);
+  fill_general(call.args(), g, weight);
+  call.in(&coppice_general_conv_args::x, node.inputs[0]).out(&coppice_general_conv_args::y, node.outputs[0]);
+  call.uses(weight, 0);
+  complete(call);
   return {};
 }
 
-// ---- conv2d_dx: dy, weight, x (for its shape) -> dx
-
-Result<std::vector<Value>> infer_dx(const Graph& graph, const Node& node) {
-  TRY(expect_inputs(node, 3, 3));
-  return one(tiled_value(graph.value(node.inputs[2]).shape));
-}
-Cost cost_dx(const Graph& graph, const Node& node, const std::function<int64_t(ValueId)>& live) {
-  return product_cost(graph, node.inputs[1], node.inputs[0], live);
-}
-void reference_dx(const ReferenceCall& call) {
-  const ReferenceArray &dy = *call.in[0], &w = *call.in[1];
-  std::vector<double>& dx = call.out[0]->data;
-  const Geometry g = geometry(call.in[2]->shape, w.shape, call.node).take();
-  const size_t in = dx.size() / static_cast<size_t>(call.batch), out = dy.data.size() / static_cast<size_t>(call.batch);
-  for (size_t n = 0; n < static_cast<size_t>(call.batch); ++n)
-    for_each_product(g, [&](size_t yi, size_t xi, size_t wi) { dx[n * in + xi] += w.data[wi] * dy.data[n * out + yi]; });
-}
-Status lower_dx(Lowering& lowering, const Node& node) {
-  const Graph& graph = lowering.graph();
-  TRY_ASSIGN(const Geometry g,
-             geometry(graph.value(node.inputs[2]).shape, graph.value(node.inputs[1]).shape, node));
-  Param& weight = lowering.param(node.inputs[1]);
-  auto call = lowering.call<coppice_general_conv_args>(node.name, lowering.pointwise->general_conv_dx, lowering.width(node.outputs[0]));
-  call.args().shape = c_shape(g);
-  call.args().weights = static_cast<const coppice_csr*>(weight.view());
-  call.in(&coppice_general_conv_args::y, node.inputs[0]).out(&coppice_general_conv_args::x, node.outputs[0]);
-  call.uses(weight, weight.bytes());
-  return {};
-}
-
-// ---- conv2d_dw: x, dy, weight (for its pattern) -> dweight
+// ---- conv2d_dw: x, dy, weight (for its pattern) -> dweight. For a first layer, which computes no dx
 
 Result<std::vector<Value>> infer_dw(const Graph& graph, const Node& node) {
   TRY(expect_inputs(node, 3, 3));
@@ -179,26 +176,94 @@ Result<std::vector<Value>> infer_dw(const Graph& graph, const Node& node) {
 Cost cost_dw(const Graph& graph, const Node& node, const std::function<int64_t(ValueId)>& live) {
   return product_cost(graph, node.inputs[2], node.inputs[1], live);
 }
-void reference_dw(const ReferenceCall& call) {
+void add_dw(const ReferenceCall& call, std::vector<double>& dw) {
   const ReferenceArray &x = *call.in[0], &dy = *call.in[1];
-  const Geometry g = geometry(x.shape, call.out[0]->shape, call.node).take();
+  const Geometry g = geometry(x.shape, call.in[2]->shape, call.node).take();
   const size_t in = x.data.size() / static_cast<size_t>(call.batch), out = dy.data.size() / static_cast<size_t>(call.batch);
   for (size_t n = 0; n < static_cast<size_t>(call.batch); ++n)
-    for_each_product(g, [&](size_t yi, size_t xi, size_t wi) {
-      call.out[0]->data[wi] += dy.data[n * out + yi] * x.data[n * in + xi];
-    });
+    for_each_product(g, [&](size_t yi, size_t xi, size_t wi) { dw[wi] += dy.data[n * out + yi] * x.data[n * in + xi]; });
 }
+void reference_dw(const ReferenceCall& call) { add_dw(call, call.out[0]->data); }
+
+// One pass over the live weights for dx and dw: dx and mask are kNoValue where there is none.
+void lower_gather_bwd(Lowering& lowering, const Node& node, const Param& weight, ValueId dx, ValueId mask, ValueId dw) {
+  const ConvGeometry& conv = weight.tiling().conv;
+  const ValueId x = node.inputs[0], dy = with_halo(lowering, node.inputs[1], conv.dy_halo, conv.wrap);
+  auto call = lowering.call<coppice_conv_bwd_args>(node.name, lowering.train->conv_bwd, lowering.width(x));
+  call.args().weights = static_cast<const coppice_conv_weights*>(weight.view());
+  call.args().part_start = weight.part_start().data();
+  call.in(&coppice_conv_bwd_args::x, x).in(&coppice_conv_bwd_args::dy, dy);
+  if (dx != kNoValue) call.out(&coppice_conv_bwd_args::dx, dx);
+  if (mask != kNoValue) call.in(&coppice_conv_bwd_args::mask, mask);
+  gradient_parts(call, weight, &coppice_conv_bwd_args::gradient, dw);
+  call.spec().scratch = std::max(call.spec().scratch, conv_bwd_scratch(weight.encoding()));
+}
+
+void lower_general_dw(Lowering& lowering, const Node& node, const Geometry& g, const Param& weight, ValueId dw) {
+  auto call = lowering.call<coppice_general_conv_args>(node.name, lowering.pointwise->general_conv_dw,
+                                                       lowering.width(node.inputs[1]));
+  fill_general(call.args(), g, weight);
+  call.in(&coppice_general_conv_args::x, node.inputs[0]).in(&coppice_general_conv_args::y, node.inputs[1]);
+  gradient_parts(call, weight, &coppice_general_conv_args::gradient, dw);
+}
+
 Status lower_dw(Lowering& lowering, const Node& node) {
   const Graph& graph = lowering.graph();
-  TRY_ASSIGN(const Geometry g,
-             geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[2]).shape, node));
+  TRY_ASSIGN(const Geometry g, geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[2]).shape, node));
+  const Param& weight = lowering.param(node.inputs[2]);
+  if (weight.format() == &kGather)
+    lower_gather_bwd(lowering, node, weight, kNoValue, kNoValue, node.outputs[0]);
+  else
+    lower_general_dw(lowering, node, g, weight, node.outputs[0]);
+  return {};
+}
+
+// ---- conv2d_grad: x, dy, weight, [mask] -> dx, dweight; with a mask, dx counts where mask > 0
+
+Result<std::vector<Value>> infer_grad(const Graph& graph, const Node& node) {
+  TRY(expect_inputs(node, 3, 4));
+  std::vector<Value> out = one(tiled_value(graph.value(node.inputs[0]).shape));
+  out.push_back(whole_value(graph.value(node.inputs[2]).shape));
+  out[1].name = "d " + graph.value(node.inputs[2]).name;
+  return out;
+}
+Cost cost_grad(const Graph& graph, const Node& node, const std::function<int64_t(ValueId)>& live) {
+  const Cost product = product_cost(graph, node.inputs[2], node.inputs[1], live);
+  return {2 * product.useful, 2 * product.dense};
+}
+void reference_grad(const ReferenceCall& call) {
+  const ReferenceArray &dy = *call.in[1], &w = *call.in[2];
+  std::vector<double>& dx = call.out[0]->data;
+  const Geometry g = geometry(call.in[0]->shape, w.shape, call.node).take();
+  const size_t in = dx.size() / static_cast<size_t>(call.batch), out = dy.data.size() / static_cast<size_t>(call.batch);
+  for (size_t n = 0; n < static_cast<size_t>(call.batch); ++n)
+    for_each_product(g, [&](size_t yi, size_t xi, size_t wi) { dx[n * in + xi] += w.data[wi] * dy.data[n * out + yi]; });
+  if (call.in.size() == 4)
+    for (size_t i = 0; i < dx.size(); ++i) dx[i] = call.in[3]->data[i] > 0.0 ? dx[i] : 0.0;
+  add_dw(call, call.out[1]->data);
+}
+Status lower_grad(Lowering& lowering, const Node& node) {
+  const Graph& graph = lowering.graph();
+  TRY_ASSIGN(const Geometry g, geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[2]).shape, node));
   Param& weight = lowering.param(node.inputs[2]);
-  auto call = lowering.call<coppice_general_conv_args>(node.name, lowering.pointwise->general_conv_dw, lowering.width(node.inputs[1]));
-  call.args().shape = c_shape(g);
-  call.args().weights = static_cast<const coppice_csr*>(weight.view());
-  call.args().part_start = weight.part_start().data();
-  call.in(&coppice_general_conv_args::x, node.inputs[0]).in(&coppice_general_conv_args::y, node.inputs[1]);
-  gradient_parts(call, weight, &coppice_general_conv_args::gradient, node.outputs[0]);
+  const ValueId mask = node.inputs.size() == 4 ? node.inputs[3] : kNoValue;
+  if (weight.format() == &kGather) {
+    lower_gather_bwd(lowering, node, weight, node.outputs[0], mask, node.outputs[1]);
+    return {};
+  }
+  const ValueId dx = mask == kNoValue ? node.outputs[0] : lowering.like(node.name + " before its mask", node.outputs[0]);
+  {
+    auto call = lowering.call<coppice_general_conv_args>(node.name, lowering.pointwise->general_conv_dx, lowering.width(dx));
+    fill_general(call.args(), g, weight);
+    call.in(&coppice_general_conv_args::y, node.inputs[1]).out(&coppice_general_conv_args::x, dx);
+    call.uses(weight, 0);
+  }
+  if (mask != kNoValue) {
+    auto call = lowering.call<coppice_map_args>(node.name + " mask", lowering.pointwise->relu_grad, lowering.width(dx));
+    call.in(&coppice_map_args::a, dx).in(&coppice_map_args::b, mask).out(&coppice_map_args::out, node.outputs[0]);
+    call.args().extent = lowering.extent(dx);
+  }
+  lower_general_dw(lowering, node, g, weight, node.outputs[1]);
   return {};
 }
 
@@ -223,6 +288,7 @@ std::vector<Sample> samples() {
   };
   std::vector<Sample> out;
   out.push_back(sample("3x3", {"chw", {2, 4, 5}}, 4, {}));
+  out.push_back(sample("several panels", {"chw", {20, 4, 5}}, 36, {}));
   out.push_back(sample("stride 2", {"chw", {2, 5, 6}}, 4, with([](ConvOptions& o) { o.stride = 2; })));
   out.push_back(sample("wraps", {"chw", {1, 4, 4}}, 4, with([](ConvOptions& o) { o.wrap = true; })));
   out.push_back(sample("dilated", {"chw", {2, 6, 6}}, 4, with([](ConvOptions& o) { o.dilation = o.padding = 2; })));
@@ -248,12 +314,12 @@ std::vector<OpDef> conv2d_ops() {
        .reference = reference,
        .lower = lower,
        .samples = samples},
-      {.name = "conv2d_dx",
-       .summary = "gradient of conv2d for its input",
-       .infer = infer_dx,
-       .cost = cost_dx,
-       .reference = reference_dx,
-       .lower = lower_dx},
+      {.name = "conv2d_grad",
+       .summary = "gradients of conv2d for its input and its live weights",
+       .infer = infer_grad,
+       .cost = cost_grad,
+       .reference = reference_grad,
+       .lower = lower_grad},
       {.name = "conv2d_dw",
        .summary = "gradient of conv2d for its live weights",
        .infer = infer_dw,

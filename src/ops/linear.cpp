@@ -97,7 +97,7 @@ Cost cost_dx(const Graph& graph, const Node& node, const std::function<int64_t(V
 Status lower_dx(Lowering& lowering, const Node& node) {
   Param& weight = lowering.param(node.inputs[1]);
   const int width = lowering.width(node.outputs[0]);
-  if (const Param::Transposed* across = weight.transposed()) {
+  if (const Param::Copy* across = weight.copy()) {
     auto call = lowering.call<coppice_linear_args>(node.name, lowering.rt->linear_segments, width);
     call.args().weights = across->view;
     call.in(&coppice_linear_args::x, node.inputs[0]).out(&coppice_linear_args::y, node.outputs[0]);
@@ -170,6 +170,13 @@ std::vector<Sample> samples() {
     b.softmax_cross_entropy(b.linear("fc2", x, 16, bias));
     out.push_back({bias ? "two layers" : "without bias", b.finish().take()});
   }
+  // Layers of several panels and column blocks, as kernels cut them.
+  NetworkBuilder b;
+  ValueId x = b.input({"f", {200}});
+  b.class_target();
+  x = b.relu("relu1", b.linear("fc1", x, 530));
+  b.softmax_cross_entropy(b.linear("fc2", x, 40));
+  out.push_back({"several panels", b.finish().take()});
   return out;
 }
 

@@ -6,9 +6,9 @@
 namespace coppice {
 namespace {
 
-std::vector<int64_t> list(const Node& node, const char* key, std::vector<int64_t> otherwise) {
+std::vector<int64_t> list(const Node& node, const char* key, const std::vector<int64_t>& otherwise) {
   const auto at = node.attributes.find(key);
-  return at == node.attributes.end() ? std::move(otherwise) : std::get<std::vector<int64_t>>(at->second);
+  return at == node.attributes.end() ? otherwise : std::get<std::vector<int64_t>>(at->second);
 }
 Window window_of(const Node& node) {
   Window window;

@@ -55,6 +55,8 @@ int fuse_relu(Graph& graph) {
       before->attributes["activation"] = std::string("relu");
     } else if (is(node, "relu_grad") && alone && is(*before, "linear_dx") && before->inputs.size() == 2) {
       before->inputs.push_back(node.inputs[1]);
+    } else if (is(node, "relu_grad") && alone && is(*before, "conv2d_grad") && before->inputs.size() == 3) {
+      before->inputs.push_back(node.inputs[1]);
     } else if (is(node, "relu_grad") && feeds_its_batch_norm_alone(graph, node)) {
       // They find out from x where the output was above 0, which saves writing and reading dy once more.
       for (Node& reader : nodes)

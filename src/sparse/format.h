@@ -13,10 +13,22 @@
 
 namespace coppice {
 
+// A convolution, for formats whose offsets depend on it; channels == 0: none. Halos are those of the values in the plan: x_halo of x, dy_halo of the gradient
+// of y.
+struct ConvGeometry {
+  int channels = 0, height = 0, width = 0;         // of x
+  int outputs = 0, out_height = 0, out_width = 0;  // of y
+  int kernel_h = 0, kernel_w = 0;
+  int stride = 1, padding = 0, dilation = 1, groups = 1;
+  bool wrap = false;  // the padding of x holds the pixels of the opposite edge, else zeros
+  int x_halo = 0, dy_halo = 0;
+};
+
 // What a format may adapt its block sizes to. Never the number of threads: the bits of a result must not depend on it.
 struct Tiling {
   int64_t l1_bytes = 32 << 10, l2_bytes = 1 << 20;
   int width = 64;  // S, samples of a tile
+  ConvGeometry conv{};
 };
 
 // A pattern laid out in memory. The arrays that run along the weights (value, moments, gradient) have size() floats in
@@ -30,7 +42,8 @@ class Encoding {
   virtual const void* bind(float* value) = 0;
 
   virtual Pattern pattern() const = 0;                 // derived, not stored
-  virtual std::vector<int32_t> positions() const = 0;  // [live], place of each canonical weight
+  // [live], place of each weight, in the canonical order of the pattern that was encoded (a copy's too).
+  virtual std::vector<int32_t> positions() const = 0;
   int64_t size() const { return size_; }
 
   // Starts of the parts of the dW kernel, [parts + 1], the last is size(): each is a contiguous range of weights.
@@ -52,6 +65,9 @@ struct FormatDef {
   // Empty: accepted. Else the reason, e.g. "block 4x1 needs rows divisible by 4".
   std::string (*refuses)(const Pattern& pattern);
   std::unique_ptr<Encoding> (*encode)(const Pattern& pattern, const Tiling& tiling);
+  // A second layout of the same weights for the products that encode()'s does not serve; refreshed after each update.
+  // Null: one layout serves all.
+  std::unique_ptr<Encoding> (*encode_copy)(const Pattern& pattern, const Tiling& tiling) = nullptr;
 };
 
 }  // namespace coppice

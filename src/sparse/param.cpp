@@ -82,27 +82,25 @@ void Param::encode(const FormatDef& format, const Tiling& tiling) {
     set_canonical(*array, content);
   }
   view_ = encoding_->bind(value.data());
-  transposed_.reset();
+  copy_.reset();
 }
 
-void Param::add_transposed() {
-  assert(encoding_ && !transposed_ && encoding_->dx_parts() == 0 && encoding_->size() == live_);
-  transposed_ = std::make_unique<Transposed>();
-  const TransposedPattern across = transpose(pattern());
-  transposed_->encoding = format_->encode(across.pattern, tiling_);
-  transposed_->value = Floats(static_cast<size_t>(transposed_->encoding->size()));
-  transposed_->view = transposed_->encoding->bind(transposed_->value.data());
-  const std::vector<int32_t> here = encoding_->positions(), there = transposed_->encoding->positions();
-  transposed_->position.resize(here.size());
-  for (size_t k = 0; k < there.size(); ++k)
-    transposed_->position[static_cast<size_t>(there[k])] = here[static_cast<size_t>(across.source[k])];
-  refresh_transposed();
+void Param::add_copy() {
+  assert(encoding_ && !copy_);
+  if (!format_->encode_copy) return;
+  copy_ = std::make_unique<Copy>();
+  copy_->encoding = format_->encode_copy(pattern(), tiling_);
+  copy_->value = Floats(static_cast<size_t>(copy_->encoding->size()));
+  copy_->view = copy_->encoding->bind(copy_->value.data());
+  const std::vector<int32_t> here = encoding_->positions(), there = copy_->encoding->positions();
+  copy_->position.resize(static_cast<size_t>(copy_->encoding->size()));
+  for (size_t k = 0; k < there.size(); ++k) copy_->position[static_cast<size_t>(there[k])] = here[k];
+  refresh_copy();
 }
 
-void Param::refresh_transposed() {
-  if (!transposed_) return;
-  for (size_t i = 0; i < transposed_->position.size(); ++i)
-    transposed_->value[i] = value[static_cast<size_t>(transposed_->position[i])];
+void Param::refresh_copy() {
+  if (!copy_) return;
+  for (size_t i = 0; i < copy_->position.size(); ++i) copy_->value[i] = value[static_cast<size_t>(copy_->position[i])];
 }
 
 const std::vector<int32_t>& Param::part_start() const {
@@ -124,9 +122,9 @@ Status Param::apply(const TopologyEdit& edit) {
                     after.begin() + static_cast<std::ptrdiff_t>(b * block));
     arrays.emplace_back(array, std::move(after));
   }
-  const bool with_gradient = !gradient.empty(), with_transposed = transposed_ != nullptr;
+  const bool with_gradient = !gradient.empty(), with_copy = copy_ != nullptr;
   encoding_.reset();
-  transposed_.reset();
+  copy_.reset();
   view_ = nullptr;
   live_ = edited.pattern.live();
   pattern_ = std::move(edited.pattern);
@@ -138,7 +136,7 @@ Status Param::apply(const TopologyEdit& edit) {
   if (with_gradient) ensure(gradient);
   if (format_ && !format_->refuses(*pattern_).empty()) format_ = nullptr;
   if (format_) encode(*format_, tiling_);
-  if (format_ && with_transposed) add_transposed();
+  if (format_ && with_copy) add_copy();
   return {};
 }
 
@@ -147,9 +145,9 @@ int64_t Param::bytes() const {
   int64_t bytes = encoding_ ? encoding_->bytes() : 0;
   if (pattern_)
     bytes += static_cast<int64_t>((pattern_->indptr().size() + pattern_->indices().size()) * sizeof(int32_t));
-  if (transposed_) {
-    floats += transposed_->value.size() + transposed_->position.size();
-    bytes += transposed_->encoding->bytes();
+  if (copy_) {
+    floats += copy_->value.size() + copy_->position.size();
+    bytes += copy_->encoding->bytes();
   }
   return bytes + static_cast<int64_t>(floats * sizeof(float));
 }

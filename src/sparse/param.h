@@ -43,20 +43,21 @@ class Param {
   // Moves all arrays into the order of `format`, which must not refuse the pattern. Views that were given out
   // before end.
   void encode(const FormatDef& format, const Tiling& tiling);
-  // Adds the copy that dX of single weights reads, in the same format and tiling; the other views stay as
-  // they are. For formats without a dX of their own (encoding().dx_parts() is 0), which have no padding.
-  void add_transposed();
+  // Adds the format's second layout of the values, if it has one; the other views stay as they are.
+  void add_copy();
   const FormatDef* format() const { return format_; }  // null before encode()
+  const Tiling& tiling() const { return tiling_; }     // of the encoding
   Encoding& encoding() const { return *encoding_; }
   const void* view() const { return view_; }  // the C struct, bound to value
-  struct Transposed {
+  // The second layout of the values (FormatDef::encode_copy).
+  struct Copy {
     std::unique_ptr<Encoding> encoding;
     Floats value;
     std::vector<int32_t> position;  // value[i] = the parameter's value[position[i]]
     const void* view = nullptr;
   };
-  Transposed* transposed() const { return transposed_.get(); }
-  void refresh_transposed();
+  Copy* copy() const { return copy_.get(); }  // null if there is none
+  void refresh_copy();
 
   // Contiguous ranges of the arrays that one item updates, [parts + 1].
   const std::vector<int32_t>& part_start() const;
@@ -80,7 +81,7 @@ class Param {
   Tiling tiling_;
   std::unique_ptr<Encoding> encoding_;
   const void* view_ = nullptr;
-  std::unique_ptr<Transposed> transposed_;
+  std::unique_ptr<Copy> copy_;
   std::vector<int32_t> part_start_;  // of a vector
 };
 

@@ -26,7 +26,7 @@ std::vector<Setting> chosen(std::initializer_list<std::pair<const char*, const c
 
 const std::vector<Defaults>& data_defaults() {
   static const std::vector<Defaults> table = {
-      {"glyphs", chosen({{"model", "mlp:784-300-100-10"}})},
+      {"glyphs", chosen({{"model", "mlp:784-300-100-10"}, {"epochs", "20"}})},
       {"mnist", chosen({{"model", "mlp:784-300-100-10"}})},
       {"fashion-mnist", chosen({{"model", "mlp:784-300-100-10"}})},
       {"cifar10", chosen({{"model", "resnet20"}, {"crop", "4"}, {"flip", "true"}, {"epochs", "30"}})},
@@ -39,7 +39,7 @@ const std::vector<Defaults>& data_defaults() {
 const std::vector<Defaults>& model_defaults() {
   static const std::vector<Defaults> table = {
       {"mlp",
-       chosen({{"optimizer", "adam"}, {"learning_rate", "0.001"}, {"schedule", "cosine"}, {"batch", "100"}})},
+       chosen({{"optimizer", "adam"}, {"learning_rate", "0.003"}, {"schedule", "cosine"}, {"batch", "100"}})},
       {"lenet5",
        chosen({{"optimizer", "adam"}, {"learning_rate", "0.001"}, {"schedule", "cosine"}, {"batch", "128"}})},
       // The protocol of Springer and Kenyon: small batches of fresh boards, a constant rate.

@@ -61,8 +61,8 @@ std::vector<int64_t> matrix_places(const coppice_segments& f) {
     EXPECT_EQ(static_cast<size_t>(f.weight_start[part]), places.size());
     for (int32_t s = f.segment_start[part]; s < f.segment_start[part + 1]; ++s)
       for (int i = 0; i < f.segments[s].count; ++i) {
-        const int64_t row = part % f.panels * f.panel_rows + f.segments[s].row;
-        const int64_t col = part / f.panels * f.block_cols + f.column[places.size()];
+        const int64_t row = part / f.blocks * f.panel_rows + f.segments[s].row;
+        const int64_t col = part % f.blocks * f.block_cols + f.column[places.size()];
         places.push_back(row * f.cols + col);
       }
   }
@@ -71,16 +71,18 @@ std::vector<int64_t> matrix_places(const coppice_segments& f) {
 
 std::vector<int64_t> matrix_places(const coppice_blocks& f) {
   std::vector<int64_t> places;
-  for (int32_t block = 0; block < f.blocks; ++block)
-    for (int32_t block_row = 0; block_row < f.block_rows; ++block_row) {
-      const int32_t* start = f.start + block * f.block_rows + block_row;
-      for (int32_t k = start[0]; k < start[1]; ++k)
-        for (int32_t r = 0; r < f.r; ++r) {
-          const int64_t row = block_row * f.r + r;
-          const int64_t col = block * f.block_cols + (f.column ? f.column[k] : k - start[0]);
-          places.push_back(row < f.rows ? row * f.cols + col : -1);
-        }
-    }
+  for (int32_t panel = 0; panel < f.panels; ++panel)
+    for (int32_t block = 0; block < f.blocks; ++block)
+      for (int32_t i = 0; i < coppice_panel_block_rows(&f, panel); ++i) {
+        const int32_t* start = coppice_block_starts(&f, panel, block) + i;
+        EXPECT_EQ(static_cast<size_t>(start[0]) * static_cast<size_t>(f.r), places.size());
+        for (int32_t k = start[0]; k < start[1]; ++k)
+          for (int32_t r = 0; r < f.r; ++r) {
+            const int64_t row = (panel * f.part_block_rows + i) * f.r + r;
+            const int64_t col = block * f.block_cols + (f.column ? f.column[k] : k - start[0]);
+            places.push_back(row < f.rows ? row * f.cols + col : -1);
+          }
+      }
   return places;
 }
 
@@ -158,8 +160,8 @@ TEST(Formats, EveryRowHasASegmentInTheFirstAndTheLastBlock) {
     for (const int32_t block : {0, f.blocks - 1}) {
       std::set<int64_t> rows;
       for (int32_t panel = 0; panel < f.panels; ++panel)
-        for (int32_t s = f.segment_start[block * f.panels + panel];
-             s < f.segment_start[block * f.panels + panel + 1]; ++s)
+        for (int32_t s = f.segment_start[panel * f.blocks + block];
+             s < f.segment_start[panel * f.blocks + block + 1]; ++s)
           rows.insert(panel * f.panel_rows + f.segments[s].row);
       EXPECT_EQ(static_cast<int64_t>(rows.size()), pattern.rows());
     }

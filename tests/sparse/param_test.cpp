@@ -92,15 +92,14 @@ std::map<int64_t, float> by_position(const Param& param, const Floats& array) {
 
 // The transposed copy holds the same weights at exchanged places, and 0 in padding.
 void expect_transposed_copy(const Param& param) {
-  ASSERT_NE(param.transposed(), nullptr);
-  const Param::Transposed& copy = *param.transposed();
-  const Pattern here = param.pattern(), there = copy.encoding->pattern();
-  const TransposedPattern across = transpose(here);
-  ASSERT_EQ(there, across.pattern);
+  ASSERT_NE(param.copy(), nullptr);
+  const Param::Copy& copy = *param.copy();
+  ASSERT_EQ(copy.encoding->pattern(), param.pattern());
   const std::vector<float> values = param.canonical(param.value);
   const std::vector<int32_t> places = copy.encoding->positions();
+  ASSERT_EQ(places.size(), values.size());
   for (size_t k = 0; k < places.size(); ++k)
-    ASSERT_EQ(copy.value[static_cast<size_t>(places[k])], values[static_cast<size_t>(across.source[k])]) << k;
+    ASSERT_EQ(copy.value[static_cast<size_t>(places[k])], values[k]) << k;
 }
 
 TEST(Param, EveryFormatKeepsTheCanonicalViewOfAllArrays) {
@@ -111,7 +110,7 @@ TEST(Param, EveryFormatKeepsTheCanonicalViewOfAllArrays) {
                              moment2 = param.canonical(param.moment2),
                              gradient = param.canonical(param.gradient);
     param.encode(*one.format, small_tiling());
-    if (one.transposed) param.add_transposed();
+    if (one.transposed) param.add_copy();
     EXPECT_EQ(param.pattern(), one.pattern);
     EXPECT_EQ(param.live(), one.pattern.live());
     EXPECT_EQ(param.canonical(param.value), value);
@@ -147,7 +146,7 @@ TEST(Param, AddingTheTransposedCopyLeavesTheOtherViewsAlone) {
   const void* view = param.view();
   const Encoding* encoding = &param.encoding();
   const float* values = param.value.data();
-  param.add_transposed();
+  param.add_copy();
   EXPECT_EQ(param.view(), view);
   EXPECT_EQ(&param.encoding(), encoding);
   EXPECT_EQ(param.value.data(), values);
@@ -156,9 +155,9 @@ TEST(Param, AddingTheTransposedCopyLeavesTheOtherViewsAlone) {
 TEST(Param, RefreshCarriesNewValuesIntoTheTransposedCopy) {
   Param param = param_of(random_pattern(64, 96, {}, 700, 1, "w"), false);
   param.encode(kSegments, small_tiling());
-  param.add_transposed();
+  param.add_copy();
   for (float& w : param.value) w += 0.25f;
-  param.refresh_transposed();
+  param.refresh_copy();
   expect_transposed_copy(param);
 }
 
@@ -167,7 +166,7 @@ TEST(Param, SurvivorsKeepValueAndMomentsAndTheGrownStartAtZero) {
     SCOPED_TRACE(one.name);
     Param param = param_of(one.pattern, true);
     param.encode(*one.format, small_tiling());
-    if (one.transposed) param.add_transposed();
+    if (one.transposed) param.add_copy();
     const auto before = by_position(param, param.value);
 
     TopologyEdit edit;
@@ -206,7 +205,7 @@ TEST(Param, SurvivorsKeepValueAndMomentsAndTheGrownStartAtZero) {
     } else {
       EXPECT_EQ(param.format(), nullptr) << "a format that refuses the new pattern cannot hold it";
       EXPECT_EQ(param.view(), nullptr);
-      EXPECT_EQ(param.transposed(), nullptr);
+      EXPECT_EQ(param.copy(), nullptr);
     }
   }
 }
@@ -262,7 +261,7 @@ double bytes_per_weight(const FormatDef& format, BlockShape block, double densit
   const auto blocks = static_cast<int64_t>(density * kSide * kSide / block.size());
   Param param = Param::weight("w", {kSide, kSide}, random_pattern(kSide, kSide, block, blocks, 1, "w"));
   param.encode(format, {});
-  if (transposed) param.add_transposed();
+  if (transposed) param.add_copy();
   param.ensure(param.moment1);
   param.ensure(param.moment2);
   return static_cast<double>(param.bytes()) / static_cast<double>(param.live());

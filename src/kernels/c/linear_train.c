@@ -5,7 +5,8 @@
 static void blocks_dx_tile(const coppice_blocks* f, int32_t block, const float* dy, float* dx, int32_t width,
                            int32_t columns) {
   for (int32_t block_row = 0; block_row < f->block_rows; ++block_row) {
-    const int32_t* start = f->start + (int64_t)block * f->block_rows + block_row;
+    const int32_t panel = block_row / f->part_block_rows;
+    const int32_t* start = coppice_block_starts(f, panel, block) + block_row % f->part_block_rows;
     for (int32_t k = start[0]; k < start[1]; ++k) {
       const int64_t col = (int64_t)block * f->block_cols + (f->column ? f->column[k] : k - start[0]);
       for (int32_t r = 0; r < f->r && block_row * f->r + r < f->rows; ++r) {
@@ -64,8 +65,8 @@ static void segments_dw_part(const coppice_linear_dw_args* a, int32_t part, int3
                              int add, const coppice_run_state* rs) {
   const coppice_segments* f = (const coppice_segments*)a->weights;
   const int32_t width = a->x.width, columns = coppice_columns(rs, width, tile);
-  const float* x = coppice_tile(&a->x, rs, tile) + (int64_t)(part / f->panels) * f->block_cols * width;
-  const float* dy = coppice_tile(&a->dy, rs, tile) + (int64_t)(part % f->panels) * f->panel_rows * width;
+  const float* x = coppice_tile(&a->x, rs, tile) + (int64_t)(part % f->blocks) * f->block_cols * width;
+  const float* dy = coppice_tile(&a->dy, rs, tile) + (int64_t)(part / f->blocks) * f->panel_rows * width;
   const uint16_t* column = f->column + f->weight_start[part];
   for (int32_t s = f->segment_start[part]; s < f->segment_start[part + 1]; ++s) {
     const float* dy_row = dy + (int64_t)f->segments[s].row * width;
@@ -101,18 +102,17 @@ void coppice_linear_blocks_dw_c(const void* args, const coppice_run_state* rs, c
   const coppice_blocks* f = (const coppice_blocks*)a->weights;
   const int32_t width = a->x.width;
   for (int32_t part = item->part_begin; part < item->part_end; ++part) {
-    const int32_t block = part / f->panels, first_row = part % f->panels * f->part_block_rows;
-    const int32_t end_row =
-        first_row + f->part_block_rows < f->block_rows ? first_row + f->part_block_rows : f->block_rows;
-    const int32_t* start = f->start + (int64_t)block * f->block_rows;
-    float* gradient = part_gradient(a, item, (int64_t)start[first_row] * f->r);
+    const int32_t panel = part / f->blocks, block = part % f->blocks;
+    const int32_t* start = coppice_block_starts(f, panel, block);
+    float* gradient = part_gradient(a, item, (int64_t)start[0] * f->r);
     for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
       const int add = (a->gradient && rs->accumulate) || tile > item->tile_begin;
       const int32_t columns = coppice_columns(rs, width, tile);
       const float* x = coppice_tile(&a->x, rs, tile) + (int64_t)block * f->block_cols * width;
       float* g = gradient;
-      for (int32_t row = first_row; row < end_row; ++row) {
-        const float* dy = coppice_tile(&a->dy, rs, tile) + (int64_t)row * width * f->r;
+      for (int32_t row = 0; row < coppice_panel_block_rows(f, panel); ++row) {
+        const float* dy =
+            coppice_tile(&a->dy, rs, tile) + ((int64_t)panel * f->part_block_rows + row) * width * f->r;
         for (int32_t k = start[row]; k < start[row + 1]; ++k)
           for (int32_t r = 0; r < f->r; ++r, ++g) {
             const int64_t col = f->column ? f->column[k] : k - start[row];

@@ -8,6 +8,7 @@ const coppice_train_table coppice_train_c = {
     .linear_segments_dw = coppice_linear_segments_dw_c,
     .linear_blocks_dw = coppice_linear_blocks_dw_c,
     .bias_dw = coppice_bias_dw_c,
+    .conv_bwd = coppice_conv_bwd_c,
     .sgd = coppice_sgd_c,
     .adam = coppice_adam_c,
     .refresh = coppice_refresh_c,

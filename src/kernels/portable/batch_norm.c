@@ -8,6 +8,10 @@
 
 enum { S = 16 };
 
+/* The 16 samples of a pixel. A vector type, as sums in a plain array are stored and loaded for every pixel. */
+typedef float pixel __attribute__((vector_size(64), aligned(4), may_alias));
+
+
 static inline double channel_total(const coppice_tiled* sums, const coppice_run_state* rs, int32_t index) {
   double total = 0.0;
   for (int32_t tile = 0; tile < coppice_tile_count(rs, S); ++tile)
@@ -15,9 +19,9 @@ static inline double channel_total(const coppice_tiled* sums, const coppice_run_
   return total;
 }
 
-static inline float lane_total(const float* lanes, int32_t valid) {
+static inline float lane_total(const pixel* lanes, int32_t valid) {
   float total = 0.0f;
-  for (int32_t s = 0; s < valid; ++s) total += lanes[s];
+  for (int32_t s = 0; s < valid; ++s) total += (*lanes)[s];
   return total;
 }
 
@@ -31,19 +35,29 @@ void KERNEL(batch_norm_sums)(const void* raw, const coppice_run_state* rs, const
     float* x_tile = coppice_tile(&args->x, rs, tile);
     float* sums = coppice_tile(&args->sums, rs, tile);
     for (int32_t c = 0; c < e.channels; ++c) {
-      float one[S] = {0}, two[S] = {0};
+      /* Two chains each, so that an addition need not wait for the one before. */
+      pixel one = {0.0f}, two = one, one_b = one, two_b = one;
       const float shift = args->running_mean[c];
       for (int32_t y = 0; y < e.height; ++y) {
-        const float* x = coppice_pixel_row(&args->x, x_tile, e, c, y);
-        for (int32_t i = 0; i < e.width; ++i)
-          for (int32_t s = 0; s < S; ++s) {
-            const float v = x[i * S + s] - shift;
-            one[s] += v;
-            two[s] += v * v;
-          }
+        const pixel* x = (const pixel*)coppice_pixel_row(&args->x, x_tile, e, c, y);
+        int32_t i = 0;
+        for (; i + 1 < e.width; i += 2) {
+          const pixel v = x[i] - shift, w = x[i + 1] - shift;
+          one += v;
+          one_b += w;
+          two += v * v;
+          two_b += w * w;
+        }
+        if (i < e.width) {
+          const pixel v = x[i] - shift;
+          one += v;
+          two += v * v;
+        }
       }
-      sums[c] = lane_total(one, valid);
-      sums[e.channels + c] = lane_total(two, valid);
+      one += one_b;
+      two += two_b;
+      sums[c] = lane_total(&one, valid);
+      sums[e.channels + c] = lane_total(&two, valid);
     }
   }
 }
@@ -105,20 +119,24 @@ void KERNEL(batch_norm_grad_sums)(const void* raw, const coppice_run_state* rs, 
       const float mean = args->mean[c], inverse = args->inverse_deviation[c];
       const float scale = args->scale[c] * inverse, shift = args->bias[c] - mean * scale;
       const float bar = args->activation ? 0.0f : -INFINITY;
-      float one[S] = {0}, two[S] = {0};
+      pixel one = {0.0f}, two = one;
       for (int32_t y = 0; y < e.height; ++y) {
         const float* x = coppice_pixel_row(&args->x, x_tile, e, c, y);
         const float* dy = coppice_pixel_row(&args->y, dy_tile, e, c, y);
-        for (int32_t i = 0; i < e.width; ++i)
+        for (int32_t i = 0; i < e.width; ++i) {
+          pixel g, product;
           for (int32_t s = 0; s < S; ++s) {
-            const float v = x[i * S + s], g = v * scale + shift > bar ? dy[i * S + s] : 0.0f;
-            one[s] += g;
-            two[s] += g * ((v - mean) * inverse);
+            const float v = x[i * S + s];
+            g[s] = v * scale + shift > bar ? dy[i * S + s] : 0.0f;
+            product[s] = g[s] * ((v - mean) * inverse);
           }
+          one += g;
+          two += product;
+        }
       }
       /* dy is 0 in padding columns. */
-      sums[c] = lane_total(one, S);
-      sums[e.channels + c] = lane_total(two, S);
+      sums[c] = lane_total(&one, S);
+      sums[e.channels + c] = lane_total(&two, S);
     }
   }
 }

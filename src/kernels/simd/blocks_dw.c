@@ -194,16 +194,15 @@ void KERNEL(coppice_linear_blocks_dw)(const void* args, const coppice_run_state*
   static const run runs4[3] = {run4_16, run4_32, run4_64}, runs16[3] = {run16_16, run16_32, run16_64};
 
   for (int32_t part = item->part_begin; part < item->part_end; ++part) {
-    const int32_t block = part / f->panels, begin = part % f->panels * f->part_block_rows;
-    const int32_t* start = f->start + (int64_t)block * f->block_rows + begin;
-    const int32_t left = f->block_rows - begin;
+    const int32_t index = part / f->blocks, block = part % f->blocks;
+    const int32_t* start = coppice_block_starts(f, index, block);
     for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
       const panel p = {
           .start = start,
           .column = f->column,
-          .block_rows = left < f->part_block_rows ? left : f->part_block_rows,
+          .block_rows = coppice_panel_block_rows(f, index),
           .x = coppice_tile(&a->x, rs, tile) + (int64_t)block * f->block_cols * width,
-          .dy = coppice_tile(&a->dy, rs, tile) + (int64_t)begin * f->r * width,
+          .dy = coppice_tile(&a->dy, rs, tile) + (int64_t)index * f->part_block_rows * f->r * width,
           .samples = coppice_columns(rs, width, tile),
           .gradient = a->gradient ? a->gradient + (int64_t)start[0] * f->r : (float*)item->scratch,
           .add = tile > item->tile_begin || (a->gradient && rs->accumulate),

@@ -109,24 +109,24 @@ void KERNEL(coppice_linear_blocks_dx)(const void* args, const coppice_run_state*
   for (int32_t block = item->part_begin; block < item->part_end; ++block) {
     const int64_t first = (int64_t)block * f->block_cols;
     const int32_t cols = f->cols - first < f->block_cols ? (int32_t)(f->cols - first) : f->block_cols;
-    for (int32_t begin = 0; begin < f->block_rows; begin += f->part_block_rows) {
-      const int32_t left = f->block_rows - begin;
+    for (int32_t index = 0; index < f->panels; ++index) {
+      const int32_t row = index * f->part_block_rows * f->r;
       for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
         const int32_t columns = coppice_columns(rs, width, tile);
         if (columns == 0) continue;
         float* dx = coppice_tile(&a->dx, rs, tile) + first * width;
-        if (begin == 0) clear(dx, cols, width, columns);
+        if (index == 0) clear(dx, cols, width, columns);
         const panel p = {
-            .start = f->start + (int64_t)block * f->block_rows + begin,
+            .start = coppice_block_starts(f, index, block),
             .column = f->column,
             .value = f->value,
-            .block_rows = left < f->part_block_rows ? left : f->part_block_rows,
-            .rows = f->rows - begin * f->r,
-            .dy = coppice_tile(&a->dy, rs, tile) + (int64_t)begin * f->r * width,
+            .block_rows = coppice_panel_block_rows(f, index),
+            .rows = f->rows - row,
+            .dy = coppice_tile(&a->dy, rs, tile) + (int64_t)row * width,
             .dx = dx,
         };
         (f->r == 4 ? runs4 : runs16)[width_index(width)][columns / 16 - 1](&p);
-        if (left <= f->part_block_rows && a->mask.width)
+        if (index == f->panels - 1 && a->mask.width)
           gate(dx, coppice_tile(&a->mask, rs, tile) + first * width, cols, width, columns);
       }
     }

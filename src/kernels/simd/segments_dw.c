@@ -98,8 +98,8 @@ void KERNEL(coppice_linear_segments_dw)(const void* args, const coppice_run_stat
   const int w = width_index(width), step = width / LANES <= kPairVectors ? 2 : 1;
 
   for (int32_t index = item->part_begin; index < item->part_end; ++index) {
-    const int64_t col = (int64_t)(index / f->panels) * f->block_cols * width;
-    const int64_t row = (int64_t)(index % f->panels) * f->panel_rows * width;
+    const int64_t col = (int64_t)(index % f->blocks) * f->block_cols * width;
+    const int64_t row = (int64_t)(index / f->blocks) * f->panel_rows * width;
     for (int32_t tile = item->tile_begin; tile < item->tile_end; tile += step) {
       part p = {.segment = f->segments + f->segment_start[index],
                 .segment_end = f->segments + f->segment_start[index + 1],

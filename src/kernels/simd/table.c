@@ -8,6 +8,7 @@ const coppice_train_table KERNEL(coppice_train) = {
     .linear_segments_dw = KERNEL(coppice_linear_segments_dw),
     .linear_blocks_dw = KERNEL(coppice_linear_blocks_dw),
     .bias_dw = KERNEL(coppice_bias_dw),
+    .conv_bwd = KERNEL(coppice_conv_bwd),
     .sgd = KERNEL(coppice_sgd),
     .adam = KERNEL(coppice_adam),
     .refresh = KERNEL(coppice_refresh),

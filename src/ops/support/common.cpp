@@ -39,7 +39,7 @@ Status lower_map(Lowering& lowering, const Node& node, coppice_kernel kernel) {
 
 ValueId with_halo(Lowering& lowering, ValueId id, int halo, bool wrap) {
   const PlanValue have = lowering.value(id);
-  if (have.halo >= halo && (halo == 0 || have.wrap == wrap)) return id;
+  if (have.halo == halo && (halo == 0 || have.wrap == wrap)) return id;
   const ValueId copy = lowering.temporary(have.name + " with halo", have.elements, have.width);
   PlanValue& made = lowering.values_[static_cast<size_t>(copy)];
   made.extent = have.extent;

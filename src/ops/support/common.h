@@ -43,7 +43,7 @@ Result<std::vector<Value>> same_shape(const Graph& graph, const Node& node);
 // out = f(a) or f(a, b), element by element. `kernel` is a member of the pointwise table.
 Status lower_map(Lowering& lowering, const Node& node, coppice_kernel kernel);
 
-// The value with at least this halo: itself, or a copy (inputs of the network come without).
+// The value with exactly this halo: itself, or a copy (inputs of the network come without).
 ValueId with_halo(Lowering& lowering, ValueId id, int halo, bool wrap);
 
 // The gradient of a parameter is written in the order of its format, part by part; completes the call with them. The

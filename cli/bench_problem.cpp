@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench_problem.h"
+
+#include "base/rng.h"
+#include "kernels/choose.h"
+#include "models/models.h"
+#include "ops/ops.h"
+#include "train/recipe.h"
+#include "train/text.h"
+
+namespace coppice::cli {
+namespace {
+
+constexpr uint64_t kSeed = 1;
+
+Floats random_floats(int64_t count, const char* name) {
+  Floats out(static_cast<size_t>(count));
+  Rng rng(kSeed, stream_id("bench", name));
+  for (float& value : out) value = rng.uniform() - 0.5f;
+  return out;
+}
+
+int64_t padded(int64_t samples, int width) { return (samples + width - 1) / width * width; }
+
+// One layer whose input and output gradient come from outside: forward, dX and dW are nodes like any others.
+Result<Graph> layer_graph(const BenchRequest& request) {
+  const bool conv = request.kind == "conv";
+  const Shape in =
+      conv ? Shape{"chw", {request.inputs, request.size, request.size}} : Shape{"f", {request.cols}};
+  const Shape out =
+      conv ? Shape{"chw", {request.outputs, request.size, request.size}} : Shape{"f", {request.rows}};
+  const Shape weight = conv ? Shape{"oihw", {request.outputs, request.inputs, request.kernel, request.kernel}}
+                            : Shape{"oi", {request.rows, request.cols}};
+  Attributes attributes;
+  if (conv)
+    attributes = {{"stride", int64_t{1}},
+                  {"padding", request.kernel / 2},
+                  {"dilation", int64_t{1}},
+                  {"groups", int64_t{1}},
+                  {"wrap", int64_t{0}}};
+  const std::string op = conv ? "conv2d" : "linear";
+
+  Graph graph;
+  const auto add_input = [&](const char* name, const Shape& shape) {
+    Value value;
+    value.name = name;
+    value.kind = ValueKind::kInput;
+    value.shape = shape;
+    return graph.add_value(std::move(value));
+  };
+  const ValueId x = add_input("x", in), dy = add_input("dy", out);
+  Value parameter;
+  parameter.name = "layer.weight";
+  parameter.kind = ValueKind::kParam;
+  parameter.shape = weight;
+  parameter.init = Init::kKaimingUniform;
+  parameter.fan_in = weight.elements() / weight.size('o');
+  const ValueId w = graph.add_value(std::move(parameter));
+  TRY_ASSIGN(const std::vector<ValueId> y, graph.add(*find_op(op), "y", {x, w}, attributes));
+  std::vector<ValueId> dx_inputs = {dy, w};
+  if (conv) dx_inputs.push_back(x);
+  TRY_ASSIGN(const std::vector<ValueId> dx, graph.add(*find_op(op + "_dx"), "dx", dx_inputs, attributes));
+  TRY_ASSIGN(const std::vector<ValueId> dw, graph.add(*find_op(op + "_dw"), "dw", {x, dy, w}, attributes));
+  graph.input = x;
+  graph.target = dy;
+  graph.logits = y[0];
+  return graph;
+}
+
+// The data that a model is usually trained on gives its shape: an MLP says its own.
+Result<Graph> step_graph(const std::string& model) {
+  std::vector<ModelInput> shapes = {{3, 32, 32, 10}, {1, 28, 28, 10}, {1, 16, 16, 256, true}};
+  if (model.rfind("mlp:", 0) == 0) {
+    TRY_ASSIGN(const std::vector<int64_t> sizes, parse_sizes(model, model.substr(4), '-'));
+    shapes = {{1, 1, static_cast<int>(sizes.front()), static_cast<int>(sizes.back())}};
+  }
+  Status first;
+  for (const ModelInput& shape : shapes) {
+    auto graph = make_model(model, shape);
+    if (graph.ok()) return graph;
+    if (first.ok()) first = graph.status();
+  }
+  return first;
+}
+
+Result<SparsityConfig> sparsity_of(const BenchRequest& request) {
+  SparsityConfig sparsity;
+  sparsity.density = request.density;
+  TRY_ASSIGN(sparsity.block, BlockShape::parse(request.block));
+  TRY_ASSIGN(const Recipe recipe, make_recipe({{"distribution", request.distribution, "bench"}}));
+  sparsity.distribution = recipe.sparsity.distribution;
+  return sparsity;
+}
+
+}  // namespace
+
+std::string BenchRequest::text() const {
+  std::string what = kind;
+  if (kind == "linear")
+    what += " " + std::to_string(rows) + "x" + std::to_string(cols) + ", forward + dX + dW";
+  if (kind == "conv")
+    what += " " + std::to_string(inputs) + "->" + std::to_string(outputs) + ", " + std::to_string(kernel) +
+            "x" + std::to_string(kernel) + " on " + std::to_string(size) + "x" + std::to_string(size) +
+            ", forward + dX + dW";
+  if (kind == "step") what += " " + model + ", " + optimizer;
+  return what + ", batch " + std::to_string(batch) + ", density " + shortest(density) + ", block " + block;
+}
+
+Result<std::unique_ptr<BenchProblem>> BenchProblem::create(const BenchRequest& request) {
+  auto problem = std::make_unique<BenchProblem>();
+  TRY(request.kind == "step" ? problem->open_step(request) : problem->open_layer(request));
+  return problem;
+}
+
+Status BenchProblem::open_layer(const BenchRequest& request) {
+  TRY_ASSIGN(const SparsityConfig sparsity, sparsity_of(request));
+  TRY_ASSIGN(Graph graph, layer_graph(request));
+  TRY_ASSIGN(network_, Network::create(std::move(graph), sparsity, kSeed));
+  ExecOptions options;
+  options.batch = request.batch;
+  options.threads = request.threads;
+  options.isa = request.isa;
+  options.training = false;
+  TRY_ASSIGN(executor_, Executor::create(network_, options));
+  make_batch(request, false);
+  return {};
+}
+
+Status BenchProblem::open_step(const BenchRequest& request) {
+  training_ = true;
+  TRY_ASSIGN(const SparsityConfig sparsity, sparsity_of(request));
+  TRY_ASSIGN(Graph graph, step_graph(request.model));
+  TRY_ASSIGN(network_, Network::create(std::move(graph), sparsity, kSeed));
+  TRY_ASSIGN(const Recipe recipe, make_recipe({{"optimizer", request.optimizer, "bench"}}));
+  ExecOptions options;
+  options.batch = request.batch;
+  options.threads = request.threads;
+  options.isa = request.isa;
+  options.optimizer = recipe.optimizer;
+  TRY_ASSIGN(executor_, Executor::create(network_, options));
+  make_batch(request, network_.graph.value(network_.graph.target).integer);
+  return {};
+}
+
+void BenchProblem::make_batch(const BenchRequest& request, bool labels) {
+  const Graph& graph = network_.graph;
+  x_ = random_floats(
+      graph.value(graph.input).shape.elements() * padded(request.batch, executor_->input_width()), "x");
+  const int64_t columns = padded(request.batch, executor_->target_width());
+  const int64_t outputs = graph.value(graph.logits).shape.elements();
+  batch_.samples = request.batch;
+  batch_.x = x_.data();
+  if (labels) {
+    labels_.resize(static_cast<size_t>(columns));
+    Rng rng(kSeed, stream_id("bench", "labels"));
+    for (int32_t& label : labels_) label = static_cast<int32_t>(rng.below(static_cast<uint64_t>(outputs)));
+    batch_.target = labels_.data();
+  } else {
+    dense_target_ = random_floats(outputs * columns, "target");
+    for (float& value : dense_target_)
+      if (training_) value = value > 0 ? 1.0f : 0.0f;
+    batch_.target = dense_target_.data();
+  }
+}
+
+Status BenchProblem::run() {
+  if (!training_) {
+    TRY(executor_->evaluate(batch_).status());
+    return {};
+  }
+  // A rate so small that the weights, and with them the work, stay what they are.
+  const auto loss = executor_->train_step({&batch_, 1}, {kSeed, step_++, 1e-6});
+  return loss.ok() ? Status() : loss.status();
+}
+
+}  // namespace coppice::cli

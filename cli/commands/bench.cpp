@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <memory>
+
+#include "bench_problem.h"
+#include "command.h"
+#include "coppice_build.h"
+#include "host/cpu.h"
+#include "host/kernels.h"
+#include "host/threads.h"
+#include "host/usage.h"
+#include "models/json.h"
+#include "terminal.h"
+#include "train/text.h"
+
+namespace coppice::cli {
+namespace {
+
+constexpr char kName[] = "bench";
+constexpr double kShortestBurst = 0.005;  // seconds; below it the clock and one wake-up would count
+constexpr double kUndisturbed = 0.96;     // of the best calibration: a neighbour on the same core shows there
+constexpr size_t kFewest = 9;             // undisturbed samples, else all count
+
+struct BenchArguments {
+  BenchRequest request;
+  bool serve = false, json = false;
+  double seconds = 5;
+};
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// The rate of multiply-adds on registers, all threads together: what a quiet machine could do at most.
+class Calibration {
+ public:
+  Calibration(const std::string& isa, int threads)
+      : kernels_(coppice_host_kernels(isa.c_str())),
+        pool_(coppice_pool_create(threads)),
+        rates_(static_cast<size_t>(threads)) {}
+  ~Calibration() { coppice_pool_destroy(pool_); }
+  Calibration(const Calibration&) = delete;
+  Calibration& operator=(const Calibration&) = delete;
+
+  // The slowest part counts for all: a disturbed thread holds up every barrier.
+  double gflops() {
+    const auto part = [](void* self, int32_t item, int32_t) {
+      auto* calibration = static_cast<Calibration*>(self);
+      calibration->rates_[static_cast<size_t>(item)] = coppice_host_fma_rate(calibration->kernels_);
+    };
+    coppice_pool_par_for(pool_, static_cast<int32_t>(rates_.size()), part, this);
+    return *std::min_element(rates_.begin(), rates_.end()) * static_cast<double>(rates_.size());
+  }
+
+ private:
+  const coppice_kernel_table* kernels_;
+  coppice_pool* pool_;
+  std::vector<double> rates_;
+};
+
+// Milliseconds of one iteration: one to warm up, then a burst.
+Result<double> timed(BenchProblem& problem) {
+  TRY(problem.run());
+  const double begin = now();
+  int64_t iterations = 0;
+  double elapsed = 0;
+  for (; elapsed < kShortestBurst; elapsed = now() - begin, ++iterations) TRY(problem.run());
+  return 1000 * elapsed / static_cast<double>(iterations);
+}
+
+struct Sampled {
+  double ms = 0, fma_peak = 0;
+  size_t kept = 0, all = 0;
+};
+
+// The 20th percentile of the samples whose frames were undisturbed.
+Result<Sampled> sample(BenchProblem& problem, Calibration& calibration, double seconds) {
+  struct One {
+    double ms, frame;
+  };
+  std::vector<One> samples;
+  Sampled result;
+  double before = calibration.gflops();
+  for (const double end = now() + seconds; now() < end || samples.size() < 3;) {
+    TRY_ASSIGN(const double ms, timed(problem));
+    const double after = calibration.gflops();
+    samples.push_back({ms, std::min(before, after)});
+    result.fma_peak = std::max({result.fma_peak, before, after});
+    before = after;
+  }
+  std::vector<double> kept, all;
+  for (const One& one : samples) {
+    all.push_back(one.ms);
+    if (one.frame >= kUndisturbed * result.fma_peak) kept.push_back(one.ms);
+  }
+  result.kept = kept.size();
+  result.all = all.size();
+  std::vector<double>& counted = kept.size() >= kFewest ? kept : all;
+  std::sort(counted.begin(), counted.end());
+  result.ms = counted[counted.size() / 5];
+  return result;
+}
+
+Json set_up_json(const BenchRequest& request, const BenchProblem& problem) {
+  coppice_cpu cpu;
+  coppice_host_cpu(&cpu);
+  Json formats = Json::object();
+  for (const KernelChoice& choice : problem.executor().choices()) formats[choice.weight] = choice.format;
+  return Json{{"what", request.text()},
+              {"threads", request.threads},
+              {"library", "coppice " COPPICE_BUILD_VERSION},
+              {"commit", COPPICE_BUILD_COMMIT},
+              {"cpu", cpu.model},
+              {"isa", problem.executor().isa()},
+              {"formats", std::move(formats)},
+              {"live_weights", problem.live_weights()},
+              {"total_weights", problem.total_weights()},
+              {"flops", problem.flops()},
+              {"dense_flops", problem.dense_flops()},
+              {"planned_bytes", problem.executor().memory().total()},
+              {"peak_bytes", coppice_host_peak_bytes()}};
+}
+
+// The line protocol of bench/peers/worker.py, with `cal` besides.
+Result<int> serve(const BenchArguments& arguments, BenchProblem& problem, Calibration& calibration) {
+  TRY(problem.run());
+  Json ready{{"ready", true}};
+  ready.update(set_up_json(arguments.request, problem));
+  say(json_text(ready));
+  for (std::string line; std::getline(std::cin, line) && line != "quit";) {
+    if (line == "go") {
+      TRY_ASSIGN(const double ms, timed(problem));
+      say(json_text(Json{{"ms", ms}}));
+    } else if (line == "cal") {
+      say(json_text(Json{{"fma_gflops", calibration.gflops()}}));
+    } else if (line == "memory") {
+      say(json_text(Json{{"peak_bytes", coppice_host_peak_bytes()}}));
+    } else {
+      return invalid("'" + line + "' is not an order; there are go, cal, memory and quit");
+    }
+  }
+  return kFine;
+}
+
+Result<int> measure(const BenchArguments& arguments, BenchProblem& problem, Calibration& calibration) {
+  TRY_ASSIGN(const Sampled sampled, sample(problem, calibration, arguments.seconds));
+  const double gflops = static_cast<double>(problem.flops()) / sampled.ms / 1e6;
+  if (arguments.json) {
+    Json json = set_up_json(arguments.request, problem);
+    json.update(Json{{"ms", sampled.ms},
+                     {"gflops", gflops},
+                     {"fma_peak", sampled.fma_peak},
+                     {"samples_kept", sampled.kept},
+                     {"samples", sampled.all}});
+    say(json_text(json));
+    return kFine;
+  }
+  const Json set_up = set_up_json(arguments.request, problem);
+  say("what     " + arguments.request.text() + ", " + std::to_string(arguments.request.threads) +
+      (arguments.request.threads == 1 ? " thread" : " threads"));
+  say("machine  " + set_up["cpu"].get<std::string>() + ", " + problem.executor().isa() + " kernels");
+  say("time     " + decimal(sampled.ms, 3) + " ms, the 20th percentile of " + std::to_string(sampled.kept) +
+      " undisturbed samples of " + std::to_string(sampled.all) +
+      (sampled.kept < kFewest ? " (too few: all count)" : ""));
+  say("rate     " + decimal(gflops, 1) + " GFLOP/s on live weights; registers alone reach " +
+      decimal(sampled.fma_peak, 0));
+  say("work     " + with_commas(problem.live_weights()) + " of " + with_commas(problem.total_weights()) +
+      " weights, " + quantity(static_cast<double>(problem.flops()), "FLOP") + "; dense " +
+      quantity(static_cast<double>(problem.dense_flops()), "FLOP"));
+  say("memory   " + bytes_text(problem.executor().memory().total()) + " planned, " +
+      bytes_text(coppice_host_peak_bytes()) + " at most in use");
+  std::string formats;
+  for (const KernelChoice& choice : problem.executor().choices())
+    append_item(formats, choice.weight + " " + choice.format, ", ");
+  say("formats  " + formats);
+  return kFine;
+}
+
+int run_bench(const BenchArguments& arguments) {
+  auto problem = BenchProblem::create(arguments.request);
+  if (!problem.ok()) return fail(kName, problem.status(), kUsage);
+  Calibration calibration((*problem)->executor().isa(), arguments.request.threads);
+  const auto code =
+      arguments.serve ? serve(arguments, **problem, calibration) : measure(arguments, **problem, calibration);
+  return code.ok() ? *code : fail(kName, code.status());
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& app, int& exit) {
+  CLI::App* command = app.add_subcommand(kName, "Time one layer with its gradients, or whole training steps");
+  command->footer(
+      "\nExamples:\n"
+      "  coppice bench linear --rows 1024 --cols 1024 --density 0.1 --block 16x1\n"
+      "  coppice bench step --model mlp:784-300-100-10 --batch 100 --density 0.1 --threads 2\n"
+      "Each sample is framed by a short loop of multiply-adds; only those count whose frames ran at full "
+      "speed.");
+  command->require_subcommand(1);
+  auto arguments = std::make_shared<BenchArguments>();
+  BenchRequest& request = arguments->request;
+  CLI::App* linear = command->add_subcommand("linear", "Linear layer: forward, dX and dW");
+  linear->add_option("--rows", request.rows, "outputs")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  linear->add_option("--cols", request.cols, "inputs")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  CLI::App* conv = command->add_subcommand("conv", "Convolution: forward, dX and dW");
+  conv->add_option("--inputs", request.inputs, "channels")
+      ->check(CLI::Range(1, 1 << 16))
+      ->capture_default_str();
+  conv->add_option("--outputs", request.outputs, "channels")
+      ->check(CLI::Range(1, 1 << 16))
+      ->capture_default_str();
+  conv->add_option("--size", request.size, "height and width")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  conv->add_option("--kernel", request.kernel, "odd: 1, 3, 5")
+      ->check(CLI::Range(1, 31))
+      ->capture_default_str();
+  CLI::App* step = command->add_subcommand("step", "Training step: forward, loss, backward, optimizer");
+  step->add_option("--model", request.model, "as `coppice train --models` lists")->capture_default_str();
+  step->add_option("--optimizer", request.optimizer, "sgd, adam or adamw")->capture_default_str();
+  step->add_option("--distribution", request.distribution, "uniform, er or erk")->capture_default_str();
+  for (CLI::App* kind : {linear, conv, step}) {
+    kind->add_option("--batch", request.batch, "samples")
+        ->check(CLI::Range(1, 1 << 20))
+        ->capture_default_str();
+    kind->add_option("--density", request.density, "live share of the weights")->capture_default_str();
+    kind->add_option("--block", request.block, "1x1, 4x1, 16x1 or 16x4")->capture_default_str();
+    kind->add_option("--threads", request.threads, "")->check(CLI::Range(1, 1024))->capture_default_str();
+    kind->add_option("--isa", request.isa, "c, avx2, avx512 or neon; else the best here");
+    kind->add_option("--seconds", arguments->seconds, "how long to sample")
+        ->check(CLI::Range(0.01, 3600.0))
+        ->capture_default_str();
+    kind->add_flag("--json", arguments->json, "print one JSON object");
+    kind->add_flag("--serve", arguments->serve,
+                   "answer go, cal, memory and quit on standard input (bench/compare)");
+    kind->callback([kind, arguments, &exit] {
+      arguments->request.kind = kind->get_name();
+      exit = run_bench(*arguments);
+    });
+  }
+}
+
+}  // namespace coppice::cli

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <memory>
+
+#include "board.h"
+#include "command.h"
+#include "models/json.h"
+#include "run_directory.h"
+#include "terminal.h"
+#include "train/exact_life.h"
+#include "train/trainer.h"
+
+namespace coppice::cli {
+namespace {
+
+constexpr char kName[] = "eval";
+constexpr size_t kMostWrongDrawn = 8;
+
+struct EvalArguments {
+  std::string run, data, data_dir, split = "test", isa;
+  int64_t threads = 0;
+  bool json = false, exact_life = false, last = false;
+};
+
+const Split* split_of(const Dataset& data, const std::string& name) {
+  if (name == "train") return &data.train;
+  return name == "validation" ? &data.validation : &data.test;
+}
+
+Result<int> judge(Env& env, Checkpoint& model, const EvalArguments& arguments) {
+  Recipe& recipe = model.info.recipe;
+  TRY_ASSIGN(const Dataset data, load_recipe_data(env, recipe, &model.info.preprocessing));
+  TRY_ASSIGN(const Evaluation e,
+             evaluate_network(model.network, recipe, data, *split_of(data, arguments.split)));
+  const bool dense = data.dense_targets();
+  if (arguments.json) {
+    Json json{{"run", arguments.run},
+              {"data", data.name},
+              {"split", arguments.split},
+              {"samples", e.samples},
+              {"loss", e.loss},
+              {"accuracy", e.accuracy},
+              {"live_weights", model.network.live_weights()}};
+    json[dense ? "exact" : "top5"] = dense ? e.exact : e.top5;
+    say(json_text(json));
+    return kFine;
+  }
+  say("model    " + recipe.model + ", " + with_commas(model.network.live_weights()) + " of " +
+      with_commas(model.network.total_weights()) + " weights live");
+  say("data     " + data.name + ", " + arguments.split + ": " + with_commas(e.samples) + " samples");
+  say("loss     " + decimal(e.loss, 4));
+  if (dense) {
+    say("right    " + percent(e.accuracy) + " of cells, " + percent(e.exact) + " of boards exactly");
+  } else {
+    say("right    " + percent(e.accuracy) +
+        (data.outputs > 5 ? ", " + percent(e.top5) + " among the five likeliest" : ""));
+  }
+  return kFine;
+}
+
+void say_wrong(const std::vector<Neighbourhood>& wrong) {
+  std::vector<Drawing> drawings;
+  for (size_t i = 0; i < std::min(wrong.size(), kMostWrongDrawn); ++i)
+    drawings.push_back(
+        {wrong[i].next ? "lives" : "dies", {wrong[i].cells.begin(), wrong[i].cells.end()}, {}});
+  say("\nThe first it gets wrong, and what the centre really does:\n\n" + draw_boards(drawings, 3, 3, false));
+}
+
+// Exit code 1 where a rule is wrong, so that a script can try another seed.
+Result<int> judge_life(Checkpoint& model, const EvalArguments& arguments) {
+  TRY_ASSIGN(const std::vector<Neighbourhood> wrong, wrong_neighbourhoods(model));
+  const size_t all = all_neighbourhoods().size();
+  if (arguments.json) {
+    say(json_text(Json{
+        {"run", arguments.run}, {"neighbourhoods", all}, {"wrong", wrong.size()}, {"exact", wrong.empty()}}));
+    return wrong.empty() ? kFine : kFailed;
+  }
+  TRY_ASSIGN(const LifeAnswer answer, ask_life(model, random_board(model, 0.35, 1)));
+  const Features& board = model.info.preprocessing.features;
+  say(draw_boards({{"a board", answer.board, {}}, {"the network's next", answer.said, answer.right}},
+                  board.height, board.width, colours()));
+  if (wrong.empty()) {
+    say("exact: all " + std::to_string(all) + " neighbourhoods are right, so every board of any size is");
+  } else {
+    say("not exact: " + std::to_string(wrong.size()) + " of " + std::to_string(all) +
+        " neighbourhoods are wrong");
+    say_wrong(wrong);
+  }
+  return wrong.empty() ? kFine : kFailed;
+}
+
+int run_eval(const EvalArguments& arguments) {
+  Env& env = Env::system();
+  auto model = read_run(env, arguments.run, arguments.last ? kLastFile : kBestFile);
+  if (!model.ok()) return fail(kName, model.status());
+  Recipe& recipe = model->info.recipe;
+  if (!arguments.data.empty()) recipe.data = arguments.data;
+  if (!arguments.data_dir.empty()) recipe.data_dir = arguments.data_dir;
+  recipe.threads = arguments.threads;
+  recipe.isa = arguments.isa;
+  const auto code = arguments.exact_life ? judge_life(*model, arguments) : judge(env, *model, arguments);
+  return code.ok() ? *code : fail(kName, code.status());
+}
+
+}  // namespace
+
+void add_eval_command(CLI::App& app, int& exit) {
+  CLI::App* command = app.add_subcommand(kName, "Say how good a trained network is");
+  auto arguments = std::make_shared<EvalArguments>();
+  command->add_option("run", arguments->run, "a run directory, or one of its checkpoints")
+      ->required()
+      ->type_name("RUN");
+  command->add_option("--split", arguments->split, "train, validation or test")
+      ->check(CLI::IsMember({"train", "validation", "test"}))
+      ->capture_default_str();
+  command->add_option("--data", arguments->data, "other data than it was trained on")->type_name("SET");
+  command->add_option("--data-dir", arguments->data_dir, "where the named sets lie")->type_name("FOLDER");
+  command->add_option("--threads", arguments->threads, "0: one per core")->check(CLI::Range(0, 1024));
+  command->add_option("--isa", arguments->isa, "c, avx2, avx512 or neon; else the best here");
+  command->add_flag("--last", arguments->last, "the last state of the run, not the best");
+  command->add_flag("--exact-life", arguments->exact_life, "check all 512 neighbourhoods and draw a board");
+  command->add_flag("--json", arguments->json, "print one JSON object");
+  command->footer(
+      "\nExamples:\n"
+      "  coppice eval runs/third\n"
+      "  coppice eval runs/life-life-1-8-density-1-seed-1 --exact-life");
+  command->callback([arguments, &exit] { exit = run_eval(*arguments); });
+}
+
+}  // namespace coppice::cli

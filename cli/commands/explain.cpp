@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <memory>
+
+#include "command.h"
+#include "graph/op.h"
+#include "recipe_flags.h"
+#include "run_directory.h"
+#include "terminal.h"
+#include "train/text.h"
+#include "train/trainer.h"
+
+namespace coppice::cli {
+namespace {
+
+constexpr char kName[] = "explain";
+
+struct ExplainArguments {
+  std::string subject;  // a recipe file or a run
+  bool calls = false;
+  RecipeFlags flags;
+};
+
+struct Subject {
+  Recipe recipe;
+  Network network;
+};
+
+bool is_recipe(const std::string& path) { return path.size() > 5 && path.substr(path.size() - 5) == ".toml"; }
+
+Result<Subject> subject_of(Env& env, const ExplainArguments& arguments) {
+  if (!arguments.subject.empty() && !is_recipe(arguments.subject)) {
+    TRY_ASSIGN(Checkpoint run, read_run(env, arguments.subject, kBestFile));
+    return Subject{run.info.recipe, std::move(run.network)};
+  }
+  TRY_ASSIGN(Recipe recipe, recipe_from(env, arguments.subject, arguments.flags));
+  TRY_ASSIGN(const Dataset data, load_recipe_data(env, recipe, nullptr));
+  TRY_ASSIGN(Network network, make_network(recipe, data));
+  return Subject{std::move(recipe), std::move(network)};
+}
+
+void say_layers(const Network& network, const Executor& executor) {
+  Table table({"weight", "shape", "live", "of", "density", "block", "format"});
+  table.left({0, 1, 6});
+  for (const KernelChoice& kernel : executor.choices())
+    for (const LayerChoice& layer : network.choices)
+      if (layer.weight == kernel.weight) {
+        const Shape& shape = network.graph.value(network.graph.find(layer.weight)).shape;
+        table.add({layer.weight, shape.text(), with_commas(kernel.live), with_commas(kernel.total),
+                   percent(static_cast<double>(kernel.live) / static_cast<double>(kernel.total)),
+                   layer.block.text(), kernel.format});
+      }
+  table.add(
+      {"all", "", with_commas(network.live_weights()), with_commas(network.total_weights()),
+       percent(static_cast<double>(network.live_weights()) / static_cast<double>(network.total_weights()))});
+  say(table.text());
+  say("\nWhy");
+  for (const LayerChoice& layer : network.choices) {
+    say("  " + layer.weight);
+    say("    pattern  " + layer.reason);
+    for (const KernelChoice& kernel : executor.choices())
+      if (kernel.weight == layer.weight) say("    kernels  " + kernel.reason);
+  }
+}
+
+const char* kind_name(int32_t kind) {
+  switch (kind) {
+    case COPPICE_ITEM_TILE:
+      return "a tile";
+    case COPPICE_ITEM_PART:
+      return "a part, all tiles";
+    default:
+      return "a part of a tile";
+  }
+}
+
+void say_calls(const Schedule& schedule) {
+  say("\nCalls of a step; a thread takes one item at a time, and waits at the end of a phase");
+  Table table({"phase", "item", "parts", "S", "calls"});
+  table.left({1, 4});
+  for (size_t p = 0; p < schedule.phases.size(); ++p)
+    for (int32_t g = schedule.phases[p].group_begin; g < schedule.phases[p].group_end; ++g) {
+      const coppice_group& group = schedule.groups[static_cast<size_t>(g)];
+      std::string names;
+      for (int32_t c = group.call_begin; c < group.call_end; ++c)
+        append_item(names, schedule.calls[static_cast<size_t>(c)].name, " > ");
+      table.add({std::to_string(p + 1), kind_name(group.kind), std::to_string(group.parts),
+                 std::to_string(group.width), names});
+    }
+  say(table.text());
+}
+
+Result<int> explain(const ExplainArguments& arguments) {
+  TRY_ASSIGN(Subject subject, subject_of(Env::system(), arguments));
+  const ExecOptions options = training_options(subject.recipe);
+  TRY_ASSIGN(const std::unique_ptr<Executor> executor, Executor::create(subject.network, options));
+  say(subject.recipe.model + " on " + subject.recipe.data + ", batch " + std::to_string(options.batch) +
+      ", " + std::to_string(options.threads) + (options.threads == 1 ? " thread, " : " threads, ") +
+      executor->isa() + " kernels\n");
+  say_layers(subject.network, *executor);
+  if (arguments.calls) say_calls(executor->schedule());
+  const MemoryReport memory = executor->memory();
+  say("\nMemory of a training step: " + bytes_text(memory.total()) + " (weights, gradients and optimizer " +
+      bytes_text(memory.params) + ", activations " + bytes_text(memory.activations) + ", scratch " +
+      bytes_text(memory.scratch) + ")");
+  const Cost cost = executor->cost();
+  say("Work of a training sample: " + quantity(static_cast<double>(cost.useful), "FLOP") +
+      " on live weights; dense " + quantity(static_cast<double>(cost.dense), "FLOP") + " (" +
+      decimal(static_cast<double>(cost.dense) / static_cast<double>(cost.useful), 1) + "x)");
+  return kFine;
+}
+
+int run_explain(const CLI::App& command, const ExplainArguments& arguments) {
+  if (const std::string unknown = unknown_arguments(command); !unknown.empty())
+    return fail(kName, invalid(unknown), kUsage);
+  const auto code = explain(arguments);
+  return code.ok() ? *code
+                   : fail(kName, code.status(), code.status().code() == Code::kInvalid ? kUsage : kFailed);
+}
+
+}  // namespace
+
+void add_explain_command(CLI::App& app, int& exit) {
+  CLI::App* command = app.add_subcommand(kName, "Say how a network would run, and why so");
+  auto arguments = std::make_shared<ExplainArguments>();
+  command->add_option("subject", arguments->subject, "a run, or a recipe (.toml); else the flags say")
+      ->type_name("RUN|FILE");
+  command->add_flag("--calls", arguments->calls, "list the calls of a step");
+  arguments->flags.add_to(*command);
+  command->allow_extras();
+  command->footer(
+      "\nExamples:\n"
+      "  coppice explain --data glyphs --density 0.05 --block 16x1 --calls\n"
+      "  coppice explain runs/third");
+  command->callback([command, arguments, &exit] { exit = run_explain(*command, *arguments); });
+}
+
+}  // namespace coppice::cli

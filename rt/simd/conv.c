@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Convolution forward: the sums of a register tile of pixels stay in registers while the weights of a row
+ * pass by; each reads its pixels at its own offset. */
+#include "conv_tiles.h"
+#include "coppice_halo.h"
+
+INLINE void add_weight(vec* sum, float w, const float* in, int rows, int columns, int64_t in_row,
+                       int64_t in_column) {
+  const vec ww = v_splat(w);
+  UNROLL for (int r = 0; r < rows; ++r) {
+    const float* p = in + r * in_row;
+    KEEP_ADDRESS(p);
+    UNROLL for (int c = 0; c < columns; ++c) UNROLL for (int j = 0; j < kPixelVectors; ++j)
+        sum[(r * columns + c) * kPixelVectors + j] += ww * v_load(p + c * in_column + j * LANES);
+  }
+}
+
+/* Adds the pixels of a tile, and their squares, to the sums of their channel. */
+INLINE void add_to_lanes(float* lanes, const vec* sum, int pixels) {
+  UNROLL for (int j = 0; j < kPixelVectors; ++j) {
+    vec total = v_load(lanes + j * LANES), square = v_load(lanes + kSamples + j * LANES);
+    UNROLL for (int p = 0; p < pixels; ++p) {
+      total += sum[p * kPixelVectors + j];
+      square += sum[p * kPixelVectors + j] * sum[p * kPixelVectors + j];
+    }
+    v_store(lanes + j * LANES, total);
+    v_store(lanes + kSamples + j * LANES, square);
+  }
+}
+
+#define AT(r, c, j) ((r)*out_row + (c)*kSamples + (j)*LANES)
+#define FOR_EACH_VECTOR                                                          \
+  UNROLL for (int r = 0; r < rows; ++r) UNROLL for (int c = 0; c < columns; ++c) \
+      UNROLL for (int j = 0; j < kPixelVectors; ++j)
+
+/* `sets` sets of sums break the chain of dependent FMAs where a tile is small. */
+INLINE void run_tile(const conv_step* s, int rows, int columns, int64_t in_column) {
+  enum { kFew = 8 };
+  const int vectors = rows * columns * kPixelVectors, sets = vectors >= kFew ? 1 : vectors == 4 ? 2 : 4;
+  /* Copies: a store through out might change *s, as far as the compiler knows. */
+  const float *in = s->in, *w = s->value, *bias = s->bias;
+  const int32_t* offset = s->offset;
+  float *const out = s->out.at, *const lanes = s->lanes;
+  const int64_t in_row = s->in_row, plane = s->out.plane, out_row = s->out.row;
+  const int first = s->first, last = s->last, relu = s->relu;
+  const coppice_segment* const end = s->segment_end;
+  for (const coppice_segment* segment = s->segment; segment < end; ++segment) {
+    float* y = out + segment->row * plane;
+    int32_t count = segment->count;
+    vec sum[16];
+    if (first) {
+      const vec start = v_splat(bias ? bias[segment->row] : 0.0f);
+      UNROLL for (int i = 0; i < vectors; ++i) sum[i] = start;
+    } else {
+      FOR_EACH_VECTOR sum[(r * columns + c) * kPixelVectors + j] = v_load(y + AT(r, c, j));
+    }
+    UNROLL for (int i = vectors; i < sets * vectors; ++i) sum[i] = v_zero();
+    for (; count >= sets; count -= sets, offset += sets, w += sets)
+      UNROLL for (int k = 0; k < sets; ++k)
+          add_weight(sum + k * vectors, w[k], in + offset[k], rows, columns, in_row, in_column);
+    for (; sets > 1 && count > 0; --count)
+      add_weight(sum, *w++, in + *offset++, rows, columns, in_row, in_column);
+    UNROLL for (int k = 1; k < sets; ++k) UNROLL for (int i = 0; i < vectors; ++i) sum[i] +=
+        sum[k * vectors + i];
+    if (last) {
+      if (lanes) add_to_lanes(lanes + segment->row * 2 * kSamples, sum, rows * columns);
+      if (relu) UNROLL for (int i = 0; i < vectors; ++i) sum[i] = v_relu(sum[i]);
+    }
+    FOR_EACH_VECTOR v_store(y + AT(r, c, j), sum[(r * columns + c) * kPixelVectors + j]);
+  }
+}
+
+#define DEFINE_RUN(rows, columns)                                                                      \
+  NOINLINE void dense_##rows##x##columns(const conv_step* s) { run_tile(s, rows, columns, kSamples); } \
+  NOINLINE void strided_##rows##x##columns(const conv_step* s) { run_tile(s, rows, columns, s->in_column); }
+FOR_EACH_TILE(DEFINE_RUN)
+
+static void store_sums(const float* lanes, int32_t rows, int32_t valid, float* sums, float* squares) {
+  for (int32_t row = 0; row < rows; ++row, lanes += 2 * kSamples) {
+    sums[row] = squares[row] = 0;
+    for (int32_t s = 0; s < valid; ++s) {
+      sums[row] += lanes[s];
+      squares[row] += lanes[kSamples + s];
+    }
+  }
+}
+
+static void conv_tile(const coppice_conv_args* a, const coppice_run_state* rs, const coppice_item* item,
+                      int32_t tile) {
+  static const conv_runs dense = TILE_TABLE(dense), strided = TILE_TABLE(strided);
+  const coppice_conv_weights* w = a->weights;
+  const int32_t panel_rows = w->gather->panel_rows, first = item->part_begin * panel_rows;
+  const int32_t end =
+      item->part_end * panel_rows < w->out_channels ? item->part_end * panel_rows : w->out_channels;
+  float* lanes = a->sums.width ? (float*)item->scratch : NULL;
+  if (lanes)
+    memset(lanes + (int64_t)first * 2 * kSamples, 0, (size_t)(end - first) * 2 * kSamples * sizeof(float));
+  const conv_walk walk = {
+      .gather = w->gather,
+      .panel_begin = item->part_begin,
+      .panel_end = item->part_end,
+      .in = coppice_tile(&a->x, rs, tile),
+      .out = conv_image_of(&a->y, rs, tile, w, w->gather),
+      .bias = a->bias,
+      .lanes = lanes,
+      .lanes_per_row = 2 * kSamples,
+      .relu = a->activation == COPPICE_ACT_RELU,
+      .runs = w->gather->in_column_step == 1 ? &dense : &strided,
+  };
+  conv_walk_pixels(&walk);
+  if (lanes) {
+    float* sums = coppice_tile(&a->sums, rs, tile) + first;
+    store_sums(lanes + (int64_t)first * 2 * kSamples, end - first, coppice_valid(rs, kSamples, tile), sums,
+               sums + w->out_channels);
+  }
+  for (int32_t row = first; row < end; ++row)
+    coppice_fill_halo(coppice_tile(&a->y, rs, tile) + row * walk.out.plane, w->out_height, w->out_width,
+                      kSamples, a->y.halo, a->y.wrap);
+}
+
+void KERNEL(coppice_conv)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
+  for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile)
+    if (coppice_valid(rs, kSamples, tile) > 0) conv_tile((const coppice_conv_args*)args, rs, item, tile);
+}
