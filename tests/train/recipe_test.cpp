@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <set>
+#include <sstream>
 
 namespace coppice {
 namespace {
@@ -140,6 +142,20 @@ TEST(Recipe, EveryKeyPrintsWhatItParses) {
     Recipe copy = plain;
     EXPECT_TRUE(key.parse(copy, text).ok()) << key.name << ": " << text;
     EXPECT_EQ(key.print(copy), text) << key.name;
+  }
+}
+
+TEST(Recipe, DocsListEveryKeyAsItIs) {
+  std::ifstream file(COPPICE_SOURCE_DIR "/docs/recipe.md");
+  std::ostringstream text;
+  text << file.rdbuf();
+  for (const RecipeKey& key : recipe_keys()) {
+    std::string wants = key.wants;
+    for (size_t at = 0; (at = wants.find('|', at)) != std::string::npos; at += 2) wants.insert(at, "\\");
+    const std::string row = std::string("| `") + key.name + "` | " +
+                            (wants.empty() ? "true \\| false" : wants) + " | " + key.help + " | " +
+                            (key.on_resume ? "yes" : "") + " |";
+    EXPECT_NE(text.str().find(row + "\n"), std::string::npos) << "docs/recipe.md lacks this row:\n" << row;
   }
 }
 
