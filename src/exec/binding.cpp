@@ -183,20 +183,23 @@ std::vector<PlanValue> plan_values(const Graph& graph, int batch) {
   return values;
 }
 
-void append_updates(Lowering& lowering, Network& network, const Graph& graph, const ExecOptions& options, bool fused) {
+void append_updates(Lowering& lowering, Network& network, const std::vector<ValueId>& gradient_of,
+                    const ExecOptions& options, bool fused) {
+  // The value that holds this parameter's gradient; a parameter without one is left as it is.
+  const auto gradient_value = [&](const Param& param) {
+    return gradient_of[static_cast<size_t>(network.graph.find(param.name()))];
+  };
   std::vector<ValueId> gradients;
   for (const Param& param : network.params) {
-    const ValueId gradient = graph.find("d " + param.name());
+    const ValueId gradient = gradient_value(param);
     if (gradient == kNoValue) continue;
     gradients.push_back(gradient);
     // It lies with its parameter, or nowhere; never in the arena.
     lowering.values_[static_cast<size_t>(gradient)].elements = 0;
   }
   for (Param& param : network.params) {
-    const ValueId value = graph.find(param.name());
-    // The call that writes this parameter's gradient; a parameter without one is left as it is.
-    const ValueId gradient = graph.find("d " + param.name());
-    if (value == kNoValue || gradient == kNoValue) continue;
+    const ValueId gradient = gradient_value(param);
+    if (gradient == kNoValue) continue;
     CallSpec* update = nullptr;
     call_optimizer(lowering, param, options, update);
     const ValueId updated = lowering.temporary("updated " + param.name(), 0, 16);

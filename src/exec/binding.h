@@ -36,7 +36,9 @@ Result<Binding> bind_parameters(Network& network, const Graph& graph, const std:
 // and evaluation agree.
 std::vector<PlanValue> plan_values(const Graph& graph, int batch);
 
-// Adds one optimizer call per parameter, right behind its gradient if `fused`, and the refresh of transposed copies.
-void append_updates(Lowering& lowering, Network& network, const Graph& graph, const ExecOptions& options, bool fused);
+// Adds one optimizer call per parameter, right behind its gradient if `fused`, and the refresh of transposed
+// copies. gradient_of: the gradient of each value, as build_gradients() returns it.
+void append_updates(Lowering& lowering, Network& network, const std::vector<ValueId>& gradient_of,
+                    const ExecOptions& options, bool fused);
 
 }  // namespace coppice

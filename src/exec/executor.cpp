@@ -87,12 +87,14 @@ class ProgramExecutor final : public Executor {
   ExecOptions options_;
   KernelTables tables_{};
   Graph graph_;  // forward and gradients, fused
+  std::vector<ValueId> gradient_of_;
   Binding binding_;
   Plan plan_;
   size_t update_phase_ = 0;  // first phase that changes parameters, if gradients are stored
   MemoryReport memory_;
   Floats arena_;
   Bytes scratch_;
+  Floats no_target_;  // takes the place of a target that evaluate() is not given
   std::vector<coppice_call> calls_;
   std::deque<TimedCall> timed_;
   coppice_pool* pool_ = nullptr;
@@ -106,8 +108,7 @@ Status ProgramExecutor::prepare() {
 
   graph_ = network_.graph;
   if (options_.training) {
-    TRY_ASSIGN(const std::vector<ValueId> gradients, build_gradients(graph_));
-    (void)gradients;
+    TRY_ASSIGN(gradient_of_, build_gradients(graph_));
   }
   fuse_relu(graph_);
   TRY(verify(graph_));
@@ -140,7 +141,7 @@ Result<ProgramExecutor::Plan> ProgramExecutor::make_plan(const ExecOptions& opti
   lowering.train = tables_.train;
   lowering.pointwise = tables_.pointwise;
   TRY(lower_nodes(lowering));
-  if (options.training) append_updates(lowering, network_, graph_, options, fuses_updates(options));
+  if (options.training) append_updates(lowering, network_, gradient_of_, options, fuses_updates(options));
   Plan plan;
   plan.values = std::move(lowering.values_);
   TRY_ASSIGN(plan.schedule, coppice::schedule(std::move(lowering.calls_), plan.values,
@@ -319,7 +320,15 @@ Result<double> ProgramExecutor::evaluate(const BatchView& batch) {
   if (options_.training)
     return invalid("this executor was made for training; make one with training = false");
   TRY(check_batch(batch));
-  const coppice_run_state rs = run_state(batch, {}, false);
+  coppice_run_state rs = run_state(batch, {}, false);
+  const ValueId target = network_.graph.target;
+  if (!batch.target && target != kNoValue) {
+    // The loss is computed all the same, of labels that are all 0.
+    const auto tiles = static_cast<size_t>((options_.batch + target_width() - 1) / target_width());
+    const auto elements = static_cast<size_t>(network_.graph.value(target).shape.elements());
+    if (no_target_.empty()) no_target_ = Floats(tiles * elements * static_cast<size_t>(target_width()));
+    rs.inputs[1] = no_target_.data();
+  }
   run(program(0, plan_.schedule.phases.size()), rs);
   return batch.target && network_.graph.loss != kNoValue ? loss_sum(batch.samples) / batch.samples : 0.0;
 }

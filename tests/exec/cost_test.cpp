@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a step costs, counted by hand: FLOPs, bytes, and what a limit of memory leaves room for.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <regex>
+#include <string>
+
+#include "exec/executor.h"
+#include "support/networks.h"
+
+namespace coppice {
+namespace {
+
+using testing::conv_net;
+using testing::mlp;
+using testing::network_of;
+
+std::unique_ptr<Executor> executor_of(Network& net, int batch, bool training, bool keep = false) {
+  ExecOptions options;
+  options.batch = batch;
+  options.training = training;
+  options.keep_gradients = keep;
+  options.optimizer.kind = OptimizerKind::kAdam;
+  return Executor::create(net, options).take();
+}
+
+TEST(Cost, OfAnMlpEqualsTheHandCount) {
+  for (const double density : {1.0, 0.1}) {
+    Network net = network_of(mlp({100, 50, 20, 10}), density);
+    const int64_t fc1 = net.find("fc1.weight")->live(), fc2 = net.find("fc2.weight")->live(),
+                  fc3 = net.find("fc3.weight")->live();
+    const Cost forward = executor_of(net, 64, false)->cost();
+    EXPECT_EQ(forward.useful, 2 * (fc1 + fc2 + fc3));
+    EXPECT_EQ(forward.dense, 2 * (100 * 50 + 50 * 20 + 20 * 10));
+    // Forward and dW of all layers, dX of all but the first.
+    const Cost training = executor_of(net, 64, true)->cost();
+    EXPECT_EQ(training.useful, 4 * fc1 + 6 * fc2 + 6 * fc3);
+    EXPECT_EQ(training.dense, 4 * 100 * 50 + 6 * 50 * 20 + 6 * 20 * 10);
+  }
+}
+
+TEST(Cost, OfAConvolutionalNetworkEqualsTheHandCount) {
+  for (const bool batch_norm : {false, true}) {
+    Network net = network_of(conv_net(batch_norm), 0.3);
+    const int64_t conv1 = net.find("conv1.weight")->live(), conv2 = net.find("conv2.weight")->live(),
+                  fc = net.find("fc.weight")->live();
+    // conv1 has 8 x 8 positions, conv2 2 x 2 of the 4 x 4 that pooling leaves.
+    const Cost forward = executor_of(net, 32, false)->cost();
+    EXPECT_EQ(forward.useful, 2 * (conv1 * 64 + conv2 * 4 + fc));
+    EXPECT_EQ(forward.dense, 2 * (8 * 2 * 9 * 64 + 4 * 8 * 9 * 4 + 16 * 5));
+    const Cost training = executor_of(net, 32, true)->cost();
+    EXPECT_EQ(training.useful, 4 * conv1 * 64 + 6 * conv2 * 4 + 6 * fc);
+    EXPECT_EQ(training.dense, 4 * 8 * 2 * 9 * 64 + 6 * 4 * 8 * 9 * 4 + 6 * 16 * 5);
+  }
+}
+
+// Two tiles of 64. Of the 48 + 16 + 1 rows the loss takes the place of the hidden layer, which is read no
+// more.
+TEST(Memory, OfAForwardPassEqualsTheHandCount) {
+  Network net = network_of(mlp({100, 48, 16}), 1.0);
+  const auto executor = executor_of(net, 128, false);
+  const MemoryReport memory = executor->memory();
+  EXPECT_EQ(memory.activations, 2 * (64 * 64 + 16) * 4)
+      << "and a vector for each tile, against cache conflicts";
+  EXPECT_EQ(memory.scratch, 64) << "one thread, no call asks for any";
+  const int64_t indices =
+      net.find("fc1.weight")->encoding().bytes() + net.find("fc2.weight")->encoding().bytes();
+  EXPECT_EQ(memory.params, 4 * (48 * 100 + 16 * 48 + 48 + 16) + indices);
+  EXPECT_LE(indices, 100) << "where each row starts";
+}
+
+TEST(Memory, OfASparseTrainingStepEqualsTheHandCount) {
+  for (const bool keep : {false, true}) {
+    Network net = network_of(mlp({100, 50, 10}), 0.2);
+    const auto executor = executor_of(net, 64, true, keep);
+    int64_t want = 0;
+    for (const Param& param : net.params) {
+      // Value and two moments; the gradient where it is stored.
+      want += param.live() * 4 * (keep ? 4 : 3);
+      if (!param.is_weight()) continue;
+      want += param.encoding().bytes();
+      // Only the second layer has a dX.
+      EXPECT_EQ(param.transposed() != nullptr, param.name() == "fc2.weight");
+      if (param.transposed()) want += param.live() * 8 + param.transposed()->encoding->bytes();
+    }
+    EXPECT_EQ(executor->memory().params, want);
+    EXPECT_EQ(executor->memory().total(), want + executor->memory().activations + executor->memory().scratch);
+  }
+}
+
+TEST(Memory, TheMicroBatchThatTheRefusalNamesFits) {
+  const std::regex number("--micro-batch ([0-9]+) would fit");
+  int named = 0;
+  for (const bool picture : {false, true})
+    for (const int batch : {128, 200, 512}) {
+      const Graph graph = picture ? conv_net(true) : mlp({64, 256, 256, 10});
+      int64_t whole = 0, params = 0;
+      {
+        Network net = network_of(graph, 0.2);
+        const auto executor = executor_of(net, batch, true);
+        whole = executor->memory().total();
+        params = executor->memory().params;
+      }
+      for (const double share : {0.9, 0.7, 0.5, 0.4, 0.3, 0.2, 0.1}) {
+        Network net = network_of(graph, 0.2);
+        ExecOptions options;
+        options.batch = batch;
+        options.optimizer.kind = OptimizerKind::kAdam;
+        options.memory_limit = params + static_cast<int64_t>(share * static_cast<double>(whole - params));
+        const auto refused = Executor::create(net, options);
+        ASSERT_FALSE(refused.ok());
+        EXPECT_EQ(refused.status().code(), Code::kNoMemory);
+        std::smatch found;
+        const std::string sentence = refused.status().message();
+        options.keep_gradients = true;
+        if (!std::regex_search(sentence, found, number)) {
+          EXPECT_NE(sentence.find("no micro-batch would fit"), std::string::npos) << sentence;
+          options.batch = 16;
+          EXPECT_FALSE(Executor::create(net, options).ok()) << sentence;
+          continue;
+        }
+        ++named;
+        options.batch = std::stoi(found[1]);
+        EXPECT_LT(options.batch, batch);
+        const auto fits = Executor::create(net, options);
+        ASSERT_TRUE(fits.ok()) << sentence << "\n" << fits.status().message();
+        EXPECT_LE((*fits)->memory().total(), options.memory_limit);
+      }
+    }
+  EXPECT_GT(named, 20);
+}
+
+TEST(Memory, ALimitBelowTheParametersSaysSo) {
+  Network net = network_of(mlp({64, 256, 10}), 1.0);
+  ExecOptions options;
+  options.memory_limit = 1000;
+  const Status status = Executor::create(net, options).status();
+  EXPECT_EQ(status.code(), Code::kNoMemory);
+  EXPECT_NE(status.message().find("no micro-batch would fit, lower --density or raise --memory"),
+            std::string::npos)
+      << status.message();
+}
+
+TEST(Memory, GrowsWithTheLiveWeightsAndNotWithTheLayer) {
+  const auto params = [](double density) {
+    Network net = network_of(mlp({512, 512, 512, 10}), density);
+    return static_cast<double>(executor_of(net, 32, true)->memory().params);
+  };
+  const double tenth = params(0.1), twentieth = params(0.05);
+  EXPECT_LT(twentieth / tenth, 0.56);
+  EXPECT_GT(twentieth / tenth, 0.5);
+}
+
+}  // namespace
+}  // namespace coppice
