@@ -148,6 +148,7 @@ class GatherEncoding final : public Encoding {
   };
 
   int per_group() const { return g_.channels / g_.groups; }
+  int group_channels() const { return backward_ ? g_.outputs / g_.groups : per_group(); }  // gathered
   int columns() const { return per_group() * g_.kernel_h * g_.kernel_w; }
 
   // The gathered plane, with its halo.
@@ -249,20 +250,22 @@ class GatherEncoding final : public Encoding {
     const int64_t in_l1 = std::max<int64_t>(2, tiling.l1_bytes / (lines * static_cast<int64_t>(kLaneBytes)));
     // Weights of a row that read one gathered channel.
     const double taps =
-        static_cast<double>(size_) / (static_cast<double>(rows_) * static_cast<double>(gathers_.size()) *
-                                      (backward_ ? g_.outputs / g_.groups : per_group()));
+        static_cast<double>(size_) /
+        (static_cast<double>(rows_) * static_cast<double>(gathers_.size()) * group_channels());
     int64_t channels = in_l1 / 2;
     if (static_cast<double>(channels) * taps < kSegmentWeights) channels = in_l1;
     while (static_cast<double>(channels) * taps < kSegmentWeights / 2 && channels < 4 * in_l1) channels *= 2;
     return std::clamp<int64_t>(channels, 1, std::max<int64_t>(1, kMaxSegment / (g_.kernel_h * g_.kernel_w)));
   }
 
+  // Rows of different groups share no pixels: what one row can read is what counts.
   int32_t count_blocks(const coppice_gather& g, const Taps& taps, const Tiling& tiling) const {
-    const int64_t most = channels_in_block(g, tiling);
-    int64_t blocks = 1;
+    size_t channels = 1;
     for (int panel = 0; panel < panels_; ++panel)
-      blocks = std::max(blocks, (static_cast<int64_t>(channels_of(panel, taps).size()) + most - 1) / most);
-    return static_cast<int32_t>(blocks);
+      channels = std::max(channels, channels_of(panel, taps).size());
+    const int64_t most = channels_in_block(g, tiling);
+    return static_cast<int32_t>(
+        (std::min<int64_t>(static_cast<int64_t>(channels), group_channels()) + most - 1) / most);
   }
 
   // The channels that a panel reads are its own (think of groups), so its blocks are cut through these.
