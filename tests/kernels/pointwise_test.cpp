@@ -129,7 +129,7 @@ TEST_P(Pointwise, SoftmaxCrossEntropyStaysFiniteAndExactForExtremeLogits) {
           const double p = std::exp(static_cast<double>(logits.at(n, c)) - most) / sum;
           const double wish =
               (c == label ? 1.0 - smoothing : 0.0) + static_cast<double>(smoothing) / kClasses;
-          want += wish * (most + std::log(sum) - static_cast<double>(logits.at(n, c)));
+          want += wish * ((most - static_cast<double>(logits.at(n, c))) + std::log(sum));
           ASSERT_NEAR(gradient.at(n, c), (p - wish) / kSamples, 1e-7);
           total += static_cast<double>(gradient.at(n, c));
         }
