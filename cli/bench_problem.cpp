@@ -38,7 +38,6 @@ Result<Graph> layer_graph(const BenchRequest& request) {
                   {"dilation", int64_t{1}},
                   {"groups", int64_t{1}},
                   {"wrap", int64_t{0}}};
-  const std::string op = conv ? "conv2d" : "linear";
 
   Graph graph;
   const auto add_input = [&](const char* name, const Shape& shape) {
@@ -56,11 +55,15 @@ Result<Graph> layer_graph(const BenchRequest& request) {
   parameter.init = Init::kKaimingUniform;
   parameter.fan_in = weight.elements() / weight.size('o');
   const ValueId w = graph.add_value(std::move(parameter));
-  TRY_ASSIGN(const std::vector<ValueId> y, graph.add(*find_op(op), "y", {x, w}, attributes));
-  std::vector<ValueId> dx_inputs = {dy, w};
-  if (conv) dx_inputs.push_back(x);
-  TRY_ASSIGN(const std::vector<ValueId> dx, graph.add(*find_op(op + "_dx"), "dx", dx_inputs, attributes));
-  TRY_ASSIGN(const std::vector<ValueId> dw, graph.add(*find_op(op + "_dw"), "dw", {x, dy, w}, attributes));
+  TRY_ASSIGN(const std::vector<ValueId> y,
+             graph.add(*find_op(conv ? "conv2d" : "linear"), "y", {x, w}, attributes));
+  if (conv) {
+    TRY_ASSIGN(const std::vector<ValueId> both,
+               graph.add(*find_op("conv2d_grad"), "both", {x, dy, w}, attributes));
+  } else {
+    TRY_ASSIGN(const std::vector<ValueId> dx, graph.add(*find_op("linear_dx"), "dx", {dy, w}));
+    TRY_ASSIGN(const std::vector<ValueId> dw, graph.add(*find_op("linear_dw"), "dw", {x, dy, w}));
+  }
   graph.input = x;
   graph.target = dy;
   graph.logits = y[0];

@@ -136,6 +136,10 @@ typedef struct coppice_conv_args {
   int32_t activation;
 } coppice_conv_args;
 
+/* The backward pass takes panels together as long as they have no more weights than this (16 sums for each stay in the
+ * L2). */
+enum { COPPICE_CONV_TOGETHER = 4096 };
+
 /* The kernels that one instruction set brings for inference and for the forward pass. */
 typedef struct coppice_kernel_table {
   const char* isa; /* "c", "avx2", "avx512", "neon" */

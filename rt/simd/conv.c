@@ -107,7 +107,7 @@ static void conv_tile(const coppice_conv_args* a, const coppice_run_state* rs, c
       .relu = a->activation == COPPICE_ACT_RELU,
       .runs = w->gather->in_column_step == 1 ? &dense : &strided,
   };
-  conv_walk_pixels(&walk);
+  conv_walk_rows(&walk, 0, w->gather->height);
   if (lanes) {
     float* sums = coppice_tile(&a->sums, rs, tile) + first;
     store_sums(lanes + (int64_t)first * 2 * kSamples, end - first, coppice_valid(rs, kSamples, tile), sums,

@@ -133,16 +133,17 @@ INLINE void conv_walk_strip(const conv_walk* w, int32_t y, int32_t x, int32_t en
     }
 }
 
-INLINE void conv_walk_pixels(const conv_walk* w) {
-  const int32_t height = w->gather->height, width = w->gather->width;
+/* Rows [begin, end) of a gather. */
+INLINE void conv_walk_rows(const conv_walk* w, int32_t begin, int32_t end) {
+  const int32_t width = w->gather->width;
   int32_t x = 0;
   for (int columns = kLogWidth; columns >= 0; --columns) {
-    const int32_t end = x + ((width - x) >> columns << columns);
-    int32_t y = 0;
-    for (int rows = kLogPixels - columns; rows >= 0 && x < end; --rows)
-      for (; y + (1 << rows) <= height; y += 1 << rows)
-        conv_walk_strip(w, y, x, end, 1 << columns, (*w->runs)[columns][rows]);
-    x = end;
+    const int32_t right = x + ((width - x) >> columns << columns);
+    int32_t y = begin;
+    for (int rows = kLogPixels - columns; rows >= 0 && x < right; --rows)
+      for (; y + (1 << rows) <= end; y += 1 << rows)
+        conv_walk_strip(w, y, x, right, 1 << columns, (*w->runs)[columns][rows]);
+    x = right;
   }
 }
 

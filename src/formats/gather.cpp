@@ -16,13 +16,17 @@ namespace {
 constexpr int kSamples = 16;  // S of every value with spatial axes
 constexpr size_t kLaneBytes = kSamples * sizeof(float);
 
-// Rows of a panel: a layer of 64 channels has parts for a few threads, and a gathered pixel still serves 16
-// rows.
-constexpr int kPanelRows = 16;
+// Rows of a panel: enough for segments of equal length to meet, and for a gathered pixel to serve many rows;
+// few enough for a layer of 64 channels to have parts.
+constexpr int kPanelRows = 32;
 
 // The register tile that blocks of gathered channels are cut for. Those of narrower instruction sets read
 // less.
 constexpr int kTileRows = 2, kTileColumns = 4;
+
+// Below this many weights a segment is worth a block that fills the whole L1, below half of it a larger one:
+// the sums of its row are loaded and stored once for each block.
+constexpr double kSegmentWeights = 16;
 
 constexpr int64_t kMaxSegment = UINT16_MAX;
 
@@ -233,16 +237,28 @@ class GatherEncoding final : public Encoding {
     return channels;
   }
 
-  // As many channels in a block as have their pixels of a register tile in the L1.
-  int32_t count_blocks(const coppice_gather& g, const Taps& taps, const Tiling& tiling) const {
+  // Channels of a block: their pixels of a register tile fill half of the L1, more where segments would be
+  // short.
+  int64_t channels_in_block(const coppice_gather& g, const Tiling& tiling) const {
     const auto span = [&](int pixels, int step, int kernel) {
       const int reach = backward_ ? (kernel - 1) * g_.dilation / g_.stride : (kernel - 1) * g_.dilation;
       return std::min((pixels - 1) * step + reach + 1, pixels * kernel);
     };
     const int64_t lines = int64_t{span(kTileRows, g.in_column_step, g_.kernel_h)} *
                           span(kTileColumns, g.in_column_step, g_.kernel_w);
-    const int64_t most = std::clamp<int64_t>(tiling.l1_bytes / (lines * static_cast<int64_t>(kLaneBytes)), 1,
-                                             std::max<int64_t>(1, kMaxSegment / (g_.kernel_h * g_.kernel_w)));
+    const int64_t in_l1 = std::max<int64_t>(2, tiling.l1_bytes / (lines * static_cast<int64_t>(kLaneBytes)));
+    // Weights of a row that read one gathered channel.
+    const double taps =
+        static_cast<double>(size_) / (static_cast<double>(rows_) * static_cast<double>(gathers_.size()) *
+                                      (backward_ ? g_.outputs / g_.groups : per_group()));
+    int64_t channels = in_l1 / 2;
+    if (static_cast<double>(channels) * taps < kSegmentWeights) channels = in_l1;
+    while (static_cast<double>(channels) * taps < kSegmentWeights / 2 && channels < 4 * in_l1) channels *= 2;
+    return std::clamp<int64_t>(channels, 1, std::max<int64_t>(1, kMaxSegment / (g_.kernel_h * g_.kernel_w)));
+  }
+
+  int32_t count_blocks(const coppice_gather& g, const Taps& taps, const Tiling& tiling) const {
+    const int64_t most = channels_in_block(g, tiling);
     int64_t blocks = 1;
     for (int panel = 0; panel < panels_; ++panel)
       blocks = std::max(blocks, (static_cast<int64_t>(channels_of(panel, taps).size()) + most - 1) / most);
@@ -405,9 +421,10 @@ std::unique_ptr<Encoding> encode_gather_backward(const Pattern& pattern, const C
 }
 
 size_t conv_bwd_scratch(const Encoding& backward) {
-  int32_t most = 0;
   const std::vector<int32_t>& start = backward.part_start();
-  for (size_t part = 0; part + 1 < start.size(); ++part) most = std::max(most, start[part + 1] - start[part]);
+  int64_t most = std::min<int64_t>(backward.size(), COPPICE_CONV_TOGETHER);
+  for (size_t part = 0; part + 1 < start.size(); ++part)
+    most = std::max<int64_t>(most, start[part + 1] - start[part]);
   return static_cast<size_t>(most) * kLaneBytes;
 }
 
@@ -425,7 +442,7 @@ std::unique_ptr<Encoding> encode_copy(const Pattern& pattern, const Tiling& tili
 }
 }  // namespace
 
-const FormatDef kGather = {"gather", "single weights of a convolution with the offset of the pixel they read", refuses,
-                           encode, encode_copy};
+const FormatDef kGather = {"gather", "single weights of a convolution with the offset of the pixel they read",
+                           refuses, encode, encode_copy};
 
 }  // namespace coppice

@@ -40,14 +40,27 @@ typedef struct coppice_linear_dw_args {
  * channels, gathered is dy. A part is a panel of x's channels: it writes these channels of dx (and their halo) for all
  * tiles, and the gradient of its weights, in their order: the weights of a panel over all gathers and blocks are
  * contiguous from part_start[panel] on, gathers outermost, then blocks. dx.width == 0: a first layer, dW alone.
- * If mask.width is not 0, dx counts where mask > 0. gradient as in coppice_linear_dw_args; item->scratch also holds
- * 16 sums for each weight of the part (conv_bwd_scratch in formats/gather.h). */
+ * If mask.width is not 0, dx counts where mask > 0. item->scratch also holds 16 sums for each weight at work
+ * (conv_bwd_scratch in formats/gather.h).
+ * gradient_stride == 0: an item has all tiles, and gradient is as in coppice_linear_dw_args. Else the gradient of tile t
+ * alone is written to gradient + t * gradient_stride, an item may have any tiles and parts, and coppice_tile_sum_args
+ * add them up: for images of many pixels, since a tile's dy is then read from far memory once, not once for each panel. */
 typedef struct coppice_conv_bwd_args {
   const coppice_conv_weights* weights;
   coppice_tiled x, dy, dx, mask;
   const int32_t* part_start; /* [panels + 1] */
   float* gradient;
+  int64_t gradient_stride;
 } coppice_conv_bwd_args;
+
+/* gradient[i] = sum over the item's tiles of tiles[t * stride + i], in their order. Parts are those of part_start;
+ * gradient as in coppice_linear_dw_args. */
+typedef struct coppice_tile_sum_args {
+  const float* tiles;
+  int64_t stride;
+  const int32_t* part_start;
+  float* gradient;
+} coppice_tile_sum_args;
 
 /* Bias gradient: gradient[row] = sum over samples of dy[row]. Parts: ranges of part_rows rows. gradient as above. */
 typedef struct coppice_bias_dw_args {
@@ -90,6 +103,7 @@ typedef struct coppice_train_table {
   coppice_kernel linear_blocks_dw;   /* coppice_linear_dw_args, coppice_blocks */
   coppice_kernel bias_dw;            /* coppice_bias_dw_args */
   coppice_kernel conv_bwd;           /* coppice_conv_bwd_args */
+  coppice_kernel tile_sum;           /* coppice_tile_sum_args */
   coppice_kernel sgd, adam;          /* coppice_update_args */
   coppice_kernel refresh;            /* coppice_refresh_args */
 } coppice_train_table;

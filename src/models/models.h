@@ -23,10 +23,10 @@ struct ModelInput {
 };
 
 struct ModelDef {
-  const char* name;     // what stands before the colon
+  const char* name;     // the letters that a spec begins with
   const char* example;  // a spec that can be typed
   const char* summary;
-  // `arguments` is what stands after the colon, "" if there is none.
+  // `arguments` is the rest of the spec, without a colon in front: "20" of "resnet20", "1,8" of "life:1,8".
   Result<Graph> (*make)(const std::string& arguments, const ModelInput& input);
 };
 

@@ -152,7 +152,10 @@ Result<Network> read_network(const SafetensorsFile& file) {
     if (value.kind != ValueKind::kParam && value.kind != ValueKind::kState) continue;
     const auto choice = std::find_if(network.choices.begin(), network.choices.end(),
                                      [&](const LayerChoice& c) { return c.weight == value.name; });
-    const BlockShape block = choice == network.choices.end() ? BlockShape{} : choice->block;
+    const bool is_weight = value.kind == ValueKind::kParam && value.role == ParamRole::kWeight;
+    if (is_weight && choice == network.choices.end())
+      return corrupt("weights: there is no entry for '" + value.name + "'");
+    const BlockShape block = is_weight ? choice->block : BlockShape{};
     TRY_ASSIGN(Param param, read_param(file, value, block, &used));
     (value.kind == ValueKind::kParam ? network.params : network.states).push_back(std::move(param));
   }

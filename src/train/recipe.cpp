@@ -91,6 +91,8 @@ Status check(const Recipe& recipe) {
   TRY(recipe.rate.check());
   if (recipe.rate.last > recipe.rate.peak)
     return invalid("last_learning_rate: is above learning_rate; lower it");
+  if (recipe.patience > 0 && recipe.validation == 0 && recipe.data != "life")
+    return invalid("patience: waits for a better validation; give validation a share above 0");
   if (recipe.micro_batch > recipe.batch)
     return invalid("micro_batch: " + std::to_string(recipe.micro_batch) + " is above the batch of " +
                    std::to_string(recipe.batch) + "; choose at most that");

@@ -134,7 +134,9 @@ Status Trainer::go_on() {
   if (recipe_.max_time > 0 && seconds_before_ >= recipe_.max_time)
     return invalid("max_time: the run has used its time; raise --max-time to go on");
   if (progress_.step >= updates())
-    return invalid("epochs: the run has done all its updates; raise --epochs to go on");
+    return invalid("epochs: the run has done all its " + std::to_string(updates()) + " updates; raise --" +
+                   (recipe_.max_steps > 0 && recipe_.max_steps == updates() ? "max-steps" : "epochs") +
+                   " to go on");
   loader_->seek(progress_.epoch, progress_.batch);
   return {};
 }

@@ -90,7 +90,7 @@ inline std::vector<ConvProblem> conv_problems() {
 }
 
 // Small caches, so that small layers have several blocks of gathered channels.
-inline Tiling conv_tiling() { return {.l1_bytes = 16 << 10, .l2_bytes = 64 << 10, .width = 16}; }
+inline Tiling conv_tiling() { return {.l1_bytes = 16 << 10, .l2_bytes = 64 << 10, .width = 16, .conv = {}}; }
 
 // A product of the convolution of one sample: pixels of y and x (without halo), and the weight's row and
 // column.

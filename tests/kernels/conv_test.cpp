@@ -361,6 +361,28 @@ TEST(ConvKernels, DwSumsOverPixelsAndSamples) {
       const auto end = static_cast<size_t>(l.backward->part_start()[static_cast<size_t>(part) + 1]);
       ASSERT_EQ(std::memcmp(scratch.data(), gradient.data() + begin, (end - begin) * sizeof(float)), 0);
     }
+    // Tile by tile, then added up: the same but for the order of the sum.
+    const std::vector<int32_t>& starts = l.backward->part_start();
+    std::vector<std::vector<float>> seen;
+    for (const Cut cut : {Cut::kAll, Cut::kTile, Cut::kTilePart}) {
+      std::vector<float> tiles(weights * static_cast<size_t>(l.p.tiles()) + 1, kGuard);
+      args.gradient = tiles.data();
+      args.gradient_stride = static_cast<int64_t>(weights);
+      run_conv(kernels.train->conv_bwd, &args, l.p, parts, weights == 0 ? Cut::kPart : cut, scratch.data(),
+               true);
+      ASSERT_EQ(tiles.back(), kGuard);
+      seen.emplace_back(weights + 1, kGuard);
+      const coppice_tile_sum_args sum = {tiles.data(), static_cast<int64_t>(weights), starts.data(),
+                                         seen.back().data()};
+      run_conv(kernels.train->tile_sum, &sum, l.p, parts, Cut::kPart, nullptr);
+      ASSERT_EQ(seen.back().back(), kGuard);
+      ASSERT_TRUE(same_bits(seen.back(), seen.front())) << "bits depend on the cut into items";
+    }
+    for (size_t k = 0; k < weights; ++k)
+      ASSERT_NO_FATAL_FAILURE(expect_near(seen[0][static_cast<size_t>(l.backward_place[k])], truth[k],
+                                          "dw by tiles", static_cast<int64_t>(k)));
+    args.gradient_stride = 0;
+
     other = gradient;
     args.gradient = other.data();
     run_conv(kernels.train->conv_bwd, &args, l.p, parts, Cut::kPart, scratch.data(), true);
@@ -369,6 +391,28 @@ TEST(ConvKernels, DwSumsOverPixelsAndSamples) {
                                           {2 * truth[k].sum, 2 * truth[k].magnitude}, "accumulated dw",
                                           static_cast<int64_t>(k)));
   });
+}
+
+TEST(ConvKernels, TileSumAddsTilesInScratchOrToWhatIsThere) {
+  const std::vector<int32_t> starts = {0, 3, 40};
+  std::vector<float> tiles(4 * 50);
+  for (size_t i = 0; i < tiles.size(); ++i) tiles[i] = static_cast<float>(i % 50 + 1000 * (i / 50));
+  for (const std::string& isa : available_isas()) {
+    const Kernels kernels = select_kernels(isa).take();
+    std::vector<float> gradient(41, 0.5f), scratch(38, kGuard);
+    coppice_tile_sum_args args = {tiles.data(), 50, starts.data(), gradient.data()};
+    coppice_run_state rs{};
+    rs.accumulate = 1;
+    coppice_item item = {0, 4, 0, 2, nullptr};
+    kernels.train->tile_sum(&args, &rs, &item);
+    for (size_t i = 0; i < 40; ++i) EXPECT_EQ(gradient[i], static_cast<float>(4 * i + 6000) + 0.5f) << isa;
+    EXPECT_EQ(gradient[40], 0.5f) << isa << " wrote behind the last weight";
+    args.gradient = nullptr;
+    item = {0, 4, 1, 2, scratch.data()};
+    kernels.train->tile_sum(&args, &rs, &item);
+    for (size_t i = 0; i < 37; ++i) EXPECT_EQ(scratch[i], static_cast<float>(4 * (i + 3) + 6000)) << isa;
+    EXPECT_EQ(scratch[37], kGuard) << isa << " wrote behind the part";
+  }
 }
 
 TEST(ConvKernels, AnEmptyTileIsSkipped) {

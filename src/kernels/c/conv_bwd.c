@@ -76,10 +76,27 @@ static void panel_tile(const coppice_conv_bwd_args* a, const coppice_run_state* 
 
 void coppice_conv_bwd_c(const void* args, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_conv_bwd_args* a = (const coppice_conv_bwd_args*)args;
-  for (int32_t panel = item->part_begin; panel < item->part_end; ++panel) {
-    float* gradient = a->gradient ? a->gradient + a->part_start[panel] : (float*)item->scratch;
-    for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile)
-      if (coppice_valid(rs, kSamples, tile) > 0)
+  for (int32_t panel = item->part_begin; panel < item->part_end; ++panel)
+    for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
+      if (coppice_valid(rs, kSamples, tile) == 0) continue;
+      float* gradient = a->gradient ? a->gradient + a->part_start[panel] : (float*)item->scratch;
+      if (a->gradient_stride)
+        panel_tile(a, rs, panel, tile, gradient + tile * a->gradient_stride, 0);
+      else
         panel_tile(a, rs, panel, tile, gradient, (a->gradient && rs->accumulate) || tile > item->tile_begin);
+    }
+}
+
+void coppice_tile_sum_c(const void* args, const coppice_run_state* rs, const coppice_item* item) {
+  const coppice_tile_sum_args* a = (const coppice_tile_sum_args*)args;
+  for (int32_t part = item->part_begin; part < item->part_end; ++part) {
+    const int32_t begin = a->part_start[part];
+    float* gradient = a->gradient ? a->gradient + begin : (float*)item->scratch;
+    for (int32_t i = begin; i < a->part_start[part + 1]; ++i, ++gradient) {
+      float sum = a->gradient && rs->accumulate ? *gradient : 0;
+      for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile)
+        sum += a->tiles[tile * a->stride + i];
+      *gradient = sum;
+    }
   }
 }

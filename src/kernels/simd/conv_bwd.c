@@ -79,33 +79,39 @@ INLINE void run_tile(const conv_step* s, int rows, int columns, int with_dx) {
   NOINLINE void dw_##rows##x##columns(const conv_step* s) { run_tile(s, rows, columns, 0); }
 FOR_EACH_TILE(DEFINE_RUN)
 
-static void backward_tile(const coppice_conv_bwd_args* a, const coppice_run_state* rs, int32_t panel,
-                          int32_t tile, float* lanes) {
+/* Phases of a strided grid take turns at every strip of register tiles: their pixels lie side by side in
+ * memory. */
+enum { kTurn = 1 << (kLogPixels - kLogWidth) };
+
+static void backward_tile(const coppice_conv_bwd_args* a, const coppice_run_state* rs, int32_t begin,
+                          int32_t end, int32_t tile, float* lanes) {
   static const conv_runs both = TILE_TABLE(both), dw = TILE_TABLE(dw);
   const coppice_conv_weights* w = a->weights;
-  for (int32_t i = 0; i < w->gathers; ++i) {
-    const coppice_gather* g = w->gather + i;
-    if (g->height == 0 || g->width == 0) continue;
-    const conv_walk walk = {
-        .gather = g,
-        .panel_begin = panel,
-        .panel_end = panel + 1,
-        .in = coppice_tile(&a->dy, rs, tile),
-        .out = conv_image_of(&a->dx, rs, tile, w, g),
-        .x = conv_image_of(&a->x, rs, tile, w, g),
-        .mask = conv_image_of(&a->mask, rs, tile, w, g),
-        .lanes = lanes,
-        .lanes_per_weight = kSamples,
-        .first_weight = a->part_start[panel],
-        .runs = a->dx.width ? &both : &dw,
-    };
-    conv_walk_pixels(&walk);
-  }
+  const int32_t height = w->gather[0].height; /* no phase has more rows than the first */
+  const int32_t turn = w->gathers > 1 ? kTurn : height;
+  for (int32_t y = 0; y < height; y += turn)
+    for (int32_t i = 0; i < w->gathers; ++i) {
+      const coppice_gather* g = w->gather + i;
+      const conv_walk walk = {
+          .gather = g,
+          .panel_begin = begin,
+          .panel_end = end,
+          .in = coppice_tile(&a->dy, rs, tile),
+          .out = conv_image_of(&a->dx, rs, tile, w, g),
+          .x = conv_image_of(&a->x, rs, tile, w, g),
+          .mask = conv_image_of(&a->mask, rs, tile, w, g),
+          .lanes = lanes,
+          .lanes_per_weight = kSamples,
+          .first_weight = a->part_start[begin],
+          .runs = a->dx.width ? &both : &dw,
+      };
+      conv_walk_rows(&walk, y, y + turn < g->height ? y + turn : g->height);
+    }
   if (!a->dx.width) return;
-  const int32_t first = panel * w->gather->panel_rows;
   const int64_t plane =
       (int64_t)(w->out_height + 2 * a->dx.halo) * (w->out_width + 2 * a->dx.halo) * kSamples;
-  for (int32_t row = first; row < first + w->gather->panel_rows && row < w->out_channels; ++row)
+  const int32_t panel_rows = w->gather->panel_rows;
+  for (int32_t row = begin * panel_rows; row < end * panel_rows && row < w->out_channels; ++row)
     coppice_fill_halo(coppice_tile(&a->dx, rs, tile) + row * plane, w->out_height, w->out_width, kSamples,
                       a->dx.halo, a->dx.wrap);
 }
@@ -130,14 +136,44 @@ static void reduce_lanes(const float* lanes, int32_t weights, float* gradient, i
   }
 }
 
+/* Tiles whose gradients are one sum. */
+static void backward_tiles(const coppice_conv_bwd_args* a, const coppice_run_state* rs,
+                           const coppice_item* item, int32_t tile_begin, int32_t tile_end, float* gradient,
+                           int add) {
+  float* lanes = (float*)item->scratch;
+  for (int32_t panel = item->part_begin, end; panel < item->part_end; panel = end) {
+    const int32_t begin = a->part_start[panel];
+    for (end = panel + 1; end < item->part_end && a->part_start[end + 1] - begin <= COPPICE_CONV_TOGETHER;)
+      ++end;
+    const int32_t weights = a->part_start[end] - begin;
+    memset(lanes, 0, (size_t)weights * kSamples * sizeof(float));
+    for (int32_t tile = tile_begin; tile < tile_end; ++tile)
+      if (coppice_valid(rs, kSamples, tile) > 0) backward_tile(a, rs, panel, end, tile, lanes);
+    reduce_lanes(lanes, weights, gradient ? gradient + begin : lanes, add);
+  }
+}
+
 void KERNEL(coppice_conv_bwd)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_conv_bwd_args* a = (const coppice_conv_bwd_args*)args;
-  float* lanes = (float*)item->scratch;
-  for (int32_t panel = item->part_begin; panel < item->part_end; ++panel) {
-    const int32_t begin = a->part_start[panel], weights = a->part_start[panel + 1] - begin;
-    memset(lanes, 0, (size_t)weights * kSamples * sizeof(float));
-    for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile)
-      if (coppice_valid(rs, kSamples, tile) > 0) backward_tile(a, rs, panel, tile, lanes);
-    reduce_lanes(lanes, weights, a->gradient ? a->gradient + begin : lanes, a->gradient && rs->accumulate);
+  if (a->gradient_stride == 0) {
+    backward_tiles(a, rs, item, item->tile_begin, item->tile_end, a->gradient, a->gradient && rs->accumulate);
+    return;
+  }
+  for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile)
+    backward_tiles(a, rs, item, tile, tile + 1, a->gradient + tile * a->gradient_stride, 0);
+}
+
+void KERNEL(coppice_tile_sum)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
+  const coppice_tile_sum_args* a = (const coppice_tile_sum_args*)args;
+  for (int32_t part = item->part_begin; part < item->part_end; ++part) {
+    const int32_t begin = a->part_start[part], weights = a->part_start[part + 1] - begin;
+    float* gradient = a->gradient ? a->gradient + begin : (float*)item->scratch;
+    if (!(a->gradient && rs->accumulate)) memset(gradient, 0, (size_t)weights * sizeof(float));
+    for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
+      const float* from = a->tiles + tile * a->stride + begin;
+      int32_t i = 0;
+      for (; i + LANES <= weights; i += LANES) v_store(gradient + i, v_load(gradient + i) + v_load(from + i));
+      for (; i < weights; ++i) gradient[i] += from[i];
+    }
   }
 }

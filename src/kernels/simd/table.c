@@ -9,6 +9,7 @@ const coppice_train_table KERNEL(coppice_train) = {
     .linear_blocks_dw = KERNEL(coppice_linear_blocks_dw),
     .bias_dw = KERNEL(coppice_bias_dw),
     .conv_bwd = KERNEL(coppice_conv_bwd),
+    .tile_sum = KERNEL(coppice_tile_sum),
     .sgd = KERNEL(coppice_sgd),
     .adam = KERNEL(coppice_adam),
     .refresh = KERNEL(coppice_refresh),

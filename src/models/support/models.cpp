@@ -33,9 +33,10 @@ Result<std::vector<int64_t>> parse_sizes(const std::string& spec, const std::str
 }
 
 Result<Graph> make_model(const std::string& spec, const ModelInput& input) {
-  const size_t colon = spec.find(':');
-  const std::string name = spec.substr(0, colon);
-  const std::string arguments = colon == std::string::npos ? "" : spec.substr(colon + 1);
+  const size_t letters = std::min(spec.find_first_not_of("abcdefghijklmnopqrstuvwxyz"), spec.size());
+  const std::string name = spec.substr(0, letters);
+  const std::string arguments =
+      spec.substr(letters + (letters < spec.size() && spec[letters] == ':' ? 1 : 0));
   for (const ModelDef& def : all_models()) {
     if (name != def.name) continue;
     TRY_ASSIGN(Graph graph, def.make(arguments, input));

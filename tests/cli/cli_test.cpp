@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program as a person meets it: exit codes, sentences, and files.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "models/json.h"
+#include "support/temp_dir.h"
+
+namespace coppice {
+namespace {
+
+using testing::TempDir;
+
+constexpr char kSmall[] =
+    " --train-samples 400 --test-samples 50 --model mlp:784-16-10 --epochs 2 --batch 32 --threads 1 ";
+
+struct Outcome {
+  int code = -1;
+  std::string out, err;
+};
+
+std::string content(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+class Cli : public ::testing::Test {
+ protected:
+  // Runs the program in the folder of the test.
+  Outcome coppice(const std::string& arguments, const std::string& input = "") {
+    const std::string command = "cd '" + folder_.path() + "' && '" COPPICE_BINARY "' " + arguments +
+                                " > out.txt 2> err.txt < " + folder_.write("in.txt", input);
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(folder_.file("out.txt")),
+            content(folder_.file("err.txt"))};
+  }
+
+  void expect_refusal(const std::string& arguments, int code, const std::string& sentence) {
+    const Outcome outcome = coppice(arguments);
+    EXPECT_EQ(outcome.code, code) << arguments << "\n" << outcome.err;
+    EXPECT_NE(outcome.err.find(sentence), std::string::npos) << arguments << "\n" << outcome.err;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  }
+
+  // Starts a training that takes long, and sends a signal once it has saved something.
+  int interrupted_run(const std::string& directory, int signal) {
+    const std::string path = folder_.file(directory);
+    const pid_t child = fork();
+    if (child == 0) {
+      if (std::freopen("/dev/null", "w", stdout) == nullptr ||
+          std::freopen("/dev/null", "w", stderr) == nullptr)
+        _exit(99);
+      execl(COPPICE_BINARY, "coppice", "train", "--train-samples", "2000", "--test-samples", "50", "--model",
+            "mlp:784-16-10", "--batch", "32", "--threads", "1", "--epochs", "60", "--out", path.c_str(),
+            nullptr);
+      _exit(99);
+    }
+    for (int wait = 0; wait < 1000 && content(path + "/metrics.jsonl").empty(); ++wait)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    kill(child, signal);
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+
+  TempDir folder_;
+};
+
+TEST_F(Cli, SaysItsVersion) {
+  const Outcome outcome = coppice("--version");
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.out, "coppice 0.1.0\n");
+}
+
+TEST_F(Cli, HelpNamesEveryCommandAndExample) {
+  const Outcome outcome = coppice("--help");
+  EXPECT_EQ(outcome.code, 0);
+  for (const char* command : {"train", "eval", "explain", "inspect", "data", "bench"}) {
+    EXPECT_NE(outcome.out.find(command), std::string::npos) << command;
+    const Outcome help = coppice(std::string(command) + " --help");
+    EXPECT_EQ(help.code, 0) << command;
+    EXPECT_NE(help.out.find("Examples:"), std::string::npos) << command;
+  }
+  EXPECT_EQ(coppice("").code, 2);
+}
+
+TEST_F(Cli, RefusesWrongUsageWithCodeTwo) {
+  expect_refusal("trian", 2, "coppice:");
+  expect_refusal("train --epohcs 3", 2,
+                 "coppice train: 'epohcs' is not a key of a recipe; did you mean 'epochs'?");
+  expect_refusal("train --epochs three", 2,
+                 "coppice train: command line: epochs: 'three' should be an integer");
+  expect_refusal("train --density 2", 2, "density: '2' should be a number from");
+  expect_refusal("train --epochs", 2, "--epochs");
+  expect_refusal("train one.toml two.toml", 2, "'two.toml' is one argument too many");
+  expect_refusal("train --resume runs/x --out y", 2, "--resume: takes recipe and place from the run");
+  expect_refusal("eval", 2, "run is required");
+  expect_refusal("eval x --split tset", 2, "--split");
+  expect_refusal("bench", 2, "subcommand");
+  expect_refusal("bench linear --rows 0", 2, "--rows");
+  expect_refusal("bench linear --block 3x3", 2, "block '3x3'");
+}
+
+TEST_F(Cli, RefusesWhatCannotBeDoneWithCodeOne) {
+  expect_refusal("eval nowhere", 1, "nowhere: there is no such run");
+  expect_refusal("train none.toml", 1, "none.toml");
+  expect_refusal("train --resume nowhere", 1, "nowhere: there is no such run");
+  expect_refusal("train --data cifar10 --data-dir nowhere", 1, "cifar10");
+  expect_refusal("train --model mlp:783-10", 1, "starts with 783, but a sample has 784");
+  expect_refusal("train --layer fc9=0.5", 1, "layer 'fc9': there is no such layer");
+  expect_refusal("data nothing", 1, "nothing");
+  folder_.write("x.safetensors", "no safetensors at all");
+  expect_refusal("inspect x.safetensors", 1, "x.safetensors");
+  expect_refusal("eval x.safetensors", 1, "x.safetensors");
+}
+
+TEST_F(Cli, TrainsAndEvaluates) {
+  const Outcome trained = coppice(std::string("train --density 0.2") + kSmall);
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_EQ(trained.err, "");
+  const std::string run = "runs/glyphs-mlp-784-16-10-density-0.2-seed-1";
+  for (const char* word : {"weights live (20.0", "test ", "best.safetensors", "the dense network takes"})
+    EXPECT_NE(trained.out.find(word), std::string::npos) << word << "\n" << trained.out;
+  for (const char* file : {"recipe.toml", "metrics.jsonl", "best.safetensors", "last.safetensors"})
+    EXPECT_TRUE(std::filesystem::exists(folder_.file(run + "/" + file))) << file;
+
+  const Outcome evaluated = coppice("eval " + run + " --json");
+  ASSERT_EQ(evaluated.code, 0) << evaluated.err;
+  const auto json = parse_json("eval", evaluated.out);
+  ASSERT_TRUE(json.ok()) << evaluated.out;
+  EXPECT_EQ((*json)["samples"], 50);
+  EXPECT_EQ((*json)["live_weights"], 2541);
+
+  // The recipe it wrote trains the same network again, next to the first.
+  const Outcome again = coppice("train " + run + "/recipe.toml --json");
+  ASSERT_EQ(again.code, 0) << again.err;
+  const auto account = parse_json("train", again.out);
+  ASSERT_TRUE(account.ok()) << again.out;
+  EXPECT_EQ((*account)["run"], run + "-2");
+  EXPECT_EQ((*account)["stop"], "done");
+  EXPECT_EQ((*account)["test"]["accuracy"], (*json)["accuracy"]);
+
+  EXPECT_EQ(coppice("eval " + run + " --exact-life").code, 1);
+  EXPECT_EQ(coppice("eval " + run + "/last.safetensors").code, 0);
+  EXPECT_NE(coppice("inspect " + run).out.find("fc1.weight.indices"), std::string::npos);
+  EXPECT_EQ(coppice("inspect " + run + " --recipe").out, content(folder_.file(run + "/recipe.toml")) + "\n");
+  const Outcome explained = coppice("explain " + run + " --calls");
+  EXPECT_EQ(explained.code, 0) << explained.err;
+  EXPECT_NE(explained.out.find("segments"), std::string::npos) << explained.out;
+}
+
+TEST_F(Cli, ReadsARecipeWithFlagsOverIt) {
+  folder_.write("my.toml", "data = \"glyphs\"\nmodel = \"mlp:784-16-10\"\ntrain_samples = 300\nepochs = 9\n");
+  const Outcome outcome = coppice("train my.toml --epochs 1 --test-samples 20 --json --out here");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(content(folder_.file("here/recipe.toml")).find("epochs = 1\n"), std::string::npos);
+  folder_.write("my.toml", "data = \"glyphs\"\nepohcs = 9\n");
+  expect_refusal("train my.toml", 2,
+                 "my.toml line 2: 'epohcs' is not a key of a recipe; did you mean 'epochs'?");
+}
+
+TEST_F(Cli, StopsAtCtrlCWithCode130AndGoesOn) {
+  ASSERT_EQ(interrupted_run("stopped", SIGINT), 130);
+  expect_refusal("train --resume stopped --batch 16", 2, "--batch: cannot be changed when a run goes on");
+  const Outcome rest = coppice("train --resume stopped --max-time 1h --json");
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  const Outcome whole = coppice(
+      "train --train-samples 2000 --test-samples 50 --model mlp:784-16-10 --batch 32 --threads 2 --epochs 60 "
+      "--out whole --json");
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  const auto a = parse_json("rest", rest.out), b = parse_json("whole", whole.out);
+  ASSERT_TRUE(a.ok() && b.ok());
+  EXPECT_EQ((*a)["test"], (*b)["test"]);
+  EXPECT_EQ((*a)["steps"], (*b)["steps"]);
+
+  // The same after a death without warning.
+  ASSERT_EQ(interrupted_run("killed", SIGKILL), -SIGKILL);
+  const Outcome revived = coppice("train --resume killed --json");
+  ASSERT_EQ(revived.code, 0) << revived.err;
+  EXPECT_EQ((*parse_json("revived", revived.out))["test"], (*b)["test"]);
+}
+
+TEST_F(Cli, SaysWhyItCannotWrite) {
+  folder_.write("file", "");
+  const Outcome outcome = coppice(std::string("train --out file/run") + kSmall);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.err.find("file"), std::string::npos) << outcome.err;
+}
+
+TEST_F(Cli, BenchSpeaksTheProtocolOfThePeers) {
+  const Outcome served =
+      coppice("bench linear --rows 64 --cols 64 --batch 32 --density 0.25 --threads 2 --serve",
+              "cal\ngo\nmemory\nquit\n");
+  ASSERT_EQ(served.code, 0) << served.err;
+  std::istringstream lines(served.out);
+  std::string ready, cal, go, memory;
+  std::getline(lines, ready) && std::getline(lines, cal) && std::getline(lines, go) &&
+      std::getline(lines, memory);
+  const auto set_up = parse_json("ready", ready);
+  ASSERT_TRUE(set_up.ok()) << served.out;
+  EXPECT_EQ((*set_up)["ready"], true);
+  EXPECT_EQ((*set_up)["live_weights"], 1024);
+  EXPECT_EQ((*set_up)["flops"], 3 * 2 * 1024 * 32);
+  EXPECT_GT((*parse_json("cal", cal))["fma_gflops"].get<double>(), 0);
+  EXPECT_GT((*parse_json("go", go))["ms"].get<double>(), 0);
+  EXPECT_GT((*parse_json("memory", memory))["peak_bytes"].get<int64_t>(), 0);
+  EXPECT_EQ(coppice("bench linear --serve --rows 16 --cols 16", "jump\n").code, 1);
+}
+
+TEST_F(Cli, BenchTimesStepsAndConvolutions) {
+  for (const char* kind : {"step --model mlp:64-32-10 --density 0.5", "step --model life:1,2",
+                           "conv --inputs 16 --outputs 16 --size 8"}) {
+    const Outcome outcome = coppice(std::string("bench ") + kind + " --batch 16 --seconds 0.05 --json");
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const auto json = parse_json("bench", outcome.out);
+    ASSERT_TRUE(json.ok()) << outcome.out;
+    EXPECT_GT((*json)["ms"].get<double>(), 0);
+    EXPECT_GT((*json)["gflops"].get<double>(), 0);
+  }
+}
+
+TEST_F(Cli, ShowsData) {
+  const Outcome glyphs = coppice("data glyphs --json");
+  EXPECT_EQ((*parse_json("data", glyphs.out))["test"], 2000);
+  const Outcome life = coppice("data life");
+  EXPECT_EQ(life.code, 0);
+  EXPECT_NE(life.out.find("made anew in each epoch"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace coppice

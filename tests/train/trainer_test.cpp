@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "models/json.h"
+#include "support/failing_env.h"
+#include "support/small_run.h"
+#include "support/temp_dir.h"
+
+namespace coppice {
+namespace {
+
+using testing::expect_same_network;
+using testing::FailingEnv;
+using testing::run;
+using testing::small_recipe;
+using testing::TempDir;
+
+Checkpoint last_of(const std::string& directory) {
+  auto checkpoint = read_checkpoint(Env::system(), join_path(directory, kLastFile));
+  EXPECT_TRUE(checkpoint.ok()) << checkpoint.status().message();
+  return checkpoint.take();
+}
+
+// Rows of the diary without what the clock says.
+std::vector<std::string> diary(const std::string& directory) {
+  std::ifstream file(join_path(directory, kMetricsFile));
+  std::vector<std::string> rows;
+  for (std::string line; std::getline(file, line);) {
+    Json row = parse_json("row", line).take();
+    row.erase("seconds");
+    rows.push_back(row.dump());
+  }
+  return rows;
+}
+
+void expect_same_run(const std::string& a, const std::string& b) {
+  const Checkpoint x = last_of(a), y = last_of(b);
+  expect_same_network(x.network, y.network);
+  EXPECT_EQ(x.info.progress.step, y.info.progress.step);
+  EXPECT_EQ(x.info.progress.best.loss, y.info.progress.best.loss);
+  EXPECT_EQ(x.info.progress.best_epoch, y.info.progress.best_epoch);
+  EXPECT_EQ(diary(a), diary(b));
+}
+
+// Stops a run after a number of updates, as Ctrl-C does.
+struct StopAfter {
+  std::atomic<bool> stop{false};
+  TrainCallbacks callbacks;
+  explicit StopAfter(int64_t step) {
+    callbacks.on_step = [this, step](const StepEvent& event) { stop = event.step >= step; };
+    callbacks.stop = &stop;
+  }
+};
+
+struct Case {
+  const char *block, *optimizer;
+};
+class Resume : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Resume, GoesOnBitForBitAfterAnyStep) {
+  const Recipe recipe = small_recipe(
+      {{"block", GetParam().block}, {"optimizer", GetParam().optimizer}, {"learning_rate", "0.01"}});
+  const TempDir whole;
+  const auto report = run(Env::system(), recipe, whole.path(), false);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  EXPECT_EQ(report->progress.step, 15);
+  // Within the first epoch, at its end, and after two interruptions; the second part on another number of
+  // threads.
+  for (const std::vector<int64_t>& stops : {std::vector<int64_t>{3}, {5}, {1, 12}}) {
+    const TempDir parts;
+    bool resume = false;
+    for (const int64_t step : stops) {
+      StopAfter after(step);
+      const auto part = run(Env::system(), recipe, parts.path(), resume, after.callbacks);
+      ASSERT_TRUE(part.ok()) << part.status().message();
+      EXPECT_EQ(part->stop, Stop::kInterrupted);
+      EXPECT_EQ(part->progress.step, step);
+      EXPECT_FALSE(part->test.has_value());
+      resume = true;
+    }
+    Recipe other = recipe;
+    other.threads = 3;
+    const auto rest = run(Env::system(), other, parts.path(), true);
+    ASSERT_TRUE(rest.ok()) << rest.status().message();
+    EXPECT_EQ(rest->stop, Stop::kDone);
+    expect_same_run(whole.path(), parts.path());
+    EXPECT_EQ(rest->test->loss, report->test->loss);
+    EXPECT_EQ(rest->validation->accuracy, report->validation->accuracy);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Train, Resume,
+                         ::testing::Values(Case{"1x1", "sgd"}, Case{"4x1", "sgd"}, Case{"1x1", "adam"},
+                                           Case{"16x1", "adamw"}, Case{"4x1", "adam"}));
+
+TEST(Train, GoesOnBitForBitWithFreshBoardsOfLife) {
+  const std::vector<Setting> settings = {{"data", "life", "test"},        {"model", "life:1,2", "test"},
+                                         {"train_samples", "40", "test"}, {"test_samples", "8", "test"},
+                                         {"epochs", "3", "test"},         {"life_side", "6", "test"},
+                                         {"threads", "2", "test"}};
+  const Recipe recipe = make_recipe(settings).take();
+  const TempDir whole, parts;
+  ASSERT_TRUE(run(Env::system(), recipe, whole.path(), false).ok());
+  StopAfter after(7);
+  ASSERT_TRUE(run(Env::system(), recipe, parts.path(), false, after.callbacks).ok());
+  ASSERT_TRUE(run(Env::system(), recipe, parts.path(), true).ok());
+  expect_same_run(whole.path(), parts.path());
+}
+
+TEST(Train, OneEpochAndTwoMoreAreThreeEpochs) {
+  const Recipe three = small_recipe({{"schedule", "constant"}});
+  Recipe one = three;
+  one.epochs = 1;
+  const TempDir whole, parts;
+  ASSERT_TRUE(run(Env::system(), three, whole.path(), false).ok());
+  ASSERT_TRUE(run(Env::system(), one, parts.path(), false).ok());
+  EXPECT_EQ(run(Env::system(), one, parts.path(), true).status().message(),
+            "epochs: the run has done all its 5 updates; raise --epochs to go on");
+  ASSERT_TRUE(run(Env::system(), three, parts.path(), true).ok());
+  expect_same_run(whole.path(), parts.path());
+}
+
+TEST(Train, GivesTheSameBitsWithMicroBatchesOnAnyNumberOfThreads) {
+  const TempDir one, seven;
+  ASSERT_TRUE(
+      run(Env::system(), small_recipe({{"threads", "1"}, {"micro_batch", "16"}}), one.path(), false).ok());
+  ASSERT_TRUE(
+      run(Env::system(), small_recipe({{"threads", "7"}, {"micro_batch", "16"}}), seven.path(), false).ok());
+  expect_same_run(one.path(), seven.path());
+}
+
+TEST(Train, RefusesMicroBatchesThatCutTiles) {
+  const TempDir folder;
+  const auto report = run(Env::system(), small_recipe({{"micro_batch", "40"}}), folder.path(), false);
+  EXPECT_EQ(report.status().message(), "micro_batch: 40 should be a multiple of 32, the samples of a tile");
+}
+
+TEST(Train, LearnsGlyphs) {
+  const TempDir folder;
+  const auto report = run(
+      Env::system(), small_recipe({{"train_samples", "2000"}, {"epochs", "12"}, {"learning_rate", "0.01"}}),
+      folder.path(), false);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  EXPECT_GT(report->validation->accuracy, 0.6);
+  EXPECT_GT(report->test->accuracy, 0.6);
+  EXPECT_NEAR(static_cast<double>(report->live_weights), 0.2 * 25760, 2);
+  EXPECT_EQ(report->total_weights, 784 * 32 + 32 * 16 + 16 * 10);
+  // Hand count: forward, dW and - but for the first layer - dX; 12 epochs of 1,500 samples.
+  const Checkpoint last = last_of(folder.path());
+  double useful = 0;
+  for (const Param& param : last.network.params)
+    if (param.is_weight())
+      useful += 2.0 * static_cast<double>(param.live()) * (param.name() == "fc1.weight" ? 2 : 3);
+  EXPECT_EQ(report->work.useful, useful * 12 * 1500);
+  EXPECT_EQ(report->work.dense, 2.0 * (2 * 784 * 32 + 3 * 32 * 16 + 3 * 16 * 10) * 12 * 1500);
+  // 23 batches of 64 and one of 28, which takes 32 columns.
+  EXPECT_EQ(report->work.executed, useful * 12 * (23 * 64 + 32));
+}
+
+TEST(Train, NeverShowsTheTestSetToTheChoiceOfTheBest) {
+  const TempDir folder;
+  std::vector<double> losses;
+  TrainCallbacks callbacks;
+  callbacks.on_epoch = [&](const EpochEvent& event) {
+    ASSERT_TRUE(event.validation.has_value());
+    EXPECT_EQ(event.validation->samples, 100);
+    losses.push_back(event.validation->accuracy);
+  };
+  const auto report = run(Env::system(), small_recipe(), folder.path(), false, callbacks);
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->validation->accuracy, *std::max_element(losses.begin(), losses.end()));
+  EXPECT_EQ(report->test->samples, 60);
+}
+
+TEST(Train, StopsWhenPatienceEnds) {
+  const TempDir folder;
+  // A rate that large never gets better for long.
+  const auto report = run(Env::system(),
+                          small_recipe({{"optimizer", "sgd"},
+                                        {"momentum", "0"},
+                                        {"learning_rate", "1e-30"},
+                                        {"patience", "2"},
+                                        {"epochs", "50"}}),
+                          folder.path(), false);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  EXPECT_EQ(report->stop, Stop::kPatience);
+  EXPECT_EQ(report->progress.epoch, 3);
+  EXPECT_EQ(report->progress.best_epoch, 1);
+}
+
+TEST(Train, StopsWhenItsTimeIsOverAndSaysHowToGoOn) {
+  const TempDir folder;
+  const Recipe recipe = small_recipe({{"max_time", "0.000001"}});
+  const auto report = run(Env::system(), recipe, folder.path(), false);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  EXPECT_EQ(report->stop, Stop::kTime);
+  EXPECT_EQ(report->progress.step, 1);
+  EXPECT_TRUE(report->test.has_value());
+  EXPECT_EQ(run(Env::system(), recipe, folder.path(), true).status().message(),
+            "max_time: the run has used its time; raise --max-time to go on");
+}
+
+TEST(Train, StopsAtMaxStepsWithinAnEpoch) {
+  const TempDir folder;
+  const auto report = run(Env::system(), small_recipe({{"max_steps", "7"}}), folder.path(), false);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  EXPECT_EQ(report->progress.step, 7);
+  EXPECT_EQ(last_of(folder.path()).info.progress.batch, 2);
+  EXPECT_EQ(diary(folder.path()).size(), 2u);
+}
+
+TEST(Train, DoesNotOverwriteARun) {
+  const TempDir folder;
+  ASSERT_TRUE(run(Env::system(), small_recipe({{"epochs", "1"}}), folder.path(), false).ok());
+  const auto again = run(Env::system(), small_recipe(), folder.path(), false);
+  EXPECT_EQ(again.status().message(),
+            folder.path() + ": holds a run already; go on with --resume, or choose another place with --out");
+}
+
+TEST(Train, RefusesToGoOnWithoutOptimizerState) {
+  const TempDir folder;
+  ASSERT_TRUE(run(Env::system(), small_recipe({{"epochs", "1"}}), folder.path(), false).ok());
+  auto best = read_checkpoint(Env::system(), join_path(folder.path(), kBestFile));
+  ASSERT_TRUE(best.ok());
+  const auto report = train(Env::system(), {small_recipe(), folder.path(), best.take()}, {});
+  EXPECT_NE(report.status().message().find("has no optimizer state; go on from last.safetensors"),
+            std::string::npos)
+      << report.status().message();
+}
+
+TEST(Train, SaysAboveWhichMemoryItWouldFit) {
+  const TempDir folder;
+  const auto report =
+      run(Env::system(), small_recipe({{"memory", "100k"}, {"batch", "128"}}), folder.path(), false);
+  EXPECT_EQ(report.status().code(), Code::kNoMemory);
+  EXPECT_FALSE(Env::system().exists(join_path(folder.path(), kLastFile)));
+}
+
+TEST(Train, RefusesALossThatIsNotFinite) {
+  const TempDir folder;
+  const auto report = run(
+      Env::system(), small_recipe({{"optimizer", "sgd"}, {"learning_rate", "1000"}, {"weight_decay", "10"}}),
+      folder.path(), false);
+  ASSERT_FALSE(report.ok());
+  EXPECT_NE(report.status().message().find("not finite at step"), std::string::npos)
+      << report.status().message();
+}
+
+TEST(Train, LeavesAGoodCheckpointWhicheverOperationFails) {
+  const Recipe recipe = small_recipe({{"epochs", "2"},
+                                      {"train_samples", "40"},
+                                      {"batch", "16"},
+                                      {"model", "mlp:784-10"},
+                                      {"optimizer", "sgd"}});
+  int64_t operations = 0;
+  {
+    const TempDir folder;
+    FailingEnv counting(-1);
+    ASSERT_TRUE(run(counting, recipe, folder.path(), false).ok());
+    operations = counting.operations();
+  }
+  EXPECT_GT(operations, 20);
+  int64_t resumed = 0;
+  for (int64_t at = 0; at < operations; ++at) {
+    const TempDir folder;
+    FailingEnv failing(at, FailingEnv::Then::kStaysDown);
+    const auto report = run(failing, recipe, folder.path(), false);
+    ASSERT_FALSE(report.ok()) << at;
+    EXPECT_FALSE(report.status().message().empty());
+    if (!Env::system().exists(join_path(folder.path(), kLastFile))) continue;
+    const Checkpoint last = last_of(folder.path());
+    if (last.info.progress.step == 4) continue;
+    if (at % 4 != 0) continue;  // that it loads is shown for all, that it goes on for some
+    const auto rest = run(Env::system(), recipe, folder.path(), true);
+    ASSERT_TRUE(rest.ok()) << at << ": " << rest.status().message();
+    EXPECT_EQ(rest->progress.step, 4);
+    ++resumed;
+  }
+  EXPECT_GT(resumed, 5);
+}
+
+}  // namespace
+}  // namespace coppice
