@@ -72,8 +72,11 @@ FormatChoice choose_linear(const Pattern& pattern, const CostTable& table, const
     const double best_handicap = best && current && best->format != current ? 1.1 : 1.0;
     if (!best || candidate.cost * handicap < best->cost * best_handicap) best = &candidate;
   }
-  // Single weights run on segments whatever the table says.
-  if (!best) return {&kSegments, "segments: nothing else takes this pattern" + refusals};
+  // A table without a row for the formats that take the pattern: it runs all the same.
+  if (!best) {
+    const FormatDef* format = kSegments.refuses(pattern).empty() ? &kSegments : &kBlocks;
+    return {format, std::string(format->name) + ": it takes this pattern" + refusals};
+  }
   std::string reason = std::string(best->format->name) + ": " + cost_text(best->cost);
   for (const Candidate& candidate : candidates)
     if (candidate.format != best->format)

@@ -81,8 +81,8 @@ TEST(Memory, OfASparseTrainingStepEqualsTheHandCount) {
       if (!param.is_weight()) continue;
       want += param.encoding().bytes();
       // Only the second layer has a dX.
-      EXPECT_EQ(param.transposed() != nullptr, param.name() == "fc2.weight");
-      if (param.transposed()) want += param.live() * 8 + param.transposed()->encoding->bytes();
+      EXPECT_EQ(param.copy() != nullptr, param.name() == "fc2.weight");
+      if (param.copy()) want += param.live() * 8 + param.copy()->encoding->bytes();
     }
     EXPECT_EQ(executor->memory().params, want);
     EXPECT_EQ(executor->memory().total(), want + executor->memory().activations + executor->memory().scratch);

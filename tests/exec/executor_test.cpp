@@ -266,32 +266,34 @@ TEST(Executor, ANormThatIsNotFiniteIsAnErrorInsteadOfAnUpdateByNothing) {
 }
 
 TEST(Executor, AnEvaluatorSeesTheWeightsThatATrainerBesideItChanges) {
-  const Graph graph = mlp({12, 48, 5});
-  for (const double density : {0.2, 1.0})
-    for (const bool evaluator_first : {false, true}) {
-      SCOPED_TRACE(std::to_string(density) + (evaluator_first ? " evaluator first" : " trainer first"));
-      Network net = network_of(graph, density);
-      ExecOptions forward = stored(40), training = stored(64);
-      forward.training = false;
-      training.keep_gradients = false;
-      std::unique_ptr<Executor> evaluator, trainer;
-      if (evaluator_first) evaluator = Executor::create(net, forward).take();
-      trainer = Executor::create(net, training).take();
-      if (!evaluator_first) evaluator = Executor::create(net, forward).take();
-      const TestBatch batch = random_batch(graph, *trainer, 64, 2),
-                      check = random_batch(graph, *evaluator, 40, 3);
-      StepState state;
-      state.learning_rate = 0.05;
-      double last = 0.0;
-      for (state.step = 0; state.step < 3; ++state.step) {
-        ASSERT_TRUE(trainer->train_step({&batch.view, 1}, state).ok());
-        const Result<double> loss = evaluator->evaluate(check.view);
-        ASSERT_TRUE(loss.ok());
-        ASSERT_NEAR(*loss, oracle_loss(graph, run_oracle(graph, net, check.oracle).take()), 1e-5);
-        EXPECT_NE(*loss, last) << "the weights moved";
-        last = *loss;
+  for (const Graph& graph : {mlp({12, 48, 5}), conv_net(true)})
+    for (const double density : {0.2, 1.0})
+      for (const bool evaluator_first : {false, true}) {
+        SCOPED_TRACE(std::to_string(graph.nodes().size()) + " nodes, density " + std::to_string(density) +
+                     (evaluator_first ? ", evaluator first" : ", trainer first"));
+        Network net = network_of(graph, density);
+        ExecOptions forward = stored(40), training = stored(64);
+        forward.training = false;
+        training.keep_gradients = false;
+        std::unique_ptr<Executor> evaluator, trainer;
+        if (evaluator_first) evaluator = Executor::create(net, forward).take();
+        trainer = Executor::create(net, training).take();
+        if (!evaluator_first) evaluator = Executor::create(net, forward).take();
+        const TestBatch batch = random_batch(graph, *trainer, 64, 2);
+        TestBatch check = random_batch(graph, *evaluator, 40, 3);
+        check.oracle.training = false;
+        StepState state;
+        state.learning_rate = 0.05;
+        double last = 0.0;
+        for (state.step = 0; state.step < 3; ++state.step) {
+          ASSERT_TRUE(trainer->train_step({&batch.view, 1}, state).ok());
+          const Result<double> loss = evaluator->evaluate(check.view);
+          ASSERT_TRUE(loss.ok());
+          ASSERT_NEAR(*loss, oracle_loss(graph, run_oracle(graph, net, check.oracle).take()), 1e-5);
+          EXPECT_NE(*loss, last) << "the weights moved";
+          last = *loss;
+        }
       }
-    }
 }
 
 TEST(Executor, EvaluatesWithoutATarget) {

@@ -4,20 +4,20 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
 #include <numeric>
 #include <string>
 
 #include "base/rng.h"
 #include "formats/csr.h"
 #include "formats/formats.h"
+#include "formats/gather.h"
 
 namespace coppice {
 namespace {
 
 std::vector<const FormatDef*> formats() {
   std::vector<const FormatDef*> all(weight_formats().begin(), weight_formats().end());
-  if (std::find(all.begin(), all.end(), &kCsr) == all.end()) all.push_back(&kCsr);
+  for (const FormatDef* of_convolutions : {&kCsr, &kGather}) all.push_back(of_convolutions);
   return all;
 }
 
@@ -25,33 +25,54 @@ std::vector<const FormatDef*> formats() {
 struct Case {
   const FormatDef* format;
   Pattern pattern;
-  bool transposed;
+  Tiling tiling;
+  bool with_copy;
   std::string name;
 };
-std::vector<Case> cases() {
-  std::vector<Case> out;
-  for (const FormatDef* format : formats())
-    for (const BlockShape shape : {BlockShape{1, 1}, BlockShape{4, 1}, BlockShape{16, 1}, BlockShape{16, 4}})
-      for (const double density : {1.0, 0.3, 0.02}) {
-        constexpr int64_t kRows = 304, kCols = 520;  // several panels and column blocks of every format
-        const auto blocks = static_cast<int64_t>(density * kRows * kCols / shape.size());
-        const Pattern pattern = random_pattern(kRows, kCols, shape, blocks, 1, "w");
-        if (!format->refuses(pattern).empty()) continue;
-        for (const bool transposed : {false, true}) {
-          if (transposed && !format->encode_copy) continue;
-          out.push_back({format, pattern, transposed,
-                         std::string(format->name) + " " + shape.text() + " density " +
-                             std::to_string(density) + (transposed ? " with a transposed copy" : "")});
-        }
-      }
-  return out;
-}
 
 Tiling small_tiling() {
   Tiling tiling;
   tiling.l1_bytes = 8 << 10;  // so that 520 columns are cut
   tiling.l2_bytes = 64 << 10;
   return tiling;
+}
+
+// 40 channels and windows of 3 x 3, stride 2, over 9 x 8 pixels.
+Tiling conv_tiling() {
+  Tiling tiling = small_tiling();
+  ConvGeometry& g = tiling.conv;
+  g.channels = 40;
+  g.height = 9;
+  g.width = 8;
+  g.outputs = 304;
+  g.out_height = 5;
+  g.out_width = 4;
+  g.kernel_h = g.kernel_w = 3;
+  g.stride = 2;
+  g.padding = 1;
+  g.x_halo = gather_x_halo(g);
+  g.dy_halo = gather_dy_halo(g);
+  return tiling;
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> out;
+  for (const FormatDef* format : formats())
+    for (const BlockShape shape : {BlockShape{1, 1}, BlockShape{4, 1}, BlockShape{16, 1}, BlockShape{16, 4}})
+      for (const double density : {1.0, 0.3, 0.02}) {
+        // Several panels and column blocks of every format.
+        const int64_t rows = 304, cols = format == &kGather ? 40 * 9 : 520;
+        const auto blocks = static_cast<int64_t>(density * static_cast<double>(rows * cols / shape.size()));
+        const Pattern pattern = random_pattern(rows, cols, shape, blocks, 1, "w");
+        if (!format->refuses(pattern).empty()) continue;
+        for (const bool with_copy : {false, true}) {
+          if (with_copy && !format->encode_copy) continue;
+          out.push_back({format, pattern, format == &kGather ? conv_tiling() : small_tiling(), with_copy,
+                         std::string(format->name) + " " + shape.text() + " density " +
+                             std::to_string(density) + (with_copy ? " with a copy" : "")});
+        }
+      }
+  return out;
 }
 
 // Weights named by their place: value = 1 + index of (row, column), moments and gradient derived from it.
@@ -77,21 +98,23 @@ Param param_of(const Pattern& pattern, bool with_moments) {
   return param;
 }
 
-// What the canonical view says about each live position.
-std::map<int64_t, float> by_position(const Param& param, const Floats& array) {
+constexpr float kDead = -1e30f;
+
+// What the canonical view says about each position, row by row.
+std::vector<float> by_position(const Param& param, const Floats& array) {
   const Pattern pattern = param.pattern();
   const std::vector<float> values = param.canonical(array);
   const TransposedPattern single = unblocked(pattern);
-  std::map<int64_t, float> out;
+  std::vector<float> out(static_cast<size_t>(pattern.total()), kDead);
   size_t k = 0;
   for (int64_t r = 0; r < pattern.rows(); ++r)
     for (const int32_t c : single.pattern.row(r))
-      out[r * pattern.cols() + c] = values[static_cast<size_t>(single.source[k++])];
+      out[static_cast<size_t>(r * pattern.cols() + c)] = values[static_cast<size_t>(single.source[k++])];
   return out;
 }
 
-// The transposed copy holds the same weights at exchanged places, and 0 in padding.
-void expect_transposed_copy(const Param& param) {
+// The second layout holds the same weights of the same pattern.
+void expect_copy(const Param& param) {
   ASSERT_NE(param.copy(), nullptr);
   const Param::Copy& copy = *param.copy();
   ASSERT_EQ(copy.encoding->pattern(), param.pattern());
@@ -109,8 +132,8 @@ TEST(Param, EveryFormatKeepsTheCanonicalViewOfAllArrays) {
     const std::vector<float> value = param.canonical(param.value), moment1 = param.canonical(param.moment1),
                              moment2 = param.canonical(param.moment2),
                              gradient = param.canonical(param.gradient);
-    param.encode(*one.format, small_tiling());
-    if (one.transposed) param.add_copy();
+    param.encode(*one.format, one.tiling);
+    if (one.with_copy) param.add_copy();
     EXPECT_EQ(param.pattern(), one.pattern);
     EXPECT_EQ(param.live(), one.pattern.live());
     EXPECT_EQ(param.canonical(param.value), value);
@@ -118,7 +141,7 @@ TEST(Param, EveryFormatKeepsTheCanonicalViewOfAllArrays) {
     EXPECT_EQ(param.canonical(param.moment2), moment2);
     EXPECT_EQ(param.canonical(param.gradient), gradient);
     EXPECT_NE(param.view(), nullptr);
-    if (one.transposed) expect_transposed_copy(param);
+    if (one.with_copy) expect_copy(param);
     // Padding that no weight owns is 0.
     double whole = 0.0, owned = 0.0;
     for (const float x : param.value) whole += static_cast<double>(x);
@@ -132,15 +155,15 @@ TEST(Param, ChangesItsFormatWithoutALoss) {
   Param param = param_of(pattern, true);
   const auto before = by_position(param, param.moment2);
   for (const FormatDef* format : formats()) {
-    if (!format->refuses(pattern).empty()) continue;
+    if (!format->refuses(pattern).empty() || format == &kGather) continue;
     param.encode(*format, small_tiling());
     EXPECT_EQ(param.format(), format);
     EXPECT_EQ(by_position(param, param.moment2), before) << format->name;
   }
 }
 
-// Another executor may hold views of the encoding: the transposed copy must not move it.
-TEST(Param, AddingTheTransposedCopyLeavesTheOtherViewsAlone) {
+// Another executor may hold views of the encoding: the second layout must not move it.
+TEST(Param, AddingTheSecondLayoutLeavesTheOtherViewsAlone) {
   Param param = param_of(random_pattern(64, 64, {}, 500, 1, "w"), false);
   param.encode(kSegments, {});
   const void* view = param.view();
@@ -152,21 +175,21 @@ TEST(Param, AddingTheTransposedCopyLeavesTheOtherViewsAlone) {
   EXPECT_EQ(param.value.data(), values);
 }
 
-TEST(Param, RefreshCarriesNewValuesIntoTheTransposedCopy) {
+TEST(Param, RefreshCarriesNewValuesIntoTheSecondLayout) {
   Param param = param_of(random_pattern(64, 96, {}, 700, 1, "w"), false);
   param.encode(kSegments, small_tiling());
   param.add_copy();
   for (float& w : param.value) w += 0.25f;
   param.refresh_copy();
-  expect_transposed_copy(param);
+  expect_copy(param);
 }
 
 TEST(Param, SurvivorsKeepValueAndMomentsAndTheGrownStartAtZero) {
   for (const Case& one : cases()) {
     SCOPED_TRACE(one.name);
     Param param = param_of(one.pattern, true);
-    param.encode(*one.format, small_tiling());
-    if (one.transposed) param.add_copy();
+    param.encode(*one.format, one.tiling);
+    if (one.with_copy) param.add_copy();
     const auto before = by_position(param, param.value);
 
     TopologyEdit edit;
@@ -188,20 +211,20 @@ TEST(Param, SurvivorsKeepValueAndMomentsAndTheGrownStartAtZero) {
     const auto value = by_position(param, param.value), moment1 = by_position(param, param.moment1),
                moment2 = by_position(param, param.moment2);
     int64_t grown = 0;
-    for (const auto& [position, x] : value) {
-      const auto old = before.find(position);
-      const float kept = old == before.end() ? 0.0f : old->second;
-      grown += old == before.end();
-      ASSERT_EQ(x, kept) << position;
-      ASSERT_EQ(moment1.at(position), -kept) << position;
-      ASSERT_EQ(moment2.at(position), 0.5f * kept) << position;
+    for (size_t i = 0; i < value.size(); ++i) {
+      if (value[i] == kDead) continue;
+      const float kept = before[i] == kDead ? 0.0f : before[i];
+      grown += before[i] == kDead;
+      ASSERT_EQ(value[i], kept) << i;
+      ASSERT_EQ(moment1[i], -kept) << i;
+      ASSERT_EQ(moment2[i], 0.5f * kept) << i;
     }
     EXPECT_EQ(grown, static_cast<int64_t>(edit.grow.size()) * one.pattern.block().size());
     EXPECT_EQ(param.canonical(param.gradient), std::vector<float>(static_cast<size_t>(param.live()), 0.0f))
         << "a stored gradient belongs to the old pattern";
     if (one.format->refuses(want.pattern).empty()) {
       EXPECT_EQ(param.format(), one.format);
-      if (one.transposed) expect_transposed_copy(param);
+      if (one.with_copy) expect_copy(param);
     } else {
       EXPECT_EQ(param.format(), nullptr) << "a format that refuses the new pattern cannot hold it";
       EXPECT_EQ(param.view(), nullptr);
@@ -218,7 +241,7 @@ TEST(Param, LeavesTheDenseFormatWithItsFirstDrop) {
   EXPECT_EQ(param.format(), nullptr);
   param.encode(kSegments, {});
   EXPECT_EQ(param.live(), 32 * 32 - 2);
-  EXPECT_EQ(by_position(param, param.value).at(7), 8.0f);
+  EXPECT_EQ(by_position(param, param.value)[7], 8.0f);
 }
 
 TEST(Param, ComesBackFromAnEmptyPattern) {

@@ -35,11 +35,14 @@ void KERNEL(softmax_cross_entropy)(const void* raw, const coppice_run_state* rs,
     softmax_sums(logits, rows, width, columns, max, sum);
     for (int32_t s = 0; s < width; ++s) loss[s] = 0.0f;
     for (int32_t s = 0; s < valid; ++s) {
-      const float log_sum = max[s] + logf(sum[s]);
+      /* The distance to the largest logit first: for large logits its rounding would hide the logarithm. */
+      const float log_sum = logf(sum[s]);
       float mean = 0.0f;
       if (args->smoothing > 0.0f)
-        for (int32_t row = 0; row < rows; ++row) mean += (log_sum - logits[(int64_t)row * width + s]) / (float)rows;
-      loss[s] = (1.0f - args->smoothing) * (log_sum - logits[(int64_t)label[s] * width + s]) + args->smoothing * mean;
+        for (int32_t row = 0; row < rows; ++row)
+          mean += ((max[s] - logits[(int64_t)row * width + s]) + log_sum) / (float)rows;
+      const float own = (max[s] - logits[(int64_t)label[s] * width + s]) + log_sum;
+      loss[s] = (1.0f - args->smoothing) * own + args->smoothing * mean;
     }
   }
 }

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/choose.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "formats/csr.h"
+#include "formats/formats.h"
+#include "formats/gather.h"
+
+namespace coppice {
+namespace {
+
+bool says(const FormatChoice& choice, const std::string& part) {
+  return choice.reason.find(part) != std::string::npos;
+}
+
+Pattern sparse(BlockShape block, double density) {
+  constexpr int64_t kSide = 256;
+  return random_pattern(kSide, kSide, block, static_cast<int64_t>(density * kSide * kSide / block.size()), 1,
+                        "w");
+}
+
+TEST(ChooseLinear, TheShippedTableSendsEachPatternToItsKernels) {
+  const CostTable& table = shipped_cost_table();
+  EXPECT_EQ(choose_linear(Pattern::full(256, 256), table, nullptr).format, &kDense);
+  EXPECT_EQ(choose_linear(sparse({1, 1}, 0.1), table, nullptr).format, &kSegments);
+  EXPECT_EQ(choose_linear(sparse({1, 1}, 0.95), table, nullptr).format, &kSegments)
+      << "not full: no index-free form";
+  for (const BlockShape block : {BlockShape{4, 1}, BlockShape{16, 1}, BlockShape{16, 4}})
+    EXPECT_EQ(choose_linear(sparse(block, 0.1), table, nullptr).format, &kBlocks) << block.text();
+  EXPECT_EQ(choose_linear(Pattern::full(256, 256, {4, 1}), table, nullptr).format, &kDense);
+}
+
+// Ten outputs padded to sixteen: the padding is multiplied too.
+TEST(ChooseLinear, CountsThePaddingOfTheDenseFormat) {
+  EXPECT_EQ(choose_linear(Pattern::full(16, 100), shipped_cost_table(), nullptr).format, &kDense);
+  EXPECT_EQ(choose_linear(Pattern::full(1, 100), shipped_cost_table(), nullptr).format, &kSegments);
+}
+
+TEST(ChooseLinear, IsAPureFunction) {
+  for (const double density : {0.02, 0.5, 1.0}) {
+    const Pattern pattern = sparse({4, 1}, density);
+    const FormatChoice once = choose_linear(pattern, shipped_cost_table(), nullptr);
+    const FormatChoice again = choose_linear(pattern, shipped_cost_table(), nullptr);
+    EXPECT_EQ(once.format, again.format);
+    EXPECT_EQ(once.reason, again.reason);
+  }
+}
+
+TEST(ChooseLinear, TheReasonTellsTheCostOfTheOthersAndWhyTheyWereRefused) {
+  const FormatChoice thin = choose_linear(sparse({1, 1}, 0.1), shipped_cost_table(), nullptr);
+  EXPECT_EQ(thin.reason.rfind("segments: ", 0), 0u) << thin.reason;
+  EXPECT_TRUE(says(thin, "ns a sample")) << thin.reason;
+  EXPECT_TRUE(says(thin, "not dense: 6553 of 65536 weights are live")) << thin.reason;
+  EXPECT_TRUE(says(thin, "not blocks: block 1x1 has a single row")) << thin.reason;
+  const FormatChoice full = choose_linear(Pattern::full(256, 256), shipped_cost_table(), nullptr);
+  EXPECT_TRUE(says(full, "; segments would take ")) << full.reason;
+}
+
+TEST(ChooseLinear, KeepsTheCurrentFormatUnlessAnotherIsATenthFaster) {
+  const Pattern pattern = Pattern::full(256, 256, {16, 1});
+  const auto choice = [&pattern](double dense, double blocks, const FormatDef* current) {
+    const CostTable table = {"test", {{"dense", 1.0, dense}, {"blocks16", 1.0, blocks}}};
+    return choose_linear(pattern, table, current).format;
+  };
+  EXPECT_EQ(choice(105, 100, nullptr), &kDense);
+  EXPECT_EQ(choice(105, 100, &kDense), &kDense);
+  EXPECT_EQ(choice(105, 100, &kBlocks), &kBlocks);
+  EXPECT_EQ(choice(100, 105, &kDense), &kDense);
+  EXPECT_EQ(choice(112, 100, &kBlocks), &kDense);
+  EXPECT_EQ(choice(100, 112, &kDense), &kBlocks);
+}
+
+// A network that starts dense and ends at a tenth must end on sparse kernels, whatever it ran on before.
+TEST(ChooseLinear, LeavesACurrentFormatThatNoLongerTakesThePattern) {
+  EXPECT_EQ(choose_linear(sparse({1, 1}, 0.9), shipped_cost_table(), &kDense).format, &kSegments);
+  EXPECT_EQ(choose_linear(sparse({16, 1}, 0.9), shipped_cost_table(), &kDense).format, &kBlocks);
+}
+
+TEST(ChooseLinear, FindsAFormatAlsoInATableThatLacksIt) {
+  const CostTable empty = {"empty", {}};
+  for (const BlockShape block : {BlockShape{1, 1}, BlockShape{4, 1}, BlockShape{16, 1}, BlockShape{16, 4}})
+    for (const double density : {0.1, 1.0}) {
+      const Pattern pattern = sparse(block, density);
+      const FormatChoice choice = choose_linear(pattern, empty, nullptr);
+      EXPECT_EQ(choice.format->refuses(pattern), "") << block.text();
+      EXPECT_TRUE(says(choice, "the cost table lacks it")) << choice.reason;
+    }
+}
+
+TEST(CostTable, TakesTheRowOfTheNearestDensity) {
+  const CostTable table = {
+      "test", {{"segments", 0.05, 1}, {"segments", 0.2, 2}, {"segments", 1.0, 3}, {"dense", 1.0, 9}}};
+  EXPECT_EQ(table.rate("segments", 0.001), 1);
+  EXPECT_EQ(table.rate("segments", 0.09), 1) << "nearest by ratio";
+  EXPECT_EQ(table.rate("segments", 0.11), 2);
+  EXPECT_EQ(table.rate("segments", 0.99), 3);
+  EXPECT_EQ(table.rate("dense", 0.1), 9);
+  EXPECT_EQ(table.rate("blocks4", 0.1), 0);
+}
+
+TEST(ChooseConv, GathersUnlessTheGeometryForbidsIt) {
+  ConvGeometry g;
+  g.channels = 4;
+  g.height = g.width = 8;
+  g.outputs = 8;
+  g.out_height = g.out_width = 8;
+  g.kernel_h = g.kernel_w = 3;
+  g.padding = 1;
+  g.x_halo = gather_x_halo(g);
+  g.dy_halo = gather_dy_halo(g);
+  const Pattern pattern = random_pattern(8, 36, {}, 60, 1, "w");
+  EXPECT_EQ(choose_conv(pattern, g).format, &kGather);
+  g.x_halo = 0;  // too little for its padding
+  const FormatChoice refused = choose_conv(pattern, g);
+  EXPECT_EQ(refused.format, &kCsr);
+  EXPECT_TRUE(says(refused, "not gather: ")) << refused.reason;
+}
+
+}  // namespace
+}  // namespace coppice
