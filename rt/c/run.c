@@ -12,9 +12,12 @@ typedef struct phase_context {
 static int32_t group_items(const coppice_group* group, const coppice_run_state* rs) {
   const int32_t tiles = coppice_tile_count(rs, group->width);
   switch (group->kind) {
-    case COPPICE_ITEM_TILE: return tiles;
-    case COPPICE_ITEM_PART: return group->parts;
-    default: return tiles * group->parts;
+    case COPPICE_ITEM_TILE:
+      return tiles;
+    case COPPICE_ITEM_PART:
+      return group->parts;
+    default:
+      return tiles * group->parts;
   }
 }
 

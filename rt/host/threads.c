@@ -23,10 +23,10 @@ struct coppice_pool {
   void* fn_ctx;
   int32_t items;
   /* On cache lines of their own: they are written by all threads. */
-  _Alignas(64) _Atomic int32_t next;       /* first item nobody has taken */
-  _Alignas(64) _Atomic uint32_t round;     /* counts par_for calls; workers wait for it to change */
-  _Alignas(64) _Atomic int32_t busy;       /* workers that have not finished this round */
-  _Alignas(64) _Atomic int32_t parked;     /* waiters inside pthread_cond_wait or about to be */
+  _Alignas(64) _Atomic int32_t next;   /* first item nobody has taken */
+  _Alignas(64) _Atomic uint32_t round; /* counts par_for calls; workers wait for it to change */
+  _Alignas(64) _Atomic int32_t busy;   /* workers that have not finished this round */
+  _Alignas(64) _Atomic int32_t parked; /* waiters inside pthread_cond_wait or about to be */
   _Atomic int stop;
   pthread_mutex_t mutex;
   pthread_cond_t wake;
@@ -40,8 +40,8 @@ static inline void relax(void) {
 #endif
 }
 
-/* Numbers below 1e-38 count as 0 while kernels run: activations and moments that fade out reach them, and each
- * operation on one costs a hundred cycles. The state of the caller's thread is put back afterwards. */
+/* Numbers below 1e-38 count as 0 while kernels run: activations and moments that fade out reach them, and
+ * each operation on one costs a hundred cycles. The state of the caller's thread is put back afterwards. */
 #if defined(__x86_64__)
 typedef uint32_t float_state;
 static float_state flush_denormals(void) {
@@ -75,8 +75,8 @@ static void work(coppice_pool* pool, int32_t thread) {
   restore(before);
 }
 
-/* Sequentially consistent on purpose: the waker changes round, busy or stop and then looks at `parked`; a waiter raises
- * `parked` and then looks at those. In one total order of these, one of both sees the other. */
+/* Sequentially consistent on purpose: the waker changes round, busy or stop and then looks at `parked`; a
+ * waiter raises `parked` and then looks at those. In one total order of these, one of both sees the other. */
 static int changed(coppice_pool* pool, uint32_t seen) {
   return atomic_load(&pool->round) != seen || atomic_load(&pool->stop);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A pool of threads for coppice_run_program. It spins for some microseconds before it parks: a step has several barriers
- * within a millisecond, and waking a parked thread costs as much as a small layer. Spinning yields now and then, so that
- * more threads than cores still finish. One thread at a time may use a pool. */
+ * A pool of threads for coppice_run_program. It spins for some microseconds before it parks: a step has
+ * several barriers within a millisecond, and waking a parked thread costs as much as a small layer. Spinning
+ * yields now and then, so that more threads than cores still finish. One thread at a time may use a pool. */
 #ifndef COPPICE_HOST_THREADS_H
 #define COPPICE_HOST_THREADS_H
 

@@ -2,10 +2,11 @@
  * The kernels of the runtime: their arguments, and the table that one instruction set fills.
  *
  * Rules that all kernels keep:
- *  - A kernel does the tiles and parts of its item and nothing else. The bits of an output element depend neither on
- *    how the work was cut into items nor on the number of threads: each is summed by one thread in a fixed order.
- *  - Of a tile with v valid samples it computes coppice_columns() columns: v rounded up to 16, at most S. The columns
- *    past v may hold any finite value on input and must stay finite (zero, in gradients); those past
+ *  - A kernel does the tiles and parts of its item and nothing else. The bits of an output element depend
+ * neither on how the work was cut into items nor on the number of threads: each is summed by one thread in a
+ * fixed order.
+ *  - Of a tile with v valid samples it computes coppice_columns() columns: v rounded up to 16, at most S. The
+ * columns past v may hold any finite value on input and must stay finite (zero, in gradients); those past
  *    coppice_columns() are neither read nor written. Empty tiles are skipped.
  *  - It never touches rows at or past `rows`, nor allocates, nor fails. */
 #ifndef COPPICE_KERNELS_H
@@ -22,13 +23,14 @@ typedef enum coppice_activation {
   COPPICE_ACT_RELU,
 } coppice_activation;
 
-/* ---- weight formats of linear layers -----------------------------------------------------------------------------
+/* ---- weight formats of linear layers
+ * -----------------------------------------------------------------------------
  *
- * Single weights (1x1). The columns are cut into blocks of block_cols (a gathered tile of that many rows fits the L1),
- * the rows into panels of panel_rows. Storage order: panel, block, then segments (the weights of one row in this
- * block), sorted by length so that the trip count is predictable. Every row of a panel has a segment in the first
- * block (it starts the sums) and in the last (it ends them), an empty one if need be; in the blocks between, rows
- * without weights have none. */
+ * Single weights (1x1). The columns are cut into blocks of block_cols (a gathered tile of that many rows fits
+ * the L1), the rows into panels of panel_rows. Storage order: panel, block, then segments (the weights of one
+ * row in this block), sorted by length so that the trip count is predictable. Every row of a panel has a
+ * segment in the first block (it starts the sums) and in the last (it ends them), an empty one if need be; in
+ * the blocks between, rows without weights have none. */
 typedef struct coppice_segment {
   uint16_t row;   /* within the panel */
   uint16_t count; /* weights */
@@ -45,19 +47,21 @@ typedef struct coppice_segments {
   float* value;           /* [weights] */
 } coppice_segments;
 
-/* Blocks of r neighbouring rows that share a column (r = 4 or 16); `rows` need not be a multiple of r: the rows past
- * it have weight 0 and are never read or written in activations. Storage order: panel of block rows, column block,
- * block row, column. One format for forward, dX and dW. The full pattern (dense) is column == NULL: then every block
- * row has every column of its column block, in order. A part is a range of part_block_rows block rows within one column block (for
- * dW), a range of part_block_rows block rows (forward), or one column block (dX). */
+/* Blocks of r neighbouring rows that share a column (r = 4 or 16); `rows` need not be a multiple of r: the
+ * rows past it have weight 0 and are never read or written in activations. Storage order: panel of block
+ * rows, column block, block row, column. One format for forward, dX and dW. The full pattern (dense) is
+ * column == NULL: then every block row has every column of its column block, in order. A part is a range of
+ * part_block_rows block rows within one column block (for dW), a range of part_block_rows block rows
+ * (forward), or one column block (dX). */
 typedef struct coppice_blocks {
   int32_t rows, cols;
   int32_t r, block_rows; /* block_rows = ceil(rows / r) */
   int32_t block_cols, blocks;
   int32_t part_block_rows, panels; /* panels = ceil(block_rows / part_block_rows) */
-  const int32_t* start;   /* [blocks * block_rows + 1], in storage order; counts blocks of weights */
-  const uint16_t* column; /* [count], within the column block; 16 readable entries follow the last. NULL: dense */
-  float* value;           /* [count][r]; 64-byte aligned */
+  const int32_t* start;            /* [blocks * block_rows + 1], in storage order; counts blocks of weights */
+  const uint16_t*
+      column;   /* [count], within the column block; 16 readable entries follow the last. NULL: dense */
+  float* value; /* [count][r]; 64-byte aligned */
 } coppice_blocks;
 
 /* Block rows of a panel; the last one may have fewer. */
@@ -81,8 +85,9 @@ typedef struct coppice_csr {
 } coppice_csr;
 
 /* y = act(W x + bias). x [tiles][cols][S]  y [tiles][rows][S]. bias may be NULL.
- * Parts: panels of rows. Forward of a layer; with a transposed format also its dX. If mask.width is not 0, output
- * element (row, s) is multiplied by (mask[row][s] > 0) at the end: relu's gradient, mask being relu's output. */
+ * Parts: panels of rows. Forward of a layer; with a transposed format also its dX. If mask.width is not 0,
+ * output element (row, s) is multiplied by (mask[row][s] > 0) at the end: relu's gradient, mask being relu's
+ * output. */
 typedef struct coppice_linear_args {
   const void* weights; /* coppice_segments or coppice_blocks, as the kernel says */
   const float* bias;   /* [rows] */
@@ -90,19 +95,20 @@ typedef struct coppice_linear_args {
   int32_t activation;
 } coppice_linear_args;
 
-/* ---- convolution as a gather ---------------------------------------------------------------------------------------
+/* ---- convolution as a gather
+ * ---------------------------------------------------------------------------------------
  *
  * One gather: for every row (an output channel) and every position (y, x) in [0, height) x [0, width)
  *   out[row][y * out_step + out_y][x * out_step + out_x] =
  *     sum over the row's weights k of value[k] * in[offset[k] + (y * in_row_step + x * in_column_step) * S]
- * where out's pixel is counted without its halo, `offset` is in floats of a tile for S = 16 and includes in's halo, and
- * in_row_step / in_column_step are in pixels of in's padded rows. All reads lie inside in's padded planes: that was
- * verified when the weights were encoded. The forward pass is one gather (in_*_step carries the stride); dX of stride s
- * is s * s gathers, one for each phase (out_y, out_x) of the strided grid.
- * A gather may have no pixels (a phase of an image smaller than the stride): then its offsets are never used.
- * Storage: panel (of rows), gather, block (of gathered channels, so that their pixels stay in the L1), segments sorted by
- * length, longest first. Exactly the live weights: no padding. Every row of a panel has a segment in the first block (it
- * starts the sums) and in the last (it ends them), an empty one if need be. */
+ * where out's pixel is counted without its halo, `offset` is in floats of a tile for S = 16 and includes in's
+ * halo, and in_row_step / in_column_step are in pixels of in's padded rows. All reads lie inside in's padded
+ * planes: that was verified when the weights were encoded. The forward pass is one gather (in_*_step carries
+ * the stride); dX of stride s is s * s gathers, one for each phase (out_y, out_x) of the strided grid. A
+ * gather may have no pixels (a phase of an image smaller than the stride): then its offsets are never used.
+ * Storage: panel (of rows), gather, block (of gathered channels, so that their pixels stay in the L1),
+ * segments sorted by length, longest first. Exactly the live weights: no padding. Every row of a panel has a
+ * segment in the first block (it starts the sums) and in the last (it ends them), an empty one if need be. */
 typedef struct coppice_gather {
   int32_t rows, height, width;
   int32_t in_row_step, in_column_step;
@@ -125,9 +131,10 @@ typedef struct coppice_conv_weights {
   int32_t out_channels, out_height, out_width;
 } coppice_conv_weights;
 
-/* y = act(conv(x) + bias). Parts: panels. Fills y's halo. S is 16. If sums.width is not 0, the kernel also writes
- * sums[c] = sum over the tile's valid samples and pixels of y[c], and sums[channels + c] the same of y^2 (before the
- * activation), for batch norm: [tiles][2 * channels][1], width 1; it then needs 128 bytes of item->scratch a channel. */
+/* y = act(conv(x) + bias). Parts: panels. Fills y's halo. S is 16. If sums.width is not 0, the kernel also
+ * writes sums[c] = sum over the tile's valid samples and pixels of y[c], and sums[channels + c] the same of
+ * y^2 (before the activation), for batch norm: [tiles][2 * channels][1], width 1; it then needs 128 bytes of
+ * item->scratch a channel. */
 typedef struct coppice_conv_args {
   const coppice_conv_weights* weights;
   const float* bias;
@@ -136,17 +143,18 @@ typedef struct coppice_conv_args {
   int32_t activation;
 } coppice_conv_args;
 
-/* The backward pass takes panels together as long as they have no more weights than this (16 sums for each stay in the
- * L2). */
+/* The backward pass takes panels together as long as they have no more weights than this (16 sums for each
+ * stay in the L2). */
 enum { COPPICE_CONV_TOGETHER = 4096 };
 
 /* The kernels that one instruction set brings for inference and for the forward pass. */
 typedef struct coppice_kernel_table {
-  const char* isa; /* "c", "avx2", "avx512", "neon" */
+  const char* isa;                /* "c", "avx2", "avx512", "neon" */
   coppice_kernel linear_segments; /* coppice_linear_args, coppice_segments */
   coppice_kernel linear_blocks;   /* coppice_linear_args, coppice_blocks with r = 4 or 16, sparse or dense */
   coppice_kernel conv;            /* coppice_conv_args */
-  int64_t (*fma_loop)(int32_t rounds); /* multiplies and adds on registers at full rate; returns the FLOPs done */
+  int64_t (*fma_loop)(
+      int32_t rounds); /* multiplies and adds on registers at full rate; returns the FLOPs done */
 } coppice_kernel_table;
 
 extern const coppice_kernel_table coppice_kernels_c;

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* e^x for any finite x, clamped to [-87, 88]; relative error below 2e-7 (kernels/pointwise_test checks every 4,096th float).
- * e^x = 2^n * e^r with |r| <= ln2 / 2, e^r by its Taylor polynomial of degree 7. */
+/* e^x for any finite x, clamped to [-87, 88]; relative error below 2e-7 (kernels/pointwise_test checks every
+ * 4,096th float). e^x = 2^n * e^r with |r| <= ln2 / 2, e^r by its Taylor polynomial of degree 7. */
 static inline float coppice_expf(float x) {
   const float shift = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
   union {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory for numbers: 64-byte aligned and zero. From 1 MiB on it lies on 2 MiB boundaries and asks the kernel for huge
-// pages, without which dense layers of 4096 run at half speed (TLB misses).
+// Memory for numbers: 64-byte aligned and zero. From 1 MiB on it lies on 2 MiB boundaries and asks the kernel
+// for huge pages, without which dense layers of 4096 run at half speed (TLB misses).
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// All input and output of the library goes through this interface, so that tests can make the n-th operation fail.
-// Every method may be called from any thread. Paths are plain UTF-8 strings.
+// All input and output of the library goes through this interface, so that tests can make the n-th operation
+// fail. Every method may be called from any thread. Paths are plain UTF-8 strings.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ class ReadFile {
   virtual Status read_at(uint64_t offset, void* out, size_t n) = 0;
 };
 
-// A file being written. Nothing is durable before sync() and close() returned ok; dropping it discards errors.
+// A file being written. Nothing is durable before sync() and close() returned ok; dropping it discards
+// errors.
 class WriteFile {
  public:
   virtual ~WriteFile() = default;
@@ -52,8 +53,8 @@ class Env {
 // Whole file in memory; refuses files above max_bytes with a sentence.
 Result<std::string> read_all(Env& env, const std::string& path, uint64_t max_bytes);
 
-// Writes a new file beside the target, syncs it and renames it over the target: after a crash either the old or
-// the new content is there, whole.
+// Writes a new file beside the target, syncs it and renames it over the target: after a crash either the old
+// or the new content is there, whole.
 Status write_atomic(Env& env, const std::string& path, std::string_view content);
 
 // The same for content that is produced in pieces: write through file(), then commit(). Without commit() the

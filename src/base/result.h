@@ -50,7 +50,7 @@ inline Status unsupported(std::string message) { return {Code::kUnsupported, std
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}                                // NOLINT: implicit on purpose
+  Result(T value) : value_(std::move(value)) {}  // NOLINT: implicit on purpose
   Result(Status status) : status_(std::move(status)) { assert(!status_.ok()); }  // NOLINT
 
   bool ok() const { return value_.has_value(); }
@@ -78,12 +78,12 @@ class [[nodiscard]] Result {
 // TRY_ASSIGN(auto x, expr) takes the value of a Result or returns its status.
 #define COPPICE_CONCAT_(a, b) a##b
 #define COPPICE_CONCAT(a, b) COPPICE_CONCAT_(a, b)
-#define TRY(expr)                                               \
-  do {                                                          \
+#define TRY(expr)                                                         \
+  do {                                                                    \
     if (auto try_status_ = (expr); !try_status_.ok()) return try_status_; \
   } while (0)
 #define TRY_ASSIGN(decl, expr) TRY_ASSIGN_(COPPICE_CONCAT(try_result_, __LINE__), decl, expr)
-#define TRY_ASSIGN_(tmp, decl, expr)     \
-  auto tmp = (expr);                     \
-  if (!tmp.ok()) return tmp.status();    \
+#define TRY_ASSIGN_(tmp, decl, expr)  \
+  auto tmp = (expr);                  \
+  if (!tmp.ok()) return tmp.status(); \
   decl = tmp.take()

@@ -123,7 +123,8 @@ Result<Binding> bind_parameters(Network& network, const Graph& graph, const std:
       bool with_copy = true;
       if (is(*user, "conv2d")) {
         tiling.conv = conv_geometry(graph, *user);
-        // The offsets depend on the halo that x really has; where that is of the other kind, the op makes a copy of x.
+        // The offsets depend on the halo that x really has; where that is of the other kind, the op makes a
+        // copy of x.
         const PlanValue& x = values[static_cast<size_t>(user->inputs[0])];
         if (x.wrap == tiling.conv.wrap) tiling.conv.x_halo = std::max(tiling.conv.x_halo, x.halo);
         choice = choose_conv(pattern, tiling.conv);
@@ -134,7 +135,8 @@ Result<Binding> bind_parameters(Network& network, const Graph& graph, const std:
       // Not anew what is there: another executor may be using it.
       if (param.format() != choice.format) param.encode(*choice.format, tiling);
       if (with_copy && !param.copy()) param.add_copy();
-      binding.choices.push_back({value.name, choice.format->name, choice.reason, param.live(), param.total()});
+      binding.choices.push_back(
+          {value.name, choice.format->name, choice.reason, param.live(), param.total()});
     }
     param.refresh_copy();
     if (!options.training) continue;
@@ -163,7 +165,8 @@ std::vector<PlanValue> plan_values(const Graph& graph, int batch) {
   // Loss and target have the tiles of what they belong to.
   if (graph.logits != kNoValue)
     for (const ValueId id : {graph.target, graph.loss})
-      if (id != kNoValue) values[static_cast<size_t>(id)].width = values[static_cast<size_t>(graph.logits)].width;
+      if (id != kNoValue)
+        values[static_cast<size_t>(id)].width = values[static_cast<size_t>(graph.logits)].width;
 
   const auto want = [&values](ValueId id, int halo, bool wrap) {
     PlanValue& value = values[static_cast<size_t>(id)];

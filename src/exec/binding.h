@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The steps between a graph and its calls: which kernels, which format for each parameter, which optimizer calls.
+// The steps between a graph and its calls: which kernels, which format for each parameter, which optimizer
+// calls.
 #pragma once
 
 #include <string>
@@ -26,14 +27,14 @@ Result<KernelTables> kernel_tables(const std::string& isa);
 struct Binding {
   std::vector<KernelChoice> choices;  // one per weight
 };
-// Encodes every weight in the format chosen for it (unless an executor did so before) and allocates optimizer state and
-// stored gradients.
+// Encodes every weight in the format chosen for it (unless an executor did so before) and allocates optimizer
+// state and stored gradients.
 Result<Binding> bind_parameters(Network& network, const Graph& graph, const std::vector<PlanValue>& values,
                                 const ExecOptions& options, const KernelTables& tables);
 
-// The graph's values as the plan sees them: tile widths, halos, input slots, what the host reads. A halo is the largest that
-// a convolution in the graph wants of the value; the convolutions of the forward graph alone decide about x, so training
-// and evaluation agree.
+// The graph's values as the plan sees them: tile widths, halos, input slots, what the host reads. A halo is
+// the largest that a convolution in the graph wants of the value; the convolutions of the forward graph alone
+// decide about x, so training and evaluation agree.
 std::vector<PlanValue> plan_values(const Graph& graph, int batch);
 
 // Adds one optimizer call per parameter, right behind its gradient if `fused`, and the refresh of transposed

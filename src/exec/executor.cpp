@@ -113,7 +113,8 @@ Status ProgramExecutor::prepare() {
   fuse_relu(graph_);
   TRY(verify(graph_));
 
-  TRY_ASSIGN(binding_, bind_parameters(network_, graph_, plan_values(graph_, options_.batch), options_, tables_));
+  TRY_ASSIGN(binding_,
+             bind_parameters(network_, graph_, plan_values(graph_, options_.batch), options_, tables_));
 
   TRY_ASSIGN(plan_, make_plan(options_));
   memory_ = count_memory(plan_, options_);
@@ -130,7 +131,9 @@ Status ProgramExecutor::prepare() {
         update_phase_ = p;
 
   pool_ = coppice_pool_create(options_.threads);
-  if (!pool_) return {Code::kNoMemory, "cannot start " + std::to_string(options_.threads) + " threads; try fewer with --threads"};
+  if (!pool_)
+    return {Code::kNoMemory,
+            "cannot start " + std::to_string(options_.threads) + " threads; try fewer with --threads"};
   return {};
 }
 
@@ -212,7 +215,8 @@ void ProgramExecutor::fill_addresses() {
 
 coppice_tiled ProgramExecutor::view(ValueId id) const {
   const PlanValue& value = plan_.values[static_cast<size_t>(id)];
-  coppice_tiled out = {nullptr, value.elements * value.width, value.width, value.input, value.halo, value.wrap};
+  coppice_tiled out = {nullptr,   value.elements * value.width, value.width, value.input, value.halo,
+                       value.wrap};
   if (value.input >= 0) return out;
   const Place& place = plan_.memory.places[static_cast<size_t>(id)];
   for (const Slab& slab : plan_.memory.slabs)
@@ -228,7 +232,8 @@ coppice_program ProgramExecutor::program(size_t phase_begin, size_t phase_end) c
           static_cast<int32_t>(phase_end - phase_begin)};
 }
 
-coppice_run_state ProgramExecutor::run_state(const BatchView& batch, const StepState& state, bool training) const {
+coppice_run_state ProgramExecutor::run_state(const BatchView& batch, const StepState& state,
+                                             bool training) const {
   coppice_run_state rs{};
   rs.samples = batch.samples;
   rs.training = training;
@@ -236,8 +241,10 @@ coppice_run_state ProgramExecutor::run_state(const BatchView& batch, const StepS
   rs.gradient_scale = 1.0f;
   rs.learning_rate = static_cast<float>(state.learning_rate);
   const double t = static_cast<double>(state.step) + 1.0;
-  rs.moment1_correction = static_cast<float>(1.0 / (1.0 - std::pow(static_cast<double>(options_.optimizer.beta1), t)));
-  rs.moment2_correction = static_cast<float>(1.0 / (1.0 - std::pow(static_cast<double>(options_.optimizer.beta2), t)));
+  rs.moment1_correction =
+      static_cast<float>(1.0 / (1.0 - std::pow(static_cast<double>(options_.optimizer.beta1), t)));
+  rs.moment2_correction =
+      static_cast<float>(1.0 / (1.0 - std::pow(static_cast<double>(options_.optimizer.beta2), t)));
   rs.seed = state.seed;
   rs.step = static_cast<uint64_t>(state.step);
   rs.inputs[0] = batch.x;

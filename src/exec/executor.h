@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a network: lowers its graph to calls, plans memory, and steps through the program (rt/c/run.c) on a thread pool.
-// One executor belongs to one thread at a time. It keeps a reference to the network, whose parameters it trains in place.
+// Runs a network: lowers its graph to calls, plans memory, and steps through the program (rt/c/run.c) on a
+// thread pool. One executor belongs to one thread at a time. It keeps a reference to the network, whose
+// parameters it trains in place.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +21,10 @@
 namespace coppice {
 
 struct ExecOptions {
-  int batch = 128;      // the most samples of one (micro-)batch
+  int batch = 128;  // the most samples of one (micro-)batch
   int threads = 1;
-  std::string isa;      // "" = the best of this CPU; "c", "avx2", "avx512", "neon"
-  bool training = true; // false: forward only
+  std::string isa;       // "" = the best of this CPU; "c", "avx2", "avx512", "neon"
+  bool training = true;  // false: forward only
   OptimizerConfig optimizer;
   double clip_norm = 0;         // 0: no clipping. Above 0 gradients are stored
   bool keep_gradients = false;  // stored, and readable after the step
@@ -78,11 +79,13 @@ class Executor {
   virtual MemoryReport memory() const = 0;
   virtual const std::vector<KernelChoice>& choices() const = 0;
   virtual const Schedule& schedule() const = 0;
-  // Processor seconds since the start of each call of schedule().calls, all threads; empty without time_calls.
+  // Processor seconds since the start of each call of schedule().calls, all threads; empty without
+  // time_calls.
   virtual std::vector<double> call_times() const = 0;
   virtual std::string isa() const = 0;
 
-  // Per sample of a training step (forward and backward) or of a forward pass: live weights only, and the dense network.
+  // Per sample of a training step (forward and backward) or of a forward pass: live weights only, and the
+  // dense network.
   virtual Cost cost() const = 0;
 };
 

@@ -10,7 +10,9 @@
 namespace coppice {
 namespace {
 
-bool is_weight(const Value& value) { return value.kind == ValueKind::kParam && value.role == ParamRole::kWeight; }
+bool is_weight(const Value& value) {
+  return value.kind == ValueKind::kParam && value.role == ParamRole::kWeight;
+}
 
 int64_t groups_of(const Graph& graph, const Value& weight) {
   for (const Node& node : graph.nodes())
@@ -54,16 +56,26 @@ std::string percent(double fraction) {
 }
 
 void initialise(Param& param, const Value& value, uint64_t seed) {
-  const double density = param.is_weight() ? static_cast<double>(param.live()) / static_cast<double>(param.total()) : 1.0;
+  const double density =
+      param.is_weight() ? static_cast<double>(param.live()) / static_cast<double>(param.total()) : 1.0;
   const double fan_in = std::max(1.0, static_cast<double>(value.fan_in) * density);
-  const double fan_out = static_cast<double>(value.shape.elements()) / static_cast<double>(value.shape.size('i')) * density;
+  const double fan_out =
+      static_cast<double>(value.shape.elements()) / static_cast<double>(value.shape.size('i')) * density;
   Rng rng(seed, stream_id("init", value.name));
   for (float& w : param.value) {
     switch (value.init) {
-      case Init::kZero: w = 0.0f; break;
-      case Init::kOne: w = 1.0f; break;
-      case Init::kKaimingNormal: w = static_cast<float>(std::sqrt(2.0 / fan_in)) * rng.normal(); break;
-      case Init::kKaimingUniform: w = static_cast<float>(std::sqrt(6.0 / fan_in)) * (2.0f * rng.uniform() - 1.0f); break;
+      case Init::kZero:
+        w = 0.0f;
+        break;
+      case Init::kOne:
+        w = 1.0f;
+        break;
+      case Init::kKaimingNormal:
+        w = static_cast<float>(std::sqrt(2.0 / fan_in)) * rng.normal();
+        break;
+      case Init::kKaimingUniform:
+        w = static_cast<float>(std::sqrt(6.0 / fan_in)) * (2.0f * rng.uniform() - 1.0f);
+        break;
       case Init::kGlorotUniform:
         w = static_cast<float>(std::sqrt(6.0 / (fan_in + fan_out))) * (2.0f * rng.uniform() - 1.0f);
         break;
@@ -102,7 +114,8 @@ Result<std::vector<LayerChoice>> distribute(const Graph& graph, const SparsityCo
     budget -= share * static_cast<double>(layer.weight->shape.elements());
   };
   for (const auto& [name, share] : sparsity.layers) {
-    if (!(share > 0.0 && share <= 1.0)) return invalid("layer '" + name + "': density must be above 0 and at most 1");
+    if (!(share > 0.0 && share <= 1.0))
+      return invalid("layer '" + name + "': density must be above 0 and at most 1");
     const auto layer = std::find_if(layers.begin(), layers.end(), [&name = name](const Layer& l) {
       return l.weight->name == name || layer_of(l.weight->name) == name;
     });
@@ -119,7 +132,8 @@ Result<std::vector<LayerChoice>> distribute(const Graph& graph, const SparsityCo
     return invalid("density " + percent(density) +
                    " cannot be reached: the layers with a fixed density use " +
                    percent((density * all - budget) / all) + "; raise the density or lower theirs");
-  // Layers that would need more than all their weights become dense and leave the rest of the budget to the others.
+  // Layers that would need more than all their weights become dense and leave the rest of the budget to the
+  // others.
   while (true) {
     double demand = 0.0;
     for (const Layer& layer : layers)
@@ -133,7 +147,8 @@ Result<std::vector<LayerChoice>> distribute(const Graph& graph, const SparsityCo
     bool clipped = false;
     for (Layer& layer : layers)
       if (!layer.settled && layer.raw * scale >= 1.0) {
-        settle(layer, 1.0, density < 1.0 ? "dense: its share of the density exceeds its size" : "dense: density is 1");
+        settle(layer, 1.0,
+               density < 1.0 ? "dense: its share of the density exceeds its size" : "dense: density is 1");
         clipped = true;
       }
     if (clipped) continue;
@@ -172,9 +187,10 @@ Result<Network> Network::create(Graph graph, const SparsityConfig& sparsity, uin
       const int64_t rows = value.shape.size('o'), cols = value.shape.elements() / rows;
       const int64_t blocks = rows * cols / choice->block.size();
       // At least one block, else the layer would cut the network in two.
-      const int64_t live = std::clamp<int64_t>(std::llround(choice->density * static_cast<double>(blocks)), 1, blocks);
-      network.params.push_back(Param::weight(value.name, value.shape.sizes,
-                                             random_pattern(rows, cols, choice->block, live, seed, value.name)));
+      const int64_t live =
+          std::clamp<int64_t>(std::llround(choice->density * static_cast<double>(blocks)), 1, blocks);
+      network.params.push_back(Param::weight(
+          value.name, value.shape.sizes, random_pattern(rows, cols, choice->block, live, seed, value.name)));
       ++choice;
     } else {
       network.params.push_back(Param::vector(value.name, value.shape.elements()));

@@ -35,22 +35,23 @@ struct LayerChoice {
 class Network {
  public:
   Graph graph;
-  std::vector<Param> params;          // trained, in the order of their values in the graph
-  std::vector<Param> states;          // running statistics
-  std::vector<LayerChoice> choices;   // one per weight
+  std::vector<Param> params;         // trained, in the order of their values in the graph
+  std::vector<Param> states;         // running statistics
+  std::vector<LayerChoice> choices;  // one per weight
 
   // Draws patterns and initial values for every parameter of the graph, keyed by (seed, name).
   static Result<Network> create(Graph graph, const SparsityConfig& sparsity, uint64_t seed);
 
   Param& param(ValueId value);
   Param* find(const std::string& name);
-  int64_t live_weights() const;   // of linear and convolution layers
+  int64_t live_weights() const;  // of linear and convolution layers
   int64_t total_weights() const;
 };
 
-// Densities of the weights of a graph so that the whole has the density asked for. ER: a layer's density is proportional
-// to (O + K) / (O * K); ERK (Evci et al. 2020): to (O + I + kh + kw) / (O * I * kh * kw). Layers that would exceed 1 are dense
-// and the rest is spread again. Fails if the demand is impossible, or names a layer that does not exist.
+// Densities of the weights of a graph so that the whole has the density asked for. ER: a layer's density is
+// proportional to (O + K) / (O * K); ERK (Evci et al. 2020): to (O + I + kh + kw) / (O * I * kh * kw). Layers
+// that would exceed 1 are dense and the rest is spread again. Fails if the demand is impossible, or names a
+// layer that does not exist.
 Result<std::vector<LayerChoice>> distribute(const Graph& graph, const SparsityConfig& sparsity);
 
 }  // namespace coppice

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The truth: a graph evaluated in double, node by node, by the ops' naive references. Slow, small and obvious.
+// The truth: a graph evaluated in double, node by node, by the ops' naive references. Slow, small and
+// obvious.
 #pragma once
 
 #include <map>
@@ -18,14 +19,16 @@ struct OracleRun {
   uint64_t seed = 0, step = 0;
   std::vector<double> input;   // [batch][features]
   std::vector<double> target;  // [batch] labels or [batch][outputs]
-  // Values that take the place of a parameter's own (by name), for finite differences; dense, PyTorch's order.
+  // Values that take the place of a parameter's own (by name), for finite differences; dense, PyTorch's
+  // order.
   std::map<std::string, std::vector<double>> replace;
 };
 
 // The weights of a parameter as a dense array, 0 where the pattern has none.
 std::vector<double> dense_values(const Param& param, const Floats& array);
 
-// All values of the graph, by id; values that the run does not define are empty. Fails where an op has no reference.
+// All values of the graph, by id; values that the run does not define are empty. Fails where an op has no
+// reference.
 Result<std::vector<ReferenceArray>> run_oracle(const Graph& graph, Network& network, const OracleRun& run);
 
 // Mean of the loss over the batch.

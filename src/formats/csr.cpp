@@ -8,7 +8,8 @@
 namespace coppice {
 namespace {
 
-// One item of the dW kernel: enough work to outweigh the item, few enough weights for all threads to have some.
+// One item of the dW kernel: enough work to outweigh the item, few enough weights for all threads to have
+// some.
 constexpr int64_t kPartWeights = 64;
 
 class CsrEncoding final : public Encoding {
@@ -29,7 +30,8 @@ class CsrEncoding final : public Encoding {
   Pattern pattern() const override { return pattern_; }
   std::vector<int32_t> positions() const override {
     std::vector<int32_t> out(static_cast<size_t>(size_));
-    for (size_t i = 0; i < out.size(); ++i) out[static_cast<size_t>(single_.source[i])] = static_cast<int32_t>(i);
+    for (size_t i = 0; i < out.size(); ++i)
+      out[static_cast<size_t>(single_.source[i])] = static_cast<int32_t>(i);
     return out;
   }
 

@@ -14,7 +14,8 @@
 
 namespace coppice {
 
-extern const FormatDef kGather;  // encode: the backward gathers; encode_copy: the forward ones; geometry in the tiling
+extern const FormatDef
+    kGather;  // encode: the backward gathers; encode_copy: the forward ones; geometry in the tiling
 
 // The smallest halos that the two encodings read.
 int gather_x_halo(const ConvGeometry& geometry);

@@ -9,7 +9,8 @@ ValueId GradBuilder::gradient_of(ValueId value) const {
 
 bool GradBuilder::needs_gradient(ValueId value) const { return needed_[static_cast<size_t>(value)]; }
 
-Status GradBuilder::contribute(ValueId target, const OpDef& op, std::vector<ValueId> inputs, Attributes attributes) {
+Status GradBuilder::contribute(ValueId target, const OpDef& op, std::vector<ValueId> inputs,
+                               Attributes attributes) {
   std::string name = "d " + graph_.value(target).name;
   for (int copy = 1; graph_.find(name) != kNoValue; ++copy)
     name = "d " + graph_.value(target).name + "." + std::to_string(copy);
@@ -17,8 +18,8 @@ Status GradBuilder::contribute(ValueId target, const OpDef& op, std::vector<Valu
   return pass_on(target, out[0]);
 }
 
-Result<std::vector<ValueId>> GradBuilder::append(const std::string& name, const OpDef& op, std::vector<ValueId> inputs,
-                                    Attributes attributes) {
+Result<std::vector<ValueId>> GradBuilder::append(const std::string& name, const OpDef& op,
+                                                 std::vector<ValueId> inputs, Attributes attributes) {
   return graph_.add(op, name, std::move(inputs), std::move(attributes));
 }
 
@@ -30,7 +31,8 @@ Status GradBuilder::pass_on(ValueId target, ValueId gradient) {
   }
   const std::string& name = graph_.value(target).name;
   if (graph_.value(target).kind == ValueKind::kParam)
-    return unsupported("parameter '" + name + "' is used by two nodes; shared weights cannot be trained yet, give each "
+    return unsupported("parameter '" + name +
+                       "' is used by two nodes; shared weights cannot be trained yet, give each "
                        "node its own");
   std::string sum_name = "d " + name + " sum";
   while (graph_.find(sum_name) != kNoValue) sum_name += "'";

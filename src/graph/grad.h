@@ -10,8 +10,8 @@
 
 namespace coppice {
 
-// What an op's grad facet works with. An output nobody differentiates has the gradient kNoValue; a facet is only called
-// when at least one output has one (or is the loss).
+// What an op's grad facet works with. An output nobody differentiates has the gradient kNoValue; a facet is
+// only called when at least one output has one (or is the loss).
 class GradBuilder {
  public:
   explicit GradBuilder(Graph& graph) : graph_(graph) {}
@@ -20,12 +20,14 @@ class GradBuilder {
   ValueId gradient_of(ValueId value) const;
   // True if a parameter or an activation that depends on one: then its gradient is worth computing.
   bool needs_gradient(ValueId value) const;
-  // Appends a gradient node "d TARGET" (made unique) and books its first output as (part of) the gradient of `target`.
+  // Appends a gradient node "d TARGET" (made unique) and books its first output as (part of) the gradient of
+  // `target`.
   Status contribute(ValueId target, const OpDef& op, std::vector<ValueId> inputs, Attributes attributes = {});
   // Appends a node that several gradients share; not itself anybody's gradient.
   Result<std::vector<ValueId>> append(const std::string& name, const OpDef& op, std::vector<ValueId> inputs,
-                         Attributes attributes = {});
-  // The same as contribute() for a gradient that exists already (add, and other ops that hand dy on unchanged).
+                                      Attributes attributes = {});
+  // The same as contribute() for a gradient that exists already (add, and other ops that hand dy on
+  // unchanged).
   Status pass_on(ValueId target, ValueId gradient);
 
  private:
@@ -35,8 +37,8 @@ class GradBuilder {
   std::vector<bool> needed_;
 };
 
-// Appends the gradient of graph.loss (averaged over the samples) for every parameter. Returns the gradient of each value,
-// kNoValue where there is none.
+// Appends the gradient of graph.loss (averaged over the samples) for every parameter. Returns the gradient of
+// each value, kNoValue where there is none.
 Result<std::vector<ValueId>> build_gradients(Graph& graph);
 
 }  // namespace coppice

@@ -87,7 +87,8 @@ Status verify_values(const Graph& graph) {
     if (value.shape.axes.size() != value.shape.sizes.size())
       return invalid("value '" + value.name + "': axes and sizes differ in number");
     for (const int64_t size : value.shape.sizes)
-      if (size <= 0) return invalid("value '" + value.name + "': " + value.shape.text() + " has an empty axis");
+      if (size <= 0)
+        return invalid("value '" + value.name + "': " + value.shape.text() + " has an empty axis");
   }
   return {};
 }
@@ -121,7 +122,8 @@ Status verify(const Graph& graph) {
   for (const Node& node : graph.nodes()) {
     const std::string place = std::string(node.op->name) + " '" + node.name + "'";
     for (const ValueId in : node.inputs) {
-      if (in < 0 || static_cast<size_t>(in) >= ready.size()) return invalid(place + ": reads a value that does not exist");
+      if (in < 0 || static_cast<size_t>(in) >= ready.size())
+        return invalid(place + ": reads a value that does not exist");
       if (!ready[static_cast<size_t>(in)])
         return invalid(place + ": reads '" + graph.value(in).name + "' before it is computed");
     }

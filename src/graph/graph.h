@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A network is a static graph of named values. Training, pruning, packing and emitting are functions over it; gradients
-// are nodes of the same graph. A graph owns its values and nodes and knows nothing of memory, kernels or threads.
+// A network is a static graph of named values. Training, pruning, packing and emitting are functions over it;
+// gradients are nodes of the same graph. A graph owns its values and nodes and knows nothing of memory,
+// kernels or threads.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +19,9 @@ using ValueId = int32_t;
 using NodeId = int32_t;
 inline constexpr ValueId kNoValue = -1;
 
-// Sizes with the name of each axis, one letter: "chw" of a picture, "f" of a flat vector, "oi" of a linear weight, "oihw"
-// of a convolution's. The batch axis is not part of a shape: tiled values have it, others do not.
+// Sizes with the name of each axis, one letter: "chw" of a picture, "f" of a flat vector, "oi" of a linear
+// weight, "oihw" of a convolution's. The batch axis is not part of a shape: tiled values have it, others do
+// not.
 struct Shape {
   std::string axes;
   std::vector<int64_t> sizes;
@@ -32,11 +34,11 @@ struct Shape {
 };
 
 enum class ValueKind {
-  kInput,   // of the network, one per sample: comes with each batch
-  kTiled,   // an activation or its gradient, one per sample
-  kParam,   // trained: weights, biases, scales
-  kState,   // kept from step to step, not trained: running statistics
-  kWhole,   // one for the whole batch: gradients of parameters, batch statistics
+  kInput,  // of the network, one per sample: comes with each batch
+  kTiled,  // an activation or its gradient, one per sample
+  kParam,  // trained: weights, biases, scales
+  kState,  // kept from step to step, not trained: running statistics
+  kWhole,  // one for the whole batch: gradients of parameters, batch statistics
 };
 
 enum class ParamRole {
@@ -91,7 +93,8 @@ class Graph {
   NodeId producer(ValueId id) const;                         // -1 for inputs, parameters and states
 
   // The roles that a network's values play; set by whoever builds it.
-  // The op that adds two gradients of one activation; set by the builder, as a graph does not know the table of ops.
+  // The op that adds two gradients of one activation; set by the builder, as a graph does not know the table
+  // of ops.
   const OpDef* sum = nullptr;
   ValueId input = kNoValue, target = kNoValue, logits = kNoValue, loss = kNoValue;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an op's `lower` facet emits: calls whose operands are still names. The plan gives every value its place, then the
-// addresses are filled in.
+// What an op's `lower` facet emits: calls whose operands are still names. The plan gives every value its
+// place, then the addresses are filled in.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +21,8 @@ namespace coppice {
 
 class Param;
 
-// A value as the plan sees it: a tiled one has `elements` rows of `width` samples in each tile, and a halo around its planes
-// if it has spatial axes.
+// A value as the plan sees it: a tiled one has `elements` rows of `width` samples in each tile, and a halo
+// around its planes if it has spatial axes.
 struct PlanValue {
   std::string name;
   ValueKind kind = ValueKind::kTiled;
@@ -31,7 +31,7 @@ struct PlanValue {
   coppice_extent extent = {1, 1, 1};
   int halo = 0;
   bool wrap = false;
-  int input = -1;  // slot in coppice_run_state.inputs
+  int input = -1;     // slot in coppice_run_state.inputs
   bool keep = false;  // read by the host after the step
 };
 
@@ -46,10 +46,12 @@ struct CallSpec {
   int64_t weight_bytes = 0;  // read by the call; decides whether all tiles share one pass
   std::vector<ValueId> reads, writes;
   std::vector<std::pair<coppice_tiled*, ValueId>> tiled;
-  std::vector<std::pair<float**, ValueId>> whole;  // null stays null where the value has no place (fused gradients)
+  std::vector<std::pair<float**, ValueId>>
+      whole;                       // null stays null where the value has no place (fused gradients)
   std::vector<const Param*> uses;  // parameters whose values it reads
-  const Param* updates = nullptr;  // the optimizer's call on this parameter: waits for all who use the old weights
-  std::vector<CallSpec> then;      // done right after it for the same item, such as the optimizer after dW
+  const Param* updates =
+      nullptr;  // the optimizer's call on this parameter: waits for all who use the old weights
+  std::vector<CallSpec> then;  // done right after it for the same item, such as the optimizer after dW
 };
 
 template <class Args>
@@ -88,7 +90,8 @@ class Lowering {
 template <class Args>
 class CallBuilder {
  public:
-  CallBuilder(Lowering& lowering, const std::string& name, coppice_kernel kernel, int width) : lowering_(lowering) {
+  CallBuilder(Lowering& lowering, const std::string& name, coppice_kernel kernel, int width)
+      : lowering_(lowering) {
     auto args = std::make_shared<Args>();
     args_ = args.get();
     spec_.name = name;
@@ -150,7 +153,8 @@ CallBuilder<Args> Lowering::call(const std::string& name, coppice_kernel kernel,
 // Channels, height and width of a shape; a flat one has a channel per element.
 coppice_extent extent_of(const Shape& shape);
 
-// S of a value with this shape: 16 where it has spatial axes, else the largest of 64, 32, 16 that the batch fills.
+// S of a value with this shape: 16 where it has spatial axes, else the largest of 64, 32, 16 that the batch
+// fills.
 int tile_width(const Shape& shape, int batch);
 
 }  // namespace coppice

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// All that the system knows about an op, in one place. Tests, gradient checks, benchmarks, `explain` and the docs walk the
-// table of ops; a facet that is absent can be asked for and is refused with a sentence.
+// All that the system knows about an op, in one place. Tests, gradient checks, benchmarks, `explain` and the
+// docs walk the table of ops; a facet that is absent can be asked for and is refused with a sentence.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,14 @@ namespace coppice {
 class GradBuilder;  // graph/grad.h
 class Lowering;     // graph/lowering.h
 
-// Work of one sample. `useful` counts 2 x live weights x positions for each matrix product; `dense` is the same network
-// without sparsity.
+// Work of one sample. `useful` counts 2 x live weights x positions for each matrix product; `dense` is the
+// same network without sparsity.
 struct Cost {
   int64_t useful = 0, dense = 0;
 };
 
-// What the double-precision evaluation hands to an op: row-major arrays, tiled values with the batch as first axis.
+// What the double-precision evaluation hands to an op: row-major arrays, tiled values with the batch as first
+// axis.
 struct ReferenceArray {
   Shape shape;
   std::vector<double> data;
@@ -66,7 +67,8 @@ struct OpDef {
   // Emits the calls that compute it in float. Null: has no kernel of its own.
   Status (*lower)(Lowering& lowering, const Node& node) = nullptr;
 
-  // Problems whose gradients are checked against finite differences; null for gradient ops, which forward ops cover.
+  // Problems whose gradients are checked against finite differences; null for gradient ops, which forward ops
+  // cover.
   std::vector<Sample> (*samples)() = nullptr;
 };
 

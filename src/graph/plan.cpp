@@ -17,7 +17,8 @@ int32_t item_kind(const CallSpec& call, const PlanOptions& options) {
   const int tiles = tiles_of(options.batch, call.width);
   if (call.weight_bytes > options.l2_bytes / 2 && tiles > 1)
     return call.parts >= options.threads ? COPPICE_ITEM_PART : COPPICE_ITEM_TILE_PART;
-  // Tiles that cannot be shared out evenly leave threads idle for a whole tile; after a few rounds it no longer matters.
+  // Tiles that cannot be shared out evenly leave threads idle for a whole tile; after a few rounds it no
+  // longer matters.
   const bool uneven = tiles % options.threads != 0 && tiles < 4 * options.threads;
   return uneven ? COPPICE_ITEM_TILE_PART : COPPICE_ITEM_TILE;
 }
@@ -53,7 +54,8 @@ class Scheduler {
     for (const CallSpec& next : call.then) for_each_write(next, f);
   }
 
-  // Every operand is there: written in an earlier phase, or by an earlier call of this group for the same tile.
+  // Every operand is there: written in an earlier phase, or by an earlier call of this group for the same
+  // tile.
   bool ready(const CallSpec& call, int group_width) const {
     for (const ValueId v : call.reads) {
       const int when = written_[at(v)];
@@ -83,7 +85,8 @@ class Scheduler {
     for (CallSpec& next : then) out_.calls.push_back(std::move(next));
   }
   void close_group(size_t first_call, int kind, int width, int parts) {
-    out_.groups.push_back({static_cast<int32_t>(first_call), static_cast<int32_t>(out_.calls.size()), kind, width, parts});
+    out_.groups.push_back(
+        {static_cast<int32_t>(first_call), static_cast<int32_t>(out_.calls.size()), kind, width, parts});
   }
 
   bool tile_phase() {
@@ -128,8 +131,8 @@ class Scheduler {
   Schedule out_;
 };
 
-// When a value is alive, in half-open steps of time. Calls of a lone tile group follow each other for each tile; in any
-// other phase everything happens at once.
+// When a value is alive, in half-open steps of time. Calls of a lone tile group follow each other for each
+// tile; in any other phase everything happens at once.
 struct Interval {
   int begin = kNever, end = -1;
   bool alive() const { return end >= 0; }
@@ -229,7 +232,8 @@ MemoryPlan plan_memory(const Schedule& schedule, const std::vector<PlanValue>& v
       plan.arena_floats += extent;
       continue;
     }
-    // One vector more than a multiple of the page: the same row of two tiles must not fall into one cache set.
+    // One vector more than a multiple of the page: the same row of two tiles must not fall into one cache
+    // set.
     const int64_t slab = (extent + 1023) / 1024 * 1024 + 16;
     const int tiles = tiles_of(batch, width);
     plan.slabs.push_back({width, tiles, slab, plan.arena_floats});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From calls with names to a program with addresses: phases (who may run beside whom) and one arena (what lies where).
-// Pure functions of the calls; nothing here allocates the arena or runs anything.
+// From calls with names to a program with addresses: phases (who may run beside whom) and one arena (what
+// lies where). Pure functions of the calls; nothing here allocates the arena or runs anything.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,8 @@ namespace coppice {
 struct PlanOptions {
   int batch = 1;
   int threads = 1;
-  int64_t l2_bytes = 1 << 20;  // a layer whose weights do not fit half of it is passed once by all tiles together
+  int64_t l2_bytes =
+      1 << 20;  // a layer whose weights do not fit half of it is passed once by all tiles together
 };
 
 // The order of `calls` changes to the order in which they run. Group and phase ranges index them.
@@ -45,8 +46,8 @@ struct MemoryPlan {
 };
 MemoryPlan plan_memory(const Schedule& schedule, const std::vector<PlanValue>& values, int batch);
 
-// Independent of how plan_memory works: no two values that are alive at the same time overlap. Used by tests and, as it
-// is cheap, by every debug build.
+// Independent of how plan_memory works: no two values that are alive at the same time overlap. Used by tests
+// and, as it is cheap, by every debug build.
 Status check_memory(const MemoryPlan& plan, const Schedule& schedule, const std::vector<PlanValue>& values);
 
 }  // namespace coppice

@@ -32,7 +32,8 @@ std::string cost_text(double cost) {
 double CostTable::rate(const std::string& format, double density) const {
   const Row* best = nullptr;
   for (const Row& row : rows)
-    if (row.format == format && (!best || std::abs(std::log(row.density / density)) < std::abs(std::log(best->density / density))))
+    if (row.format == format &&
+        (!best || std::abs(std::log(row.density / density)) < std::abs(std::log(best->density / density))))
       best = &row;
   return best ? best->gflops : 0.0;
 }
@@ -60,7 +61,8 @@ FormatChoice choose_linear(const Pattern& pattern, const CostTable& table, const
     const std::string refusal = format->refuses(pattern);
     const double rate = table.rate(rate_name(*format, pattern), pattern.density());
     if (!refusal.empty() || rate <= 0.0) {
-      refusals += "; not " + std::string(format->name) + ": " + (refusal.empty() ? "the cost table lacks it" : refusal);
+      refusals += "; not " + std::string(format->name) + ": " +
+                  (refusal.empty() ? "the cost table lacks it" : refusal);
       continue;
     }
     // 2 FLOPs a weight for each of three products.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which format, and with it which kernels, a weight gets: a pure function of its pattern and a table of measured rates,
-// never of the number of threads.
+// Which format, and with it which kernels, a weight gets: a pure function of its pattern and a table of
+// measured rates, never of the number of threads.
 #pragma once
 
 #include <string>
@@ -11,7 +11,8 @@
 
 namespace coppice {
 
-// Rates of one machine: GFLOP/s on executed weights, forward + dX + dW of a linear layer, by format and density.
+// Rates of one machine: GFLOP/s on executed weights, forward + dX + dW of a linear layer, by format and
+// density.
 struct CostTable {
   struct Row {
     std::string format;  // "segments", "blocks4", "blocks16", "dense"
@@ -32,8 +33,8 @@ struct FormatChoice {
   std::string reason;  // one line: predicted cost of the chosen one, and why not the others
 };
 
-// For a linear layer. `current` (may be null) is kept unless another is predicted 10 % faster, so that a density that
-// moves around a crossover does not change the format with every edit.
+// For a linear layer. `current` (may be null) is kept unless another is predicted 10 % faster, so that a
+// density that moves around a crossover does not change the format with every edit.
 FormatChoice choose_linear(const Pattern& pattern, const CostTable& table, const FormatDef* current);
 
 // For a convolution; the geometry holds the halos of its values in the plan.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Kernels of the ops between matrix products: activations, losses, pooling, and the general convolution. One plain C source
- * (src/kernels/portable), compiled for every instruction set; samples are innermost, so the compiler vectorises them.
- * The rules of coppice_kernels.h hold: padding columns stay finite, and zero in gradients. Rows are S floats apart. */
+ * Kernels of the ops between matrix products: activations, losses, pooling, and the general convolution. One
+ * plain C source (src/kernels/portable), compiled for every instruction set; samples are innermost, so the
+ * compiler vectorises them. The rules of coppice_kernels.h hold: padding columns stay finite, and zero in
+ * gradients. Rows are S floats apart. */
 #ifndef COPPICE_POINTWISE_KERNELS_H
 #define COPPICE_POINTWISE_KERNELS_H
 
@@ -21,8 +22,9 @@ typedef struct coppice_map_args {
   uint64_t stream;    /* dropout: key of its random numbers */
 } coppice_map_args;
 
-/* Losses; no operand has a halo. logits [rows][S]; target: int32 class labels [1][S], or float [rows][S]. loss [1][S], one number a sample, 0
- * in padding. gradient [rows][S] = d loss / d logits * rs->loss_scale, 0 in padding. */
+/* Losses; no operand has a halo. logits [rows][S]; target: int32 class labels [1][S], or float [rows][S].
+ * loss [1][S], one number a sample, 0 in padding. gradient [rows][S] = d loss / d logits * rs->loss_scale, 0
+ * in padding. */
 typedef struct coppice_loss_args {
   coppice_tiled logits, target, out;
   int32_t rows;
@@ -50,7 +52,8 @@ typedef struct coppice_pool_args {
   int32_t kernel, stride, padding;
 } coppice_pool_args;
 
-/* Batch norm over [channels], S is 16. In gradients y stands for dy. Each kernel says in its comment what it reads. */
+/* Batch norm over [channels], S is 16. In gradients y stands for dy. Each kernel says in its comment what it
+ * reads. */
 typedef struct coppice_batch_norm_args {
   coppice_tiled x, y, dx;
   coppice_tiled sums; /* [tiles][2 * channels] */
@@ -81,11 +84,11 @@ typedef struct coppice_conv_shape {
 typedef struct coppice_general_conv_args {
   coppice_conv_shape shape;
   const coppice_csr* weights;
-  const float* bias;      /* may be NULL */
-  coppice_tiled x, y;     /* forward: y out. dX: y is dy, x is dx (out). dW: both in */
-  int32_t activation;     /* forward: coppice_activation */
+  const float* bias;         /* may be NULL */
+  coppice_tiled x, y;        /* forward: y out. dX: y is dy, x is dx (out). dW: both in */
+  int32_t activation;        /* forward: coppice_activation */
   const int32_t* part_start; /* dW: ranges of weights */
-  float* gradient;        /* dW: as coppice_linear_dw_args */
+  float* gradient;           /* dW: as coppice_linear_dw_args */
 } coppice_general_conv_args;
 
 /* Sums dy over positions and samples. Part: range of channels, as coppice_bias_dw_args. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Kernels that only training needs. The rules of coppice_kernels.h hold. Gradients of columns past the valid samples
- * are zero (up to coppice_columns), so a sum over samples may run over whole vectors. Sums over samples add the tiles
- * in their order. */
+ * Kernels that only training needs. The rules of coppice_kernels.h hold. Gradients of columns past the valid
+ * samples are zero (up to coppice_columns), so a sum over samples may run over whole vectors. Sums over
+ * samples add the tiles in their order. */
 #ifndef COPPICE_TRAIN_KERNELS_H
 #define COPPICE_TRAIN_KERNELS_H
 
@@ -18,8 +18,9 @@ typedef struct coppice_linear_dx_args {
   coppice_tiled dy, dx, mask;
 } coppice_linear_dx_args;
 
-/* dy [tiles][rows][S] -> out [tiles][ceil(rows/r)][S*r/16][r][16/r]: one vector then holds r rows x 16/r samples, and dW
- * needs no sum over lanes. Rows past `rows` become 0. S is a multiple of 16. Tile-local, one part. */
+/* dy [tiles][rows][S] -> out [tiles][ceil(rows/r)][S*r/16][r][16/r]: one vector then holds r rows x 16/r
+ * samples, and dW needs no sum over lanes. Rows past `rows` become 0. S is a multiple of 16. Tile-local, one
+ * part. */
 typedef struct coppice_interleave_args {
   coppice_tiled dy, out;
   int32_t rows, r;
@@ -27,24 +28,25 @@ typedef struct coppice_interleave_args {
 
 /* Gradient of the live weights, in the order of the format.
  * Part: one (panel, column block) pair, index panel * blocks + block; the weights of a part are contiguous.
- * gradient != NULL: written to (or, with rs->accumulate, added to) gradient[weight index]. gradient == NULL: written
- * to item->scratch, first weight of the part first; the item then has exactly one part.
- * segments: dy [tiles][rows][S]. blocks: dy interleaved as above. x [tiles][cols][S]. */
+ * gradient != NULL: written to (or, with rs->accumulate, added to) gradient[weight index]. gradient == NULL:
+ * written to item->scratch, first weight of the part first; the item then has exactly one part. segments: dy
+ * [tiles][rows][S]. blocks: dy interleaved as above. x [tiles][cols][S]. */
 typedef struct coppice_linear_dw_args {
   const void* weights;
   coppice_tiled x, dy;
   float* gradient;
 } coppice_linear_dw_args;
 
-/* Convolution backward in one pass: dX and the gradient of the live weights. `weights` are the gathers of dX: rows are x's
- * channels, gathered is dy. A part is a panel of x's channels: it writes these channels of dx (and their halo) for all
- * tiles, and the gradient of its weights, in their order: the weights of a panel over all gathers and blocks are
- * contiguous from part_start[panel] on, gathers outermost, then blocks. dx.width == 0: a first layer, dW alone.
- * If mask.width is not 0, dx counts where mask > 0. item->scratch also holds 16 sums for each weight at work
- * (conv_bwd_scratch in formats/gather.h).
- * gradient_stride == 0: an item has all tiles, and gradient is as in coppice_linear_dw_args. Else the gradient of tile t
- * alone is written to gradient + t * gradient_stride, an item may have any tiles and parts, and coppice_tile_sum_args
- * add them up: for images of many pixels, since a tile's dy is then read from far memory once, not once for each panel. */
+/* Convolution backward in one pass: dX and the gradient of the live weights. `weights` are the gathers of dX:
+ * rows are x's channels, gathered is dy. A part is a panel of x's channels: it writes these channels of dx
+ * (and their halo) for all tiles, and the gradient of its weights, in their order: the weights of a panel
+ * over all gathers and blocks are contiguous from part_start[panel] on, gathers outermost, then blocks.
+ * dx.width == 0: a first layer, dW alone. If mask.width is not 0, dx counts where mask > 0. item->scratch
+ * also holds 16 sums for each weight at work (conv_bwd_scratch in formats/gather.h). gradient_stride == 0: an
+ * item has all tiles, and gradient is as in coppice_linear_dw_args. Else the gradient of tile t alone is
+ * written to gradient + t * gradient_stride, an item may have any tiles and parts, and coppice_tile_sum_args
+ * add them up: for images of many pixels, since a tile's dy is then read from far memory once, not once for
+ * each panel. */
 typedef struct coppice_conv_bwd_args {
   const coppice_conv_weights* weights;
   coppice_tiled x, dy, dx, mask;
@@ -53,8 +55,8 @@ typedef struct coppice_conv_bwd_args {
   int64_t gradient_stride;
 } coppice_conv_bwd_args;
 
-/* gradient[i] = sum over the item's tiles of tiles[t * stride + i], in their order. Parts are those of part_start;
- * gradient as in coppice_linear_dw_args. */
+/* gradient[i] = sum over the item's tiles of tiles[t * stride + i], in their order. Parts are those of
+ * part_start; gradient as in coppice_linear_dw_args. */
 typedef struct coppice_tile_sum_args {
   const float* tiles;
   int64_t stride;
@@ -62,7 +64,8 @@ typedef struct coppice_tile_sum_args {
   float* gradient;
 } coppice_tile_sum_args;
 
-/* Bias gradient: gradient[row] = sum over samples of dy[row]. Parts: ranges of part_rows rows. gradient as above. */
+/* Bias gradient: gradient[row] = sum over samples of dy[row]. Parts: ranges of part_rows rows. gradient as
+ * above. */
 typedef struct coppice_bias_dw_args {
   coppice_tiled dy;
   int32_t rows, part_rows;
@@ -71,11 +74,10 @@ typedef struct coppice_bias_dw_args {
 
 /* Optimizer over flat arrays. part_start [parts + 1] cuts them; gradient == NULL: the part's gradient is in
  * item->scratch. The gradient is multiplied by rs->gradient_scale.
- * SGD (Sutskever's form, as PyTorch): g += decay*w; m = momentum*m + g; w -= lr * (nesterov ? g + momentum*m : m).
- * momentum == 0: moment1 is NULL.
- * Adam (Kingma and Ba 2015): m = b1*m + (1-b1)*g; v = b2*v + (1-b2)*g^2;
- *   w -= lr * (m*moment1_correction) / (sqrt(v*moment2_correction) + epsilon).
- * decay is added to the gradient (L2), or with decoupled = 1 w -= lr*decay*w comes first (AdamW). */
+ * SGD (Sutskever's form, as PyTorch): g += decay*w; m = momentum*m + g; w -= lr * (nesterov ? g + momentum*m
+ * : m). momentum == 0: moment1 is NULL. Adam (Kingma and Ba 2015): m = b1*m + (1-b1)*g; v = b2*v +
+ * (1-b2)*g^2; w -= lr * (m*moment1_correction) / (sqrt(v*moment2_correction) + epsilon). decay is added to
+ * the gradient (L2), or with decoupled = 1 w -= lr*decay*w comes first (AdamW). */
 typedef struct coppice_update_args {
   const int32_t* part_start;
   float* value;

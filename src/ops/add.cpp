@@ -19,7 +19,9 @@ void reference(const ReferenceCall& call) {
   for (size_t i = 0; i < call.out[0]->data.size(); ++i)
     call.out[0]->data[i] = call.in[0]->data[i] + call.in[1]->data[i];
 }
-Status lower(Lowering& lowering, const Node& node) { return lower_map(lowering, node, lowering.pointwise->add); }
+Status lower(Lowering& lowering, const Node& node) {
+  return lower_map(lowering, node, lowering.pointwise->add);
+}
 
 std::vector<Sample> samples() {
   NetworkBuilder b;

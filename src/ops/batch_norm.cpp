@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// batch_norm: y = act(scale * (x - mean) / sqrt(variance + epsilon) + bias) per channel (Ioffe and Szegedy 2015). Training
-// takes mean and variance from the batch and moves the running ones, evaluation takes the running ones.
+// batch_norm: y = act(scale * (x - mean) / sqrt(variance + epsilon) + bias) per channel (Ioffe and Szegedy
+// 2015). Training takes mean and variance from the batch and moves the running ones, evaluation takes the
+// running ones.
 #include <cmath>
 
 #include "ops/build.h"
@@ -43,11 +44,13 @@ Result<std::vector<Value>> infer(const Graph& graph, const Node& node) {
 Status grad(GradBuilder& builder, const Node& node) {
   const ValueId x = node.inputs[0], scale = node.inputs[1], bias = node.inputs[2];
   const ValueId dy = builder.gradient_of(node.outputs[0]), mean = node.outputs[1], inverse = node.outputs[2];
-  TRY_ASSIGN(const std::vector<ValueId> made, builder.append("d " + node.name + " totals", op_named("batch_norm_totals"),
-                                                  {x, dy, scale, bias, mean, inverse}, node.attributes));
+  TRY_ASSIGN(const std::vector<ValueId> made,
+             builder.append("d " + node.name + " totals", op_named("batch_norm_totals"),
+                            {x, dy, scale, bias, mean, inverse}, node.attributes));
   const ValueId totals = made[0];
   if (builder.needs_gradient(x))
-    TRY(builder.contribute(x, op_named("batch_norm_dx"), {x, dy, scale, bias, mean, inverse, totals}, node.attributes));
+    TRY(builder.contribute(x, op_named("batch_norm_dx"), {x, dy, scale, bias, mean, inverse, totals},
+                           node.attributes));
   TRY(builder.contribute(bias, op_named("batch_norm_dw"), {totals, bias}, {{"first", int64_t{0}}}));
   const int64_t channels = builder.graph().value(x).shape.size('c');
   return builder.contribute(scale, op_named("batch_norm_dw"), {totals, scale}, {{"first", channels}});
@@ -60,7 +63,9 @@ void for_each_pixel(const Shape& x, int64_t batch, F f) {
   for (int64_t i = 0; i < batch * channels * pixels; ++i)
     f(static_cast<size_t>(i), static_cast<size_t>(i / pixels % channels));
 }
-double count_of(const Shape& x, int64_t batch) { return static_cast<double>(batch * x.size('h') * x.size('w')); }
+double count_of(const Shape& x, int64_t batch) {
+  return static_cast<double>(batch * x.size('h') * x.size('w'));
+}
 
 void reference(const ReferenceCall& call) {
   const ReferenceArray& x = *call.in[0];
@@ -70,8 +75,9 @@ void reference(const ReferenceCall& call) {
     std::fill(mean.begin(), mean.end(), 0.0);
     std::fill(variance.begin(), variance.end(), 0.0);
     for_each_pixel(x.shape, call.batch, [&](size_t i, size_t c) { mean[c] += x.data[i] / n; });
-    for_each_pixel(x.shape, call.batch,
-                   [&](size_t i, size_t c) { variance[c] += (x.data[i] - mean[c]) * (x.data[i] - mean[c]) / n; });
+    for_each_pixel(x.shape, call.batch, [&](size_t i, size_t c) {
+      variance[c] += (x.data[i] - mean[c]) * (x.data[i] - mean[c]) / n;
+    });
   }
   call.out[1]->data = mean;
   for (size_t c = 0; c < mean.size(); ++c)
@@ -102,7 +108,10 @@ Status lower(Lowering& lowering, const Node& node) {
     fill(lowering, node, x, call.args());
     call.args().running_mean = running_mean;
     call.args().running_variance = running_variance;
-    call.in(&Args::sums, sums).whole_out(&Args::mean, mean).whole_out(&Args::inverse_deviation, inverse).reduces();
+    call.in(&Args::sums, sums)
+        .whole_out(&Args::mean, mean)
+        .whole_out(&Args::inverse_deviation, inverse)
+        .reduces();
   }
   auto call = lowering.call<Args>(node.name, lowering.pointwise->batch_norm, width);
   fill(lowering, node, x, call.args());
@@ -183,7 +192,8 @@ void reference_dx(const ReferenceCall& call) {
   });
 }
 Status lower_dx(Lowering& lowering, const Node& node) {
-  auto call = lowering.call<Args>(node.name, lowering.pointwise->batch_norm_dx, lowering.width(node.inputs[0]));
+  auto call =
+      lowering.call<Args>(node.name, lowering.pointwise->batch_norm_dx, lowering.width(node.inputs[0]));
   gradient_operands(lowering, node, call);
   call.whole_in(&Args::totals, node.inputs[6]).out(&Args::dx, node.outputs[0]);
   return {};

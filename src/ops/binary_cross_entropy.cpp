@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// binary_cross_entropy: logits, target in [0, 1] -> loss per sample, the mean over its outputs. On logits, as that is exact where a
-// sigmoid followed by a logarithm is not.
+// binary_cross_entropy: logits, target in [0, 1] -> loss per sample, the mean over its outputs. On logits, as
+// that is exact where a sigmoid followed by a logarithm is not.
 #include <cmath>
 
 #include "ops/build.h"
@@ -16,16 +16,20 @@ void reference(const ReferenceCall& call) {
   const int64_t outputs = call.in[0]->shape.elements();
   for (int64_t i = 0; i < call.batch * outputs; ++i) {
     const double x = call.in[0]->data[static_cast<size_t>(i)], t = call.in[1]->data[static_cast<size_t>(i)];
-    call.out[0]->data[static_cast<size_t>(i / outputs)] += (std::max(x, 0.0) - x * t + std::log1p(std::exp(-std::abs(x)))) / static_cast<double>(outputs);
+    call.out[0]->data[static_cast<size_t>(i / outputs)] +=
+        (std::max(x, 0.0) - x * t + std::log1p(std::exp(-std::abs(x)))) / static_cast<double>(outputs);
   }
 }
-Status lower(Lowering& lowering, const Node& node) { return lower_loss(lowering, node, lowering.pointwise->binary_cross_entropy); }
+Status lower(Lowering& lowering, const Node& node) {
+  return lower_loss(lowering, node, lowering.pointwise->binary_cross_entropy);
+}
 
 void reference_grad(const ReferenceCall& call) {
   const int64_t outputs = call.in[0]->shape.elements();
   for (int64_t i = 0; i < call.batch * outputs; ++i) {
     const double x = call.in[0]->data[static_cast<size_t>(i)], t = call.in[1]->data[static_cast<size_t>(i)];
-    call.out[0]->data[static_cast<size_t>(i)] = (1.0 / (1.0 + std::exp(-x)) - t) * call.loss_scale / static_cast<double>(outputs);
+    call.out[0]->data[static_cast<size_t>(i)] =
+        (1.0 / (1.0 + std::exp(-x)) - t) * call.loss_scale / static_cast<double>(outputs);
   }
 }
 Status lower_grad(Lowering& lowering, const Node& node) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Puts networks together: one function per layer, each adds its parameters and node. Errors are kept: after the first one
-// every call is a no-op, and finish() returns it, so that a network reads as a plain list of layers.
+// Puts networks together: one function per layer, each adds its parameters and node. Errors are kept: after
+// the first one every call is a no-op, and finish() returns it, so that a network reads as a plain list of
+// layers.
 #pragma once
 
 #include <string>
@@ -21,16 +22,17 @@ struct ConvOptions {
 class NetworkBuilder {
  public:
   NetworkBuilder();
-  ValueId input(Shape shape);                         // "input"
-  ValueId class_target();                             // "target": one label per sample
-  ValueId dense_target(Shape shape);                  // "target": one number per output
+  ValueId input(Shape shape);         // "input"
+  ValueId class_target();             // "target": one label per sample
+  ValueId dense_target(Shape shape);  // "target": one number per output
   ValueId linear(const std::string& name, ValueId x, int64_t outputs, bool bias = true);
   ValueId conv(const std::string& name, ValueId x, int64_t outputs, const ConvOptions& options);
   ValueId batch_norm(const std::string& name, ValueId x);
   ValueId relu(const std::string& name, ValueId x);
   ValueId flatten(const std::string& name, ValueId x);
   // Any op without parameters.
-  ValueId apply(const char* op, const std::string& name, std::vector<ValueId> inputs, Attributes attributes = {});
+  ValueId apply(const char* op, const std::string& name, std::vector<ValueId> inputs,
+                Attributes attributes = {});
   ValueId parameter(const std::string& name, Shape shape, ParamRole role, Init init, int64_t fan_in);
   ValueId state(const std::string& name, Shape shape, Init init);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// channel_sum: the gradient of a bias: dy summed over samples and positions. dy, bias (for its shape) -> dbias {c}.
+// channel_sum: the gradient of a bias: dy summed over samples and positions. dy, bias (for its shape) ->
+// dbias {c}.
 #include "ops/support/common.h"
 
 namespace coppice {
@@ -20,8 +21,8 @@ void reference(const ReferenceCall& call) {
 }
 Status lower(Lowering& lowering, const Node& node) {
   const Param& bias = lowering.param(node.inputs[1]);
-  auto call =
-      lowering.call<coppice_channel_sum_args>(node.name, lowering.pointwise->channel_sum, lowering.width(node.inputs[0]));
+  auto call = lowering.call<coppice_channel_sum_args>(node.name, lowering.pointwise->channel_sum,
+                                                      lowering.width(node.inputs[0]));
   call.in(&coppice_channel_sum_args::dy, node.inputs[0]);
   call.args().extent = lowering.extent(node.inputs[0]);
   call.args().part_channels = bias.part_start()[1] - bias.part_start()[0];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// conv2d: y = act(W * x + bias), and its gradients. W is (o, i / groups, h, w), sparse or dense; any kernel, stride, padding,
-// dilation and groups; padding is zero or wraps around.
+// conv2d: y = act(W * x + bias), and its gradients. W is (o, i / groups, h, w), sparse or dense; any kernel,
+// stride, padding, dilation and groups; padding is zero or wraps around.
 #include "formats/csr.h"
 #include "formats/gather.h"
 #include "kernels/train_kernels.h"
@@ -11,7 +11,8 @@ namespace coppice {
 namespace {
 
 struct Geometry {
-  int64_t channels, height, width, outputs, out_height, out_width, kernel_h, kernel_w, stride, padding, dilation, groups;
+  int64_t channels, height, width, outputs, out_height, out_width, kernel_h, kernel_w, stride, padding,
+      dilation, groups;
   bool wrap;
 };
 
@@ -33,10 +34,11 @@ Result<Geometry> geometry(const Shape& x, const Shape& w, const Node& node) {
   if (g.stride < 1 || g.dilation < 1 || g.padding < 0 || g.groups < 1)
     return invalid("stride, dilation and groups must be at least 1 and padding at least 0");
   if (g.channels % g.groups != 0 || g.outputs % g.groups != 0)
-    return invalid(std::to_string(g.groups) + " groups do not divide " + std::to_string(g.channels) + " inputs and " +
-                   std::to_string(g.outputs) + " outputs");
+    return invalid(std::to_string(g.groups) + " groups do not divide " + std::to_string(g.channels) +
+                   " inputs and " + std::to_string(g.outputs) + " outputs");
   if (w.axes != "oihw" || w.size('i') * g.groups != g.channels)
-    return invalid("weight " + w.text() + " in " + std::to_string(g.groups) + " groups does not take an input of " + x.text());
+    return invalid("weight " + w.text() + " in " + std::to_string(g.groups) +
+                   " groups does not take an input of " + x.text());
   const auto extent = [&g](int64_t size, int64_t kernel) {
     return (size + 2 * g.padding - (kernel - 1) * g.dilation - 1) / g.stride + 1;
   };
@@ -50,9 +52,9 @@ Result<Geometry> geometry(const Shape& x, const Shape& w, const Node& node) {
 
 coppice_conv_shape c_shape(const Geometry& g) {
   const auto i = [](int64_t v) { return static_cast<int32_t>(v); };
-  return {i(g.channels), i(g.height),   i(g.width),   i(g.outputs), i(g.out_height), i(g.out_width),
-          i(g.kernel_h), i(g.kernel_w), i(g.stride),  i(g.stride),  i(g.padding),    i(g.padding),
-          i(g.dilation), i(g.dilation), i(g.groups),  g.wrap};
+  return {i(g.channels), i(g.height),   i(g.width),  i(g.outputs), i(g.out_height), i(g.out_width),
+          i(g.kernel_h), i(g.kernel_w), i(g.stride), i(g.stride),  i(g.padding),    i(g.padding),
+          i(g.dilation), i(g.dilation), i(g.groups), g.wrap};
 }
 
 // ---- conv2d: x {c,h,w}, weight {o,i,h,w}, [bias {o}] -> y {c=O,h,w}
@@ -62,8 +64,8 @@ Result<std::vector<Value>> infer(const Graph& graph, const Node& node) {
   TRY_ASSIGN(const Geometry g,
              geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[1]).shape, node));
   if (node.inputs.size() == 3 && graph.value(node.inputs[2]).shape.elements() != g.outputs)
-    return invalid("bias has " + graph.value(node.inputs[2]).shape.text() + ", the weight " + std::to_string(g.outputs) +
-                   " outputs");
+    return invalid("bias has " + graph.value(node.inputs[2]).shape.text() + ", the weight " +
+                   std::to_string(g.outputs) + " outputs");
   return one(tiled_value({"chw", {g.outputs, g.out_height, g.out_width}}));
 }
 
@@ -72,17 +74,20 @@ Status grad(GradBuilder& builder, const Node& node) {
   const ValueId x = node.inputs[0], weight = node.inputs[1];
   if (builder.needs_gradient(x)) {
     TRY_ASSIGN(const std::vector<ValueId> both,
-               builder.append("d " + node.name + " both", op_named("conv2d_grad"), {x, dy, weight}, node.attributes));
+               builder.append("d " + node.name + " both", op_named("conv2d_grad"), {x, dy, weight},
+                              node.attributes));
     TRY(builder.pass_on(x, both[0]));
     TRY(builder.pass_on(weight, both[1]));
   } else {
     TRY(builder.contribute(weight, op_named("conv2d_dw"), {x, dy, weight}, node.attributes));
   }
-  if (node.inputs.size() == 3) TRY(builder.contribute(node.inputs[2], op_named("channel_sum"), {dy, node.inputs[2]}));
+  if (node.inputs.size() == 3)
+    TRY(builder.contribute(node.inputs[2], op_named("channel_sum"), {dy, node.inputs[2]}));
   return {};
 }
 
-Cost product_cost(const Graph& graph, ValueId weight, ValueId y, const std::function<int64_t(ValueId)>& live) {
+Cost product_cost(const Graph& graph, ValueId weight, ValueId y,
+                  const std::function<int64_t(ValueId)>& live) {
   const Shape& out = graph.value(y).shape;
   const int64_t positions = out.size('h') * out.size('w');
   return {2 * live(weight) * positions, 2 * graph.value(weight).shape.elements() * positions};
@@ -91,7 +96,8 @@ Cost cost(const Graph& graph, const Node& node, const std::function<int64_t(Valu
   return product_cost(graph, node.inputs[1], node.outputs[0], live);
 }
 
-// Calls f(index of y, index of x, index of w) for every product of one sample; taps in zero padding have none.
+// Calls f(index of y, index of x, index of w) for every product of one sample; taps in zero padding have
+// none.
 template <class F>
 void for_each_product(const Geometry& g, F f) {
   const int64_t per_group = g.channels / g.groups, outputs_per_group = g.outputs / g.groups;
@@ -101,7 +107,8 @@ void for_each_product(const Geometry& g, F f) {
         for (int64_t kx = 0; kx < g.kernel_w; ++kx)
           for (int64_t p = 0; p < g.out_height; ++p)
             for (int64_t q = 0; q < g.out_width; ++q) {
-              int64_t row = p * g.stride + ky * g.dilation - g.padding, column = q * g.stride + kx * g.dilation - g.padding;
+              int64_t row = p * g.stride + ky * g.dilation - g.padding,
+                      column = q * g.stride + kx * g.dilation - g.padding;
               if (g.wrap) {
                 row = (row % g.height + g.height) % g.height;
                 column = (column % g.width + g.width) % g.width;
@@ -123,7 +130,8 @@ void reference(const ReferenceCall& call) {
     if (call.in.size() == 3)
       for (size_t i = 0; i < out; ++i)
         y[n * out + i] = call.in[2]->data[i / static_cast<size_t>(g.out_height * g.out_width)];
-    for_each_product(g, [&](size_t yi, size_t xi, size_t wi) { y[n * out + yi] += w.data[wi] * x.data[n * in + xi]; });
+    for_each_product(
+        g, [&](size_t yi, size_t xi, size_t wi) { y[n * out + yi] += w.data[wi] * x.data[n * in + xi]; });
   }
   if (call.node.text("activation", "") == "relu")
     for (double& value : y) value = std::max(value, 0.0);
@@ -138,7 +146,8 @@ void fill_general(coppice_general_conv_args& args, const Geometry& g, const Para
 
 Status lower(Lowering& lowering, const Node& node) {
   const Graph& graph = lowering.graph();
-  TRY_ASSIGN(const Geometry g, geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[1]).shape, node));
+  TRY_ASSIGN(const Geometry g,
+             geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[1]).shape, node));
   Param& weight = lowering.param(node.inputs[1]);
   const Param* bias = node.inputs.size() == 3 ? &lowering.param(node.inputs[2]) : nullptr;
   const int32_t activation = node.text("activation", "") == "relu" ? COPPICE_ACT_RELU : COPPICE_ACT_NONE;
@@ -179,14 +188,17 @@ Cost cost_dw(const Graph& graph, const Node& node, const std::function<int64_t(V
 void add_dw(const ReferenceCall& call, std::vector<double>& dw) {
   const ReferenceArray &x = *call.in[0], &dy = *call.in[1];
   const Geometry g = geometry(x.shape, call.in[2]->shape, call.node).take();
-  const size_t in = x.data.size() / static_cast<size_t>(call.batch), out = dy.data.size() / static_cast<size_t>(call.batch);
+  const size_t in = x.data.size() / static_cast<size_t>(call.batch),
+               out = dy.data.size() / static_cast<size_t>(call.batch);
   for (size_t n = 0; n < static_cast<size_t>(call.batch); ++n)
-    for_each_product(g, [&](size_t yi, size_t xi, size_t wi) { dw[wi] += dy.data[n * out + yi] * x.data[n * in + xi]; });
+    for_each_product(
+        g, [&](size_t yi, size_t xi, size_t wi) { dw[wi] += dy.data[n * out + yi] * x.data[n * in + xi]; });
 }
 void reference_dw(const ReferenceCall& call) { add_dw(call, call.out[0]->data); }
 
 // One pass over the live weights for dx and dw: dx and mask are kNoValue where there is none.
-void lower_gather_bwd(Lowering& lowering, const Node& node, const Param& weight, ValueId dx, ValueId mask, ValueId dw) {
+void lower_gather_bwd(Lowering& lowering, const Node& node, const Param& weight, ValueId dx, ValueId mask,
+                      ValueId dw) {
   const ConvGeometry& conv = weight.tiling().conv;
   const ValueId x = node.inputs[0], dy = with_halo(lowering, node.inputs[1], conv.dy_halo, conv.wrap);
   auto call = lowering.call<coppice_conv_bwd_args>(node.name, lowering.train->conv_bwd, lowering.width(x));
@@ -199,7 +211,8 @@ void lower_gather_bwd(Lowering& lowering, const Node& node, const Param& weight,
   call.spec().scratch = std::max(call.spec().scratch, conv_bwd_scratch(weight.encoding()));
 }
 
-void lower_general_dw(Lowering& lowering, const Node& node, const Geometry& g, const Param& weight, ValueId dw) {
+void lower_general_dw(Lowering& lowering, const Node& node, const Geometry& g, const Param& weight,
+                      ValueId dw) {
   auto call = lowering.call<coppice_general_conv_args>(node.name, lowering.pointwise->general_conv_dw,
                                                        lowering.width(node.inputs[1]));
   fill_general(call.args(), g, weight);
@@ -209,7 +222,8 @@ void lower_general_dw(Lowering& lowering, const Node& node, const Geometry& g, c
 
 Status lower_dw(Lowering& lowering, const Node& node) {
   const Graph& graph = lowering.graph();
-  TRY_ASSIGN(const Geometry g, geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[2]).shape, node));
+  TRY_ASSIGN(const Geometry g,
+             geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[2]).shape, node));
   const Param& weight = lowering.param(node.inputs[2]);
   if (weight.format() == &kGather)
     lower_gather_bwd(lowering, node, weight, kNoValue, kNoValue, node.outputs[0]);
@@ -235,32 +249,40 @@ void reference_grad(const ReferenceCall& call) {
   const ReferenceArray &dy = *call.in[1], &w = *call.in[2];
   std::vector<double>& dx = call.out[0]->data;
   const Geometry g = geometry(call.in[0]->shape, w.shape, call.node).take();
-  const size_t in = dx.size() / static_cast<size_t>(call.batch), out = dy.data.size() / static_cast<size_t>(call.batch);
+  const size_t in = dx.size() / static_cast<size_t>(call.batch),
+               out = dy.data.size() / static_cast<size_t>(call.batch);
   for (size_t n = 0; n < static_cast<size_t>(call.batch); ++n)
-    for_each_product(g, [&](size_t yi, size_t xi, size_t wi) { dx[n * in + xi] += w.data[wi] * dy.data[n * out + yi]; });
+    for_each_product(
+        g, [&](size_t yi, size_t xi, size_t wi) { dx[n * in + xi] += w.data[wi] * dy.data[n * out + yi]; });
   if (call.in.size() == 4)
     for (size_t i = 0; i < dx.size(); ++i) dx[i] = call.in[3]->data[i] > 0.0 ? dx[i] : 0.0;
   add_dw(call, call.out[1]->data);
 }
 Status lower_grad(Lowering& lowering, const Node& node) {
   const Graph& graph = lowering.graph();
-  TRY_ASSIGN(const Geometry g, geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[2]).shape, node));
+  TRY_ASSIGN(const Geometry g,
+             geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[2]).shape, node));
   Param& weight = lowering.param(node.inputs[2]);
   const ValueId mask = node.inputs.size() == 4 ? node.inputs[3] : kNoValue;
   if (weight.format() == &kGather) {
     lower_gather_bwd(lowering, node, weight, node.outputs[0], mask, node.outputs[1]);
     return {};
   }
-  const ValueId dx = mask == kNoValue ? node.outputs[0] : lowering.like(node.name + " before its mask", node.outputs[0]);
+  const ValueId dx =
+      mask == kNoValue ? node.outputs[0] : lowering.like(node.name + " before its mask", node.outputs[0]);
   {
-    auto call = lowering.call<coppice_general_conv_args>(node.name, lowering.pointwise->general_conv_dx, lowering.width(dx));
+    auto call = lowering.call<coppice_general_conv_args>(node.name, lowering.pointwise->general_conv_dx,
+                                                         lowering.width(dx));
     fill_general(call.args(), g, weight);
     call.in(&coppice_general_conv_args::y, node.inputs[1]).out(&coppice_general_conv_args::x, dx);
     call.uses(weight, 0);
   }
   if (mask != kNoValue) {
-    auto call = lowering.call<coppice_map_args>(node.name + " mask", lowering.pointwise->relu_grad, lowering.width(dx));
-    call.in(&coppice_map_args::a, dx).in(&coppice_map_args::b, mask).out(&coppice_map_args::out, node.outputs[0]);
+    auto call = lowering.call<coppice_map_args>(node.name + " mask", lowering.pointwise->relu_grad,
+                                                lowering.width(dx));
+    call.in(&coppice_map_args::a, dx)
+        .in(&coppice_map_args::b, mask)
+        .out(&coppice_map_args::out, node.outputs[0]);
     call.args().extent = lowering.extent(dx);
   }
   lower_general_dw(lowering, node, g, weight, node.outputs[1]);
@@ -291,7 +313,8 @@ std::vector<Sample> samples() {
   out.push_back(sample("several panels", {"chw", {20, 4, 5}}, 36, {}));
   out.push_back(sample("stride 2", {"chw", {2, 5, 6}}, 4, with([](ConvOptions& o) { o.stride = 2; })));
   out.push_back(sample("wraps", {"chw", {1, 4, 4}}, 4, with([](ConvOptions& o) { o.wrap = true; })));
-  out.push_back(sample("dilated", {"chw", {2, 6, 6}}, 4, with([](ConvOptions& o) { o.dilation = o.padding = 2; })));
+  out.push_back(
+      sample("dilated", {"chw", {2, 6, 6}}, 4, with([](ConvOptions& o) { o.dilation = o.padding = 2; })));
   out.push_back(sample("two groups", {"chw", {4, 4, 4}}, 8, with([](ConvOptions& o) { o.groups = 2; })));
   out.push_back(sample("depthwise", {"chw", {4, 4, 4}}, 4, with([](ConvOptions& o) { o.groups = 4; })));
   out.push_back(sample("5x5 without bias", {"chw", {2, 5, 5}}, 4, with([](ConvOptions& o) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// dropout (Srivastava et al. 2014), inverted: survivors are scaled by 1 / (1 - p) in training, the identity in
-// evaluation. The mask is drawn from a keyed generator, so the gradient draws it again instead of reading it.
+// dropout (Srivastava et al. 2014), inverted: survivors are scaled by 1 / (1 - p) in training, the identity
+// in evaluation. The mask is drawn from a keyed generator, so the gradient draws it again instead of reading
+// it.
 #include "base/rng.h"
 #include "ops/build.h"
 #include "ops/support/common.h"
@@ -28,7 +29,8 @@ Status lower(Lowering& lowering, const Node& node) {
 
 }  // namespace
 
-// No reference: its numbers are random. ops_test checks rate, scale and that the gradient draws the same mask.
+// No reference: its numbers are random. ops_test checks rate, scale and that the gradient draws the same
+// mask.
 std::vector<OpDef> dropout_ops() {
   return {{.name = "dropout",
            .summary = "zeroes elements with probability p in training",

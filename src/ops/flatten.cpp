@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// flatten: (c, h, w) -> f. Rows keep their order; the tile width may change (16 samples with spatial axes, up to 64
-// without), which is what the copy is for.
+// flatten: (c, h, w) -> f. Rows keep their order; the tile width may change (16 samples with spatial axes, up
+// to 64 without), which is what the copy is for.
 #include "ops/build.h"
 #include "ops/support/common.h"
 
@@ -18,7 +18,8 @@ Status grad(GradBuilder& builder, const Node& node) {
 void reference(const ReferenceCall& call) { call.out[0]->data = call.in[0]->data; }
 
 Status lower(Lowering& lowering, const Node& node) {
-  auto call = lowering.call<coppice_retile_args>(node.name, lowering.pointwise->retile, lowering.width(node.outputs[0]));
+  auto call = lowering.call<coppice_retile_args>(node.name, lowering.pointwise->retile,
+                                                 lowering.width(node.outputs[0]));
   call.in(&coppice_retile_args::in, node.inputs[0]).out(&coppice_retile_args::out, node.outputs[0]);
   call.args().in_extent = lowering.extent(node.inputs[0]);
   call.args().out_extent = lowering.extent(node.outputs[0]);

@@ -50,7 +50,8 @@ void reference(const ReferenceCall& call) {
       double sum = call.in.size() == 3 ? call.in[2]->data[static_cast<size_t>(o)] : 0.0;
       for (int64_t i = 0; i < inputs; ++i)
         sum += w.data[static_cast<size_t>(o * inputs + i)] * x.data[static_cast<size_t>(n * inputs + i)];
-      call.out[0]->data[static_cast<size_t>(n * outputs + o)] = relu_after(call.node) ? std::max(sum, 0.0) : sum;
+      call.out[0]->data[static_cast<size_t>(n * outputs + o)] =
+          relu_after(call.node) ? std::max(sum, 0.0) : sum;
     }
 }
 
@@ -58,11 +59,13 @@ Status lower(Lowering& lowering, const Node& node) {
   Param& weight = lowering.param(node.inputs[1]);
   const bool segments = weight.format() == &kSegments;
   auto call = lowering.call<coppice_linear_args>(
-      node.name, segments ? lowering.rt->linear_segments : lowering.rt->linear_blocks, lowering.width(node.outputs[0]));
+      node.name, segments ? lowering.rt->linear_segments : lowering.rt->linear_blocks,
+      lowering.width(node.outputs[0]));
   call.args().weights = weight.view();
   call.args().activation = relu_after(node) ? COPPICE_ACT_RELU : COPPICE_ACT_NONE;
   call.in(&coppice_linear_args::x, node.inputs[0]).out(&coppice_linear_args::y, node.outputs[0]);
-  call.uses(weight, weight.encoding().size() * 4 + weight.encoding().bytes()).parts(weight.encoding().forward_parts());
+  call.uses(weight, weight.encoding().size() * 4 + weight.encoding().bytes())
+      .parts(weight.encoding().forward_parts());
   if (node.inputs.size() == 3) {
     const Param& bias = lowering.param(node.inputs[2]);
     call.args().bias = bias.value.data();
@@ -86,7 +89,8 @@ void reference_dx(const ReferenceCall& call) {
       const auto at = static_cast<size_t>(n * inputs + i);
       if (call.in.size() == 3 && !(call.in[2]->data[at] > 0.0)) continue;
       for (int64_t o = 0; o < outputs; ++o)
-        call.out[0]->data[at] += w.data[static_cast<size_t>(o * inputs + i)] * dy.data[static_cast<size_t>(n * outputs + o)];
+        call.out[0]->data[at] +=
+            w.data[static_cast<size_t>(o * inputs + i)] * dy.data[static_cast<size_t>(n * outputs + o)];
     }
 }
 
@@ -110,7 +114,8 @@ Status lower_dx(Lowering& lowering, const Node& node) {
   call.args().weights = static_cast<const coppice_blocks*>(weight.view());
   call.in(&coppice_linear_dx_args::dy, node.inputs[0]).out(&coppice_linear_dx_args::dx, node.outputs[0]);
   if (node.inputs.size() == 3) call.in(&coppice_linear_dx_args::mask, node.inputs[2]);
-  call.uses(weight, weight.encoding().size() * 4 + weight.encoding().bytes()).parts(weight.encoding().dx_parts());
+  call.uses(weight, weight.encoding().size() * 4 + weight.encoding().bytes())
+      .parts(weight.encoding().dx_parts());
   return {};
 }
 
@@ -145,7 +150,8 @@ Status lower_dw(Lowering& lowering, const Node& node) {
     const int r = encoding.interleave();
     const ValueId interleaved =
         lowering.temporary(node.name + " interleaved", (rows + r - 1) / r * int64_t{r}, width);
-    auto call = lowering.call<coppice_interleave_args>(node.name + " interleave", lowering.train->interleave, width);
+    auto call =
+        lowering.call<coppice_interleave_args>(node.name + " interleave", lowering.train->interleave, width);
     call.args().rows = rows;
     call.args().r = r;
     call.in(&coppice_interleave_args::dy, dy).out(&coppice_interleave_args::out, interleaved);

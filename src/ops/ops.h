@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of ops. Every src/ops/NAME.cpp defines NAME_ops(), the op and the gradient ops that belong to it; CMake lists
-// the folder and writes the table, so an op registers by being there.
+// The table of ops. Every src/ops/NAME.cpp defines NAME_ops(), the op and the gradient ops that belong to it;
+// CMake lists the folder and writes the table, so an op registers by being there.
 #pragma once
 
 #include <string_view>

@@ -8,7 +8,8 @@ namespace {
 
 std::vector<int64_t> list(const Node& node, const char* key) {
   const auto at = node.attributes.find(key);
-  return at == node.attributes.end() ? std::vector<int64_t>{0, 0, 0} : std::get<std::vector<int64_t>>(at->second);
+  return at == node.attributes.end() ? std::vector<int64_t>{0, 0, 0}
+                                     : std::get<std::vector<int64_t>>(at->second);
 }
 Window window_of(const Node& node) {
   Window window;

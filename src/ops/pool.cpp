@@ -12,7 +12,8 @@ struct Geometry {
   int64_t channels, height, width, kernel, stride, padding, out_height, out_width;
 };
 Result<Geometry> geometry(const Shape& x, const Node& node) {
-  Geometry g{x.size('c'), x.size('h'), x.size('w'), node.integer("kernel", 2), 0, node.integer("padding", 0), 0, 0};
+  Geometry g{
+      x.size('c'), x.size('h'), x.size('w'), node.integer("kernel", 2), 0, node.integer("padding", 0), 0, 0};
   g.stride = node.integer("stride", g.kernel);
   if (x.axes != "chw") return invalid("needs an input with channels, height and width, got " + x.text());
   if (g.kernel < 1 || g.stride < 1 || g.padding < 0 || 2 * g.padding > g.kernel)
@@ -73,7 +74,8 @@ Status lower_pool(Lowering& lowering, const Node& node, coppice_kernel kernel, b
 
 Status max_grad(GradBuilder& builder, const Node& node) {
   return builder.contribute(node.inputs[0], op_named("max_pool_grad"),
-                            {builder.gradient_of(node.outputs[0]), node.inputs[0], node.outputs[0]}, node.attributes);
+                            {builder.gradient_of(node.outputs[0]), node.inputs[0], node.outputs[0]},
+                            node.attributes);
 }
 void max_reference(const ReferenceCall& call) {
   for (double& y : call.out[0]->data) y = -HUGE_VAL;
@@ -105,12 +107,14 @@ Status avg_grad(GradBuilder& builder, const Node& node) {
 void avg_reference(const ReferenceCall& call) {
   const Geometry g = geometry(call.in[0]->shape, call.node).take();
   const double scale = 1.0 / static_cast<double>(g.kernel * g.kernel);
-  for_each_pixel(g, call.batch, [&](size_t y, size_t x) { call.out[0]->data[y] += scale * call.in[0]->data[x]; });
+  for_each_pixel(g, call.batch,
+                 [&](size_t y, size_t x) { call.out[0]->data[y] += scale * call.in[0]->data[x]; });
 }
 void avg_reference_grad(const ReferenceCall& call) {
   const Geometry g = geometry(call.in[1]->shape, call.node).take();
   const double scale = 1.0 / static_cast<double>(g.kernel * g.kernel);
-  for_each_pixel(g, call.batch, [&](size_t y, size_t x) { call.out[0]->data[x] += scale * call.in[0]->data[y]; });
+  for_each_pixel(g, call.batch,
+                 [&](size_t y, size_t x) { call.out[0]->data[x] += scale * call.in[0]->data[y]; });
 }
 Status avg_lower(Lowering& lowering, const Node& node) {
   return lower_pool(lowering, node, lowering.pointwise->avg_pool, false);

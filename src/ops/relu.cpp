@@ -15,9 +15,12 @@ Status grad(GradBuilder& builder, const Node& node) {
                             {builder.gradient_of(node.outputs[0]), node.outputs[0]});
 }
 void reference(const ReferenceCall& call) {
-  for (size_t i = 0; i < call.out[0]->data.size(); ++i) call.out[0]->data[i] = std::max(call.in[0]->data[i], 0.0);
+  for (size_t i = 0; i < call.out[0]->data.size(); ++i)
+    call.out[0]->data[i] = std::max(call.in[0]->data[i], 0.0);
 }
-Status lower(Lowering& lowering, const Node& node) { return lower_map(lowering, node, lowering.pointwise->relu); }
+Status lower(Lowering& lowering, const Node& node) {
+  return lower_map(lowering, node, lowering.pointwise->relu);
+}
 
 // relu_grad: dy, y -> dx
 Result<std::vector<Value>> infer_grad(const Graph& graph, const Node& node) {

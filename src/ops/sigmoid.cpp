@@ -20,7 +20,9 @@ void reference(const ReferenceCall& call) {
   for (size_t i = 0; i < call.out[0]->data.size(); ++i)
     call.out[0]->data[i] = 1.0 / (1.0 + std::exp(-call.in[0]->data[i]));
 }
-Status lower(Lowering& lowering, const Node& node) { return lower_map(lowering, node, lowering.pointwise->sigmoid); }
+Status lower(Lowering& lowering, const Node& node) {
+  return lower_map(lowering, node, lowering.pointwise->sigmoid);
+}
 
 // sigmoid_grad: dy, y -> dx
 Result<std::vector<Value>> infer_grad(const Graph& graph, const Node& node) {

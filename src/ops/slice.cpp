@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// slice: every `step`-th element from `start` of channels, height and width: attributes start, size, step, each [c, h, w].
+// slice: every `step`-th element from `start` of channels, height and width: attributes start, size, step,
+// each [c, h, w].
 #include "ops/build.h"
 #include "ops/support/window.h"
 

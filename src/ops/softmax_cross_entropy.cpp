@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// softmax_cross_entropy: logits {f=classes}, target (class labels) -> loss per sample. Label smoothing e spreads e of the
-// target evenly over all classes (Szegedy et al. 2016), as PyTorch does.
+// softmax_cross_entropy: logits {f=classes}, target (class labels) -> loss per sample. Label smoothing e
+// spreads e of the target evenly over all classes (Szegedy et al. 2016), as PyTorch does.
 #include <cmath>
 
 #include "ops/build.h"

@@ -19,19 +19,25 @@ Status OptimizerConfig::check() const {
 Status LearningRate::check() const {
   if (!(peak > 0.0) || !std::isfinite(peak)) return invalid("learning rate must be positive");
   if (!(last >= 0.0) || !std::isfinite(last)) return invalid("last learning rate must not be negative");
-  if (!(warmup >= 0.0 && warmup < 1.0)) return invalid("warmup is a fraction of the run: at least 0 and below 1");
+  if (!(warmup >= 0.0 && warmup < 1.0))
+    return invalid("warmup is a fraction of the run: at least 0 and below 1");
   return {};
 }
 
 double LearningRate::at(int64_t update, int64_t updates) const {
   const double done = updates > 0 ? static_cast<double>(update) / static_cast<double>(updates) : 0.0;
-  if (done < warmup) return peak * (static_cast<double>(update) + 1.0) / (warmup * static_cast<double>(updates) + 1.0);
+  if (done < warmup)
+    return peak * (static_cast<double>(update) + 1.0) / (warmup * static_cast<double>(updates) + 1.0);
   const double x = warmup < 1.0 ? (done - warmup) / (1.0 - warmup) : 0.0;
   switch (kind) {
-    case ScheduleKind::kConstant: return peak;
-    case ScheduleKind::kCosine: return last + (peak - last) * 0.5 * (1.0 + std::cos(std::numbers::pi * x));
-    case ScheduleKind::kLinear: return last + (peak - last) * (1.0 - x);
-    case ScheduleKind::kStep: break;
+    case ScheduleKind::kConstant:
+      return peak;
+    case ScheduleKind::kCosine:
+      return last + (peak - last) * 0.5 * (1.0 + std::cos(std::numbers::pi * x));
+    case ScheduleKind::kLinear:
+      return last + (peak - last) * (1.0 - x);
+    case ScheduleKind::kStep:
+      break;
   }
   double rate = peak;
   for (const double at : step_at)

@@ -17,7 +17,8 @@ struct OptimizerConfig {
   float momentum = 0.9f;  // SGD
   bool nesterov = false;
   float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;  // Adam, AdamW
-  float weight_decay = 0.0f;  // touches live weights of linear and convolution layers only, never biases and scales
+  float weight_decay =
+      0.0f;  // touches live weights of linear and convolution layers only, never biases and scales
 
   int moments() const { return kind == OptimizerKind::kSgd ? (momentum > 0 ? 1 : 0) : 2; }
   Status check() const;
@@ -25,8 +26,8 @@ struct OptimizerConfig {
 
 enum class ScheduleKind { kConstant, kStep, kCosine, kLinear };
 
-// The learning rate of an update. step: by `factor` at each of the given fractions of the run; cosine and linear: from
-// the peak to `last`; warm-up rises linearly over its fraction of the updates.
+// The learning rate of an update. step: by `factor` at each of the given fractions of the run; cosine and
+// linear: from the peak to `last`; warm-up rises linearly over its fraction of the updates.
 struct LearningRate {
   ScheduleKind kind = ScheduleKind::kConstant;
   double peak = 0.1, last = 0.0;

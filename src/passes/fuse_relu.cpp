@@ -25,8 +25,8 @@ Node* producer(std::vector<Node>& nodes, ValueId value) {
   return nullptr;
 }
 
-// All readers of this relu's gradient are gradients of the very batch norm whose output went into the relu (by now fused
-// into it); a sum of two batch norms before a relu, say, is none.
+// All readers of this relu's gradient are gradients of the very batch norm whose output went into the relu
+// (by now fused into it); a sum of two batch norms before a relu, say, is none.
 bool feeds_its_batch_norm_alone(const Graph& graph, const Node& relu_grad) {
   const NodeId from = graph.producer(relu_grad.inputs[1]);
   if (from < 0 || !is(graph.node(from), "batch_norm")) return false;

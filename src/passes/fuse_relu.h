@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// relu becomes the epilogue of the product that feeds it, and relu's gradient that of the linear_dx that feeds it: two
-// passes over memory less for each layer. Runs on the graph with gradients.
+// relu becomes the epilogue of the product that feeds it, and relu's gradient that of the linear_dx that
+// feeds it: two passes over memory less for each layer. Runs on the graph with gradients.
 #pragma once
 
 #include "graph/graph.h"

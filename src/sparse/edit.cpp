@@ -9,7 +9,8 @@ Result<EditedPattern> apply_edit(const Pattern& pattern, const TopologyEdit& edi
   const int64_t width = pattern.block_cols(), positions = pattern.block_rows() * width;
   for (size_t i = 0; i < edit.drop.size(); ++i)
     if (edit.drop[i] < 0 || edit.drop[i] >= pattern.blocks() || (i > 0 && edit.drop[i] <= edit.drop[i - 1]))
-      return invalid("topology edit: drop list is not ascending within 0.." + std::to_string(pattern.blocks() - 1));
+      return invalid("topology edit: drop list is not ascending within 0.." +
+                     std::to_string(pattern.blocks() - 1));
   for (size_t i = 0; i < edit.grow.size(); ++i)
     if (edit.grow[i] < 0 || edit.grow[i] >= positions || (i > 0 && edit.grow[i] <= edit.grow[i - 1]))
       return invalid("topology edit: grow list is not ascending within 0.." + std::to_string(positions - 1));
@@ -41,8 +42,8 @@ Result<EditedPattern> apply_edit(const Pattern& pattern, const TopologyEdit& edi
     }
     indptr.push_back(static_cast<int32_t>(indices.size()));
   }
-  TRY_ASSIGN(Pattern edited, Pattern::from_indices(pattern.rows(), pattern.cols(), pattern.block(), std::move(indptr),
-                                                   std::move(indices)));
+  TRY_ASSIGN(Pattern edited, Pattern::from_indices(pattern.rows(), pattern.cols(), pattern.block(),
+                                                   std::move(indptr), std::move(indices)));
   return EditedPattern{std::move(edited), std::move(source)};
 }
 

@@ -100,7 +100,8 @@ void Param::add_copy() {
 
 void Param::refresh_copy() {
   if (!copy_) return;
-  for (size_t i = 0; i < copy_->position.size(); ++i) copy_->value[i] = value[static_cast<size_t>(copy_->position[i])];
+  for (size_t i = 0; i < copy_->position.size(); ++i)
+    copy_->value[i] = value[static_cast<size_t>(copy_->position[i])];
 }
 
 const std::vector<int32_t>& Param::part_start() const {
@@ -118,8 +119,9 @@ Status Param::apply(const TopologyEdit& edit) {
     std::vector<float> after(edited.source.size() * block, 0.0f);
     for (size_t b = 0; b < edited.source.size(); ++b)
       if (edited.source[b] >= 0)
-        std::copy_n(before.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(edited.source[b]) * block), block,
-                    after.begin() + static_cast<std::ptrdiff_t>(b * block));
+        std::copy_n(
+            before.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(edited.source[b]) * block),
+            block, after.begin() + static_cast<std::ptrdiff_t>(b * block));
     arrays.emplace_back(array, std::move(after));
   }
   const bool with_gradient = !gradient.empty(), with_copy = copy_ != nullptr;

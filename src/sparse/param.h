@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A trained parameter: a pattern and flat arrays as long as its live weights. Before encode() the arrays are in canonical
-// order; after it in the order of the format that computes dW. Everyone but kernels goes through the canonical view.
+// A trained parameter: a pattern and flat arrays as long as its live weights. Before encode() the arrays are
+// in canonical order; after it in the order of the format that computes dW. Everyone but kernels goes through
+// the canonical view.
 #pragma once
 
 #include <cstdint>

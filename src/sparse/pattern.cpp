@@ -34,8 +34,8 @@ Pattern Pattern::full(int64_t rows, int64_t cols, BlockShape block) {
   return {rows, cols, block, std::move(indptr), std::move(indices)};
 }
 
-Result<Pattern> Pattern::from_indices(int64_t rows, int64_t cols, BlockShape block, std::vector<int32_t> indptr,
-                                      std::vector<int32_t> indices) {
+Result<Pattern> Pattern::from_indices(int64_t rows, int64_t cols, BlockShape block,
+                                      std::vector<int32_t> indptr, std::vector<int32_t> indices) {
   if (rows <= 0 || cols <= 0 || rows > INT32_MAX || cols > INT32_MAX || rows * cols > INT32_MAX)
     return invalid("pattern of " + std::to_string(rows) + " x " + std::to_string(cols) +
                    ": both sides must be positive and the product below 2^31");
@@ -50,7 +50,8 @@ Result<Pattern> Pattern::from_indices(int64_t rows, int64_t cols, BlockShape blo
                    std::to_string(indices.size()) + " blocks");
   for (int64_t r = 0; r < block_rows; ++r) {
     const int32_t begin = indptr[static_cast<size_t>(r)], end = indptr[static_cast<size_t>(r) + 1];
-    if (end < begin || end > indptr.back()) return corrupt("indptr decreases at block row " + std::to_string(r));
+    if (end < begin || end > indptr.back())
+      return corrupt("indptr decreases at block row " + std::to_string(r));
     for (int32_t k = begin; k < end; ++k) {
       const int32_t column = indices[static_cast<size_t>(k)];
       if (column < 0 || column >= block_cols || (k > begin && column <= indices[static_cast<size_t>(k) - 1]))
@@ -70,8 +71,10 @@ TransposedPattern transpose(const Pattern& pattern) {
   std::vector<int32_t> next(indptr.begin(), indptr.end() - 1);
   std::vector<int32_t> indices(static_cast<size_t>(pattern.live())), source(indices.size());
   for (int64_t r = 0; r < rows; ++r)
-    for (int32_t k = pattern.indptr()[static_cast<size_t>(r)]; k < pattern.indptr()[static_cast<size_t>(r) + 1]; ++k) {
-      const auto at = static_cast<size_t>(next[static_cast<size_t>(pattern.indices()[static_cast<size_t>(k)])]++);
+    for (int32_t k = pattern.indptr()[static_cast<size_t>(r)];
+         k < pattern.indptr()[static_cast<size_t>(r) + 1]; ++k) {
+      const auto at =
+          static_cast<size_t>(next[static_cast<size_t>(pattern.indices()[static_cast<size_t>(k)])]++);
       indices[at] = static_cast<int32_t>(r);
       source[at] = k;
     }
@@ -96,7 +99,8 @@ TransposedPattern unblocked(const Pattern& pattern) {
     }
     indptr.push_back(static_cast<int32_t>(indices.size()));
   }
-  auto single = Pattern::from_indices(pattern.rows(), pattern.cols(), {}, std::move(indptr), std::move(indices));
+  auto single =
+      Pattern::from_indices(pattern.rows(), pattern.cols(), {}, std::move(indptr), std::move(indices));
   return {single.take(), std::move(source)};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the live weights of a matrix are. The only description of sparsity that files, edits, tests and reductions
-// see; how the weights lie in memory is a format's business (sparse/format.h).
+// Where the live weights of a matrix are. The only description of sparsity that files, edits, tests and
+// reductions see; how the weights lie in memory is a format's business (sparse/format.h).
 #pragma once
 
 #include <cstdint>
@@ -21,16 +21,17 @@ struct BlockShape {
   static Result<BlockShape> parse(const std::string& text);
 };
 
-// Live positions of an (rows x cols) matrix in blocks, canonical: block rows in order, block columns ascending within
-// each. For a convolution rows = outputs and cols = (inputs / groups) * kernel height * kernel width. Immutable;
-// cheap to move, explicit to copy. Values that belong to it are ordered [block][row in block][column in block].
+// Live positions of an (rows x cols) matrix in blocks, canonical: block rows in order, block columns
+// ascending within each. For a convolution rows = outputs and cols = (inputs / groups) * kernel height *
+// kernel width. Immutable; cheap to move, explicit to copy. Values that belong to it are ordered [block][row
+// in block][column in block].
 class Pattern {
  public:
   static Pattern full(int64_t rows, int64_t cols, BlockShape block = {});
 
   // Verifies: the block divides the matrix, indptr and indices are canonical and in range.
-  static Result<Pattern> from_indices(int64_t rows, int64_t cols, BlockShape block, std::vector<int32_t> indptr,
-                                      std::vector<int32_t> indices);
+  static Result<Pattern> from_indices(int64_t rows, int64_t cols, BlockShape block,
+                                      std::vector<int32_t> indptr, std::vector<int32_t> indices);
 
   int64_t rows() const { return rows_; }
   int64_t cols() const { return cols_; }
@@ -53,21 +54,23 @@ class Pattern {
   bool operator==(const Pattern&) const = default;
 
  private:
-  Pattern(int64_t rows, int64_t cols, BlockShape block, std::vector<int32_t> indptr, std::vector<int32_t> indices);
+  Pattern(int64_t rows, int64_t cols, BlockShape block, std::vector<int32_t> indptr,
+          std::vector<int32_t> indices);
   int64_t rows_, cols_;
   BlockShape block_;
   std::vector<int32_t> indptr_, indices_;
 };
 
-// The same positions with rows and columns exchanged, 1x1 only. source[k] is the canonical index in `pattern` of the
-// k-th weight of the result.
+// The same positions with rows and columns exchanged, 1x1 only. source[k] is the canonical index in `pattern`
+// of the k-th weight of the result.
 struct TransposedPattern {
   Pattern pattern;
   std::vector<int32_t> source;
 };
 TransposedPattern transpose(const Pattern& pattern);
 
-// The 1x1 pattern that holds the same weights; index k of the result is canonical index source[k] of `pattern`.
+// The 1x1 pattern that holds the same weights; index k of the result is canonical index source[k] of
+// `pattern`.
 TransposedPattern unblocked(const Pattern& pattern);
 
 // `blocks` live blocks drawn uniformly without replacement, the same for the same seed and name.

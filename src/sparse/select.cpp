@@ -29,7 +29,8 @@ void StreamingTopK::offer(int64_t index, float score) {
 
 void StreamingTopK::cut() {
   if (entries_.size() <= k_) return;
-  std::nth_element(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(k_ - 1), entries_.end(), better);
+  std::nth_element(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(k_ - 1), entries_.end(),
+                   better);
   entries_.resize(k_);
   bar_ = entries_.back().score;
   has_bar_ = true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exact top-k: the one place where "the largest k" is decided. Ties are broken by the smaller index, so the result is a
-// pure function of the scores.
+// Exact top-k: the one place where "the largest k" is decided. Ties are broken by the smaller index, so the
+// result is a pure function of the scores.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Training held against numbers frozen from PyTorch (tests/golden): logits, loss, every gradient, ten losses, and the
-// parameters and running statistics after them. For every instruction set of this machine.
+// Training held against numbers frozen from PyTorch (tests/golden): logits, loss, every gradient, ten losses,
+// and the parameters and running statistics after them. For every instruction set of this machine.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -16,7 +16,8 @@ namespace coppice {
 namespace {
 
 SafetensorsFile golden(const std::string& name) {
-  return SafetensorsFile::open(Env::system(), COPPICE_SOURCE_DIR "/tests/golden/" + name + ".safetensors").take();
+  return SafetensorsFile::open(Env::system(), COPPICE_SOURCE_DIR "/tests/golden/" + name + ".safetensors")
+      .take();
 }
 
 Graph mlp(double smoothing) {
@@ -38,7 +39,8 @@ Graph resnet() {
     return b.conv(name, x, outputs, options);
   };
   const auto block = [&](const std::string& name, ValueId x, int64_t outputs, int stride, ValueId shortcut) {
-    ValueId y = b.relu(name + ".relu1", b.batch_norm(name + ".bn1", conv(name + ".conv1", x, outputs, stride)));
+    ValueId y =
+        b.relu(name + ".relu1", b.batch_norm(name + ".bn1", conv(name + ".conv1", x, outputs, stride)));
     y = b.batch_norm(name + ".bn2", conv(name + ".conv2", y, outputs, 1));
     return b.relu(name + ".relu2", b.apply("add", name + ".sum", {y, shortcut}));
   };
@@ -46,10 +48,12 @@ Graph resnet() {
   b.class_target();
   x = b.relu("relu1", b.batch_norm("bn1", conv("conv1", x, 8, 1)));
   x = block("block1", x, 8, 1, x);
-  const ValueId half = b.apply("slice", "block2.half", {x},
-                               {{"size", std::vector<int64_t>{8, 4, 4}}, {"step", std::vector<int64_t>{1, 2, 2}}});
-  const ValueId shortcut = b.apply("pad", "block2.shortcut", {half},
-                                   {{"before", std::vector<int64_t>{4, 0, 0}}, {"after", std::vector<int64_t>{4, 0, 0}}});
+  const ValueId half =
+      b.apply("slice", "block2.half", {x},
+              {{"size", std::vector<int64_t>{8, 4, 4}}, {"step", std::vector<int64_t>{1, 2, 2}}});
+  const ValueId shortcut =
+      b.apply("pad", "block2.shortcut", {half},
+              {{"before", std::vector<int64_t>{4, 0, 0}}, {"after", std::vector<int64_t>{4, 0, 0}}});
   x = block("block2", x, 16, 2, shortcut);
   b.softmax_cross_entropy(b.linear("fc", b.apply("global_pool", "pool", {x}), 10));
   return b.finish().take();
@@ -100,17 +104,20 @@ Batch load_batch(const SafetensorsFile& file, const Executor& executor, int64_t 
   batch.labels = Floats(static_cast<size_t>((samples + st - 1) / st * st));
   for (int n = 0; n < samples; ++n) {
     for (int64_t f = 0; f < features; ++f)
-      batch.x[static_cast<size_t>((n / sx * features + f) * sx + n % sx)] = input[static_cast<size_t>(n * features + f)];
+      batch.x[static_cast<size_t>((n / sx * features + f) * sx + n % sx)] =
+          input[static_cast<size_t>(n * features + f)];
     std::memcpy(&batch.labels[static_cast<size_t>(n)], &labels[static_cast<size_t>(n)], sizeof(int32_t));
   }
   batch.view = {samples, batch.x.data(), batch.labels.data()};
   return batch;
 }
 
-void expect_near(const std::vector<double>& got, const std::vector<float>& want, double tolerance, const std::string& what) {
+void expect_near(const std::vector<double>& got, const std::vector<float>& want, double tolerance,
+                 const std::string& what) {
   ASSERT_EQ(got.size(), want.size()) << what;
   for (size_t i = 0; i < got.size(); ++i)
-    ASSERT_NEAR(got[i], want[i], tolerance * (1.0 + std::abs(static_cast<double>(want[i])))) << what << " [" << i << "]";
+    ASSERT_NEAR(got[i], want[i], tolerance * (1.0 + std::abs(static_cast<double>(want[i]))))
+        << what << " [" << i << "]";
 }
 
 using Blocks = std::map<std::string, BlockShape>;
@@ -135,24 +142,29 @@ void compare(const std::string& name, const Graph& graph, const Blocks& blocks, 
     for (state.step = 0; state.step < 10; ++state.step) {
       const Result<double> loss = executor->train_step({&batch.view, 1}, state);
       ASSERT_TRUE(loss.ok()) << loss.status().message();
-      ASSERT_NEAR(*loss, losses[static_cast<size_t>(state.step)], 1e-4 * (1 + *loss)) << "step " << state.step;
+      ASSERT_NEAR(*loss, losses[static_cast<size_t>(state.step)], 1e-4 * (1 + *loss))
+          << "step " << state.step;
       if (state.step > 0) continue;
       if (variant.empty()) {
-        const std::vector<float> logits = untile(executor->view(graph.logits),
-                                                 graph.value(graph.logits).shape.elements(), batch.view.samples);
+        const std::vector<float> logits = untile(
+            executor->view(graph.logits), graph.value(graph.logits).shape.elements(), batch.view.samples);
         expect_near({logits.begin(), logits.end()}, file.read<float>("logits").take(), 2e-5, "logits");
       }
       for (const Param& param : net.params)
-        expect_near(dense_values(param, param.gradient), file.read<float>(variant + "grad." + param.name()).take(), 2e-5,
+        expect_near(dense_values(param, param.gradient),
+                    file.read<float>(variant + "grad." + param.name()).take(), 2e-5,
                     "gradient of " + param.name());
       for (const Param& stat : net.states)
-        expect_near(dense_values(stat, stat.value), file.read<float>("one." + stat.name()).take(), 1e-5, stat.name());
+        expect_near(dense_values(stat, stat.value), file.read<float>("one." + stat.name()).take(), 1e-5,
+                    stat.name());
     }
     for (const Param& param : net.params)
-      expect_near(dense_values(param, param.value), file.read<float>(variant + optimizer + ".after." + param.name()).take(),
-                  2e-4, param.name() + " after ten steps");
+      expect_near(dense_values(param, param.value),
+                  file.read<float>(variant + optimizer + ".after." + param.name()).take(), 2e-4,
+                  param.name() + " after ten steps");
     for (const Param& stat : net.states)
-      expect_near(dense_values(stat, stat.value), file.read<float>(optimizer + ".after." + stat.name()).take(), 2e-4,
+      expect_near(dense_values(stat, stat.value),
+                  file.read<float>(optimizer + ".after." + stat.name()).take(), 2e-4,
                   stat.name() + " after ten steps");
   }
 }
@@ -184,7 +196,9 @@ TEST(Golden, BlockSparseMlpTrainsAsInPyTorch) {
   compare("mlp_blocks", mlp(0.0), kBlocksOfMlp, "", "adam", adam(), 0.01);
 }
 
-TEST(Golden, SmallResNetTrainsAsInPyTorch) { compare("resnet", resnet(), {}, "", "sgd", sgd(false, 0.0f), 0.05); }
+TEST(Golden, SmallResNetTrainsAsInPyTorch) {
+  compare("resnet", resnet(), {}, "", "sgd", sgd(false, 0.0f), 0.05);
+}
 
 }  // namespace
 }  // namespace coppice

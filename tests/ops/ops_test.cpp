@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Walks the table of ops: gradients against finite differences in double, float kernels against double, and what must
-// not change the bits: threads, padding, how work is cut.
+// Walks the table of ops: gradients against finite differences in double, float kernels against double, and
+// what must not change the bits: threads, padding, how work is cut.
 #include "ops/ops.h"
 
 #include <gtest/gtest.h>
@@ -114,8 +114,10 @@ TEST_P(OpTest, FloatEqualsDouble) {
       ASSERT_TRUE(loss.ok()) << loss.status().message();
       EXPECT_NEAR(*loss, oracle_loss(net.graph, truth), 1e-4 * (1 + std::abs(*loss)));
       const auto logits = static_cast<size_t>(net.graph.logits);
-      const std::vector<float> out = untile(executor.view(net.graph.logits), truth[logits].shape.elements(), samples);
-      for (size_t i = 0; i < out.size(); ++i) ASSERT_NEAR(out[i], truth[logits].data[i], 2e-4) << isa << " logit " << i;
+      const std::vector<float> out =
+          untile(executor.view(net.graph.logits), truth[logits].shape.elements(), samples);
+      for (size_t i = 0; i < out.size(); ++i)
+        ASSERT_NEAR(out[i], truth[logits].data[i], 2e-4) << isa << " logit " << i;
       for (size_t v = 0; v < net.graph.values().size(); ++v) {
         const Value& value = net.graph.values()[v];
         if (value.kind != ValueKind::kParam) continue;
@@ -127,7 +129,8 @@ TEST_P(OpTest, FloatEqualsDouble) {
         for (float& one : ones) one = 1.0f;
         const std::vector<double> live = dense_values(param, ones);
         for (size_t i = 0; i < got.size(); ++i)
-          ASSERT_NEAR(got[i], live[i] * want[i], 2e-4) << isa << " " << samples << " d " << value.name << " [" << i << "]";
+          ASSERT_NEAR(got[i], live[i] * want[i], 2e-4)
+              << isa << " " << samples << " d " << value.name << " [" << i << "]";
       }
     }
   }
@@ -143,7 +146,8 @@ std::vector<std::vector<float>> trained(Network net, int threads, float poison, 
   StepState state;
   state.learning_rate = 1e-2;
   for (state.step = 0; state.step < 4; ++state.step) {
-    TestBatch batch = random_batch(net.graph, *executor, state.step == 2 ? 9 : 65, static_cast<uint64_t>(state.step), poison);
+    TestBatch batch = random_batch(net.graph, *executor, state.step == 2 ? 9 : 65,
+                                   static_cast<uint64_t>(state.step), poison);
     EXPECT_TRUE(executor->train_step({&batch.view, 1}, state).ok());
   }
   std::vector<std::vector<float>> out;

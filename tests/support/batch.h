@@ -25,7 +25,8 @@ inline TestBatch random_batch(const Graph& graph, const Executor& executor, int 
   TestBatch batch;
   Rng rng(seed, stream_id("test", "batch"));
   const Value &input = graph.value(graph.input), &target = graph.value(graph.target);
-  const auto fill = [samples](const std::vector<double>& flat, int64_t elements, int width, float padding, bool labels) {
+  const auto fill = [samples](const std::vector<double>& flat, int64_t elements, int width, float padding,
+                              bool labels) {
     const int tiles = (samples + width - 1) / width;
     Floats out(static_cast<size_t>(tiles * elements * width));
     for (float& x : out) x = padding;
@@ -47,10 +48,12 @@ inline TestBatch random_batch(const Graph& graph, const Executor& executor, int 
   for (int64_t i = 0; i < samples * input.shape.elements(); ++i) batch.oracle.input.push_back(rng.normal());
   const int64_t classes = graph.value(graph.logits).shape.elements();
   for (int64_t i = 0; i < samples * target.shape.elements(); ++i)
-    batch.oracle.target.push_back(target.integer ? static_cast<double>(rng.below(static_cast<uint64_t>(classes)))
-                                                 : static_cast<double>(rng.below(2)));
+    batch.oracle.target.push_back(target.integer
+                                      ? static_cast<double>(rng.below(static_cast<uint64_t>(classes)))
+                                      : static_cast<double>(rng.below(2)));
   batch.x = fill(batch.oracle.input, input.shape.elements(), executor.input_width(), poison, false);
-  batch.target = fill(batch.oracle.target, target.shape.elements(), executor.target_width(), 0.0f, target.integer);
+  batch.target =
+      fill(batch.oracle.target, target.shape.elements(), executor.target_width(), 0.0f, target.integer);
   batch.view = {samples, batch.x.data(), batch.target.data()};
   return batch;
 }

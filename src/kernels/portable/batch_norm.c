@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Batch normalisation (Ioffe and Szegedy 2015). Sums are kept per tile and added in tile order, in double; they are
- * taken around the running mean, so that a mean far from 0 costs no digits. */
+ * Batch normalisation (Ioffe and Szegedy 2015). Sums are kept per tile and added in tile order, in double;
+ * they are taken around the running mean, so that a mean far from 0 costs no digits. */
 #include <math.h>
 
 #include "coppice_image.h"
@@ -8,9 +8,9 @@
 
 enum { S = 16 };
 
-/* The 16 samples of a pixel. A vector type, as sums in a plain array are stored and loaded for every pixel. */
+/* The 16 samples of a pixel. A vector type, as sums in a plain array are stored and loaded for every pixel.
+ */
 typedef float pixel __attribute__((vector_size(64), aligned(4), may_alias));
-
 
 static inline double channel_total(const coppice_tiled* sums, const coppice_run_state* rs, int32_t index) {
   double total = 0.0;
@@ -25,7 +25,8 @@ static inline float lane_total(const pixel* lanes, int32_t valid) {
   return total;
 }
 
-/* sums[c] = sum of (x - shift), sums[C + c] = sum of (x - shift)^2 over the tile's valid samples; shift: running mean. */
+/* sums[c] = sum of (x - shift), sums[C + c] = sum of (x - shift)^2 over the tile's valid samples; shift:
+ * running mean. */
 void KERNEL(batch_norm_sums)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_batch_norm_args* args = (const coppice_batch_norm_args*)raw;
   const coppice_extent e = args->extent;
@@ -62,8 +63,8 @@ void KERNEL(batch_norm_sums)(const void* raw, const coppice_run_state* rs, const
   }
 }
 
-/* From the sums (training; also moves the running statistics) or the running statistics (evaluation): mean and
- * 1 / sqrt(variance + epsilon). The running variance is unbiased, as PyTorch keeps it. */
+/* From the sums (training; also moves the running statistics) or the running statistics (evaluation): mean
+ * and 1 / sqrt(variance + epsilon). The running variance is unbiased, as PyTorch keeps it. */
 void KERNEL(batch_norm_finish)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_batch_norm_args* args = (const coppice_batch_norm_args*)raw;
   const int32_t channels = args->extent.channels;
@@ -76,7 +77,8 @@ void KERNEL(batch_norm_finish)(const void* raw, const coppice_run_state* rs, con
       const double two = channel_total(&args->sums, rs, channels + c) / count;
       mean += one;
       variance = two - one * one > 0.0 ? two - one * one : 0.0;
-      const double m = (double)args->momentum, unbiased = count > 1.0 ? variance * count / (count - 1.0) : variance;
+      const double m = (double)args->momentum,
+                   unbiased = count > 1.0 ? variance * count / (count - 1.0) : variance;
       args->running_mean[c] = (float)((1.0 - m) * (double)args->running_mean[c] + m * mean);
       args->running_variance[c] = (float)((1.0 - m) * (double)args->running_variance[c] + m * unbiased);
     }
@@ -93,7 +95,8 @@ void KERNEL(batch_norm)(const void* raw, const coppice_run_state* rs, const copp
     float* x_tile = coppice_tile(&args->x, rs, tile);
     float* y_tile = coppice_tile(&args->y, rs, tile);
     for (int32_t c = 0; c < e.channels; ++c) {
-      const float scale = args->scale[c] * args->inverse_deviation[c], shift = args->bias[c] - args->mean[c] * scale;
+      const float scale = args->scale[c] * args->inverse_deviation[c],
+                  shift = args->bias[c] - args->mean[c] * scale;
       for (int32_t y = 0; y < e.height; ++y) {
         const float* in = coppice_pixel_row(&args->x, x_tile, e, c, y);
         float* out = coppice_pixel_row(&args->y, y_tile, e, c, y);
@@ -107,7 +110,8 @@ void KERNEL(batch_norm)(const void* raw, const coppice_run_state* rs, const copp
   }
 }
 
-/* Sums of dy and of dy * normalised x over the tile; with an activation dy counts where the output is above 0. */
+/* Sums of dy and of dy * normalised x over the tile; with an activation dy counts where the output is above
+ * 0. */
 void KERNEL(batch_norm_grad_sums)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_batch_norm_args* args = (const coppice_batch_norm_args*)raw;
   const coppice_extent e = args->extent;
@@ -145,10 +149,12 @@ void KERNEL(batch_norm_grad_sums)(const void* raw, const coppice_run_state* rs, 
 void KERNEL(batch_norm_totals)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_batch_norm_args* args = (const coppice_batch_norm_args*)raw;
   (void)item;
-  for (int32_t i = 0; i < 2 * args->extent.channels; ++i) args->totals[i] = (float)channel_total(&args->sums, rs, i);
+  for (int32_t i = 0; i < 2 * args->extent.channels; ++i)
+    args->totals[i] = (float)channel_total(&args->sums, rs, i);
 }
 
-/* dx = scale / deviation * (dy - sum(dy) / n - normalised x * sum(dy * normalised x) / n), 0 in padding columns. */
+/* dx = scale / deviation * (dy - sum(dy) / n - normalised x * sum(dy * normalised x) / n), 0 in padding
+ * columns. */
 void KERNEL(batch_norm_dx)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_batch_norm_args* args = (const coppice_batch_norm_args*)raw;
   const coppice_extent e = args->extent;

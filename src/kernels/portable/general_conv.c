@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The general convolution: any kernel, stride, dilation, groups and padding, one live weight at a time over whole
- * planes. What nothing faster covers runs here. */
+ * The general convolution: any kernel, stride, dilation, groups and padding, one live weight at a time over
+ * whole planes. What nothing faster covers runs here. */
 #include "coppice_image.h"
 #include "portable.h"
 
@@ -27,19 +27,20 @@ static inline int32_t source(int32_t p, int32_t stride, int32_t offset, int32_t 
   return wrap ? ((at % size) + size) % size : -1;
 }
 
-/* Runs BODY for every pair of pixels that the tap joins: x at input pixel, y at output pixel, 16 samples each. */
-#define FOR_EACH_PAIR(BODY)                                                                     \
-  for (int32_t p = 0; p < c->out_height; ++p) {                                                 \
-    const int32_t row = source(p, c->stride_h, tap.dy, c->height, c->wrap);                     \
-    if (row < 0) continue;                                                                      \
-    float* x_row = coppice_pixel_row(&args->x, x_tile, xe, tap.channel, row);                   \
-    float* y_row = coppice_pixel_row(&args->y, y_tile, ye, o, p);                               \
-    for (int32_t q = 0; q < c->out_width; ++q) {                                                \
-      const int32_t column = source(q, c->stride_w, tap.dx, c->width, c->wrap);                 \
-      if (column < 0) continue;                                                                 \
-      float *x = x_row + (int64_t)column * S, *y = y_row + (int64_t)q * S;                      \
-      for (int32_t s = 0; s < S; ++s) BODY                                                      \
-    }                                                                                           \
+/* Runs BODY for every pair of pixels that the tap joins: x at input pixel, y at output pixel, 16 samples
+ * each. */
+#define FOR_EACH_PAIR(BODY)                                                     \
+  for (int32_t p = 0; p < c->out_height; ++p) {                                 \
+    const int32_t row = source(p, c->stride_h, tap.dy, c->height, c->wrap);     \
+    if (row < 0) continue;                                                      \
+    float* x_row = coppice_pixel_row(&args->x, x_tile, xe, tap.channel, row);   \
+    float* y_row = coppice_pixel_row(&args->y, y_tile, ye, o, p);               \
+    for (int32_t q = 0; q < c->out_width; ++q) {                                \
+      const int32_t column = source(q, c->stride_w, tap.dx, c->width, c->wrap); \
+      if (column < 0) continue;                                                 \
+      float *x = x_row + (int64_t)column * S, *y = y_row + (int64_t)q * S;      \
+      for (int32_t s = 0; s < S; ++s) BODY                                      \
+    }                                                                           \
   }
 
 static coppice_extent x_extent(const coppice_conv_shape* c) {
@@ -96,7 +97,8 @@ void KERNEL(general_conv_dx)(const void* raw, const coppice_run_state* rs, const
         const float weight = w->value[k];
         FOR_EACH_PAIR({ x[s] += weight * y[s]; })
       }
-    for (int32_t channel = 0; channel < c->channels; ++channel) coppice_fill_halo(&args->x, x_tile, xe, channel);
+    for (int32_t channel = 0; channel < c->channels; ++channel)
+      coppice_fill_halo(&args->x, x_tile, xe, channel);
   }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Losses and their gradients. Per sample; the mean over the batch is rs->loss_scale in the gradients, and the host's sum
- * over samples for the loss itself. */
+ * Losses and their gradients. Per sample; the mean over the batch is rs->loss_scale in the gradients, and the
+ * host's sum over samples for the loss itself. */
 #include <math.h>
 
 #include "portable.h"
@@ -8,7 +8,8 @@
 enum { MAX_WIDTH = 64 };
 
 /* max[s], and sum[s] = sum over rows of exp(logit - max) */
-static void softmax_sums(const float* logits, int32_t rows, int32_t width, int32_t columns, float* max, float* sum) {
+static void softmax_sums(const float* logits, int32_t rows, int32_t width, int32_t columns, float* max,
+                         float* sum) {
   for (int32_t s = 0; s < columns; ++s) {
     max[s] = logits[s];
     sum[s] = 0.0f;
@@ -22,7 +23,8 @@ static void softmax_sums(const float* logits, int32_t rows, int32_t width, int32
     for (int32_t s = 0; s < columns; ++s) sum[s] += coppice_expf(logits[(int64_t)row * width + s] - max[s]);
 }
 
-/* loss = -(1 - e) * log p[label] - e / rows * sum over rows of log p, e the label smoothing (Szegedy et al. 2016) */
+/* loss = -(1 - e) * log p[label] - e / rows * sum over rows of log p, e the label smoothing (Szegedy et al.
+ * 2016) */
 void KERNEL(softmax_cross_entropy)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_loss_args* args = (const coppice_loss_args*)raw;
   const int32_t width = args->logits.width, rows = args->rows;
@@ -47,7 +49,8 @@ void KERNEL(softmax_cross_entropy)(const void* raw, const coppice_run_state* rs,
   }
 }
 
-void KERNEL(softmax_cross_entropy_grad)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
+void KERNEL(softmax_cross_entropy_grad)(const void* raw, const coppice_run_state* rs,
+                                        const coppice_item* item) {
   const coppice_loss_args* args = (const coppice_loss_args*)raw;
   const int32_t width = args->logits.width, rows = args->rows;
   const float off = args->smoothing / (float)rows, on = 1.0f - args->smoothing;
@@ -71,48 +74,50 @@ void KERNEL(softmax_cross_entropy_grad)(const void* raw, const coppice_run_state
 }
 
 /* The sum over the rows of a tile of TERM, which sees x (logit or output) and t (target). */
-#define DENSE_LOSS(SCALE, TERM)                                                              \
-  const coppice_loss_args* args = (const coppice_loss_args*)raw;                             \
-  const int32_t width = args->logits.width, target_width = args->target.width;               \
-  for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {                     \
-    const int32_t valid = coppice_valid(rs, width, tile);                                    \
-    const float* logits = coppice_tile(&args->logits, rs, tile);                             \
-    const float* target = coppice_tile(&args->target, rs, tile);                             \
-    float* loss = coppice_tile(&args->out, rs, tile);                                        \
-    for (int32_t s = 0; s < width; ++s) loss[s] = 0.0f;                                      \
-    for (int32_t row = 0; row < args->rows; ++row)                                           \
-      for (int32_t s = 0; s < valid; ++s) {                                                  \
+#define DENSE_LOSS(SCALE, TERM)                                                                        \
+  const coppice_loss_args* args = (const coppice_loss_args*)raw;                                       \
+  const int32_t width = args->logits.width, target_width = args->target.width;                         \
+  for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {                               \
+    const int32_t valid = coppice_valid(rs, width, tile);                                              \
+    const float* logits = coppice_tile(&args->logits, rs, tile);                                       \
+    const float* target = coppice_tile(&args->target, rs, tile);                                       \
+    float* loss = coppice_tile(&args->out, rs, tile);                                                  \
+    for (int32_t s = 0; s < width; ++s) loss[s] = 0.0f;                                                \
+    for (int32_t row = 0; row < args->rows; ++row)                                                     \
+      for (int32_t s = 0; s < valid; ++s) {                                                            \
         const float x = logits[(int64_t)row * width + s], t = target[(int64_t)row * target_width + s]; \
-        loss[s] += (TERM);                                                                   \
-      }                                                                                      \
-    for (int32_t s = 0; s < valid; ++s) loss[s] *= (SCALE);                                  \
+        loss[s] += (TERM);                                                                             \
+      }                                                                                                \
+    for (int32_t s = 0; s < valid; ++s) loss[s] *= (SCALE);                                            \
   }
 
-#define DENSE_GRAD(SCALE, TERM)                                                              \
-  const coppice_loss_args* args = (const coppice_loss_args*)raw;                             \
-  const int32_t width = args->logits.width, target_width = args->target.width;               \
-  for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {                     \
-    const int32_t valid = coppice_valid(rs, width, tile);                                    \
-    const float* logits = coppice_tile(&args->logits, rs, tile);                             \
-    const float* target = coppice_tile(&args->target, rs, tile);                             \
-    float* out = coppice_tile(&args->out, rs, tile);                                         \
-    const float scale = rs->loss_scale * (SCALE);                                            \
-    for (int32_t row = 0; row < args->rows; ++row) {                                         \
-      float* g = out + (int64_t)row * width;                                                 \
-      for (int32_t s = 0; s < valid; ++s) {                                                  \
+#define DENSE_GRAD(SCALE, TERM)                                                                        \
+  const coppice_loss_args* args = (const coppice_loss_args*)raw;                                       \
+  const int32_t width = args->logits.width, target_width = args->target.width;                         \
+  for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {                               \
+    const int32_t valid = coppice_valid(rs, width, tile);                                              \
+    const float* logits = coppice_tile(&args->logits, rs, tile);                                       \
+    const float* target = coppice_tile(&args->target, rs, tile);                                       \
+    float* out = coppice_tile(&args->out, rs, tile);                                                   \
+    const float scale = rs->loss_scale * (SCALE);                                                      \
+    for (int32_t row = 0; row < args->rows; ++row) {                                                   \
+      float* g = out + (int64_t)row * width;                                                           \
+      for (int32_t s = 0; s < valid; ++s) {                                                            \
         const float x = logits[(int64_t)row * width + s], t = target[(int64_t)row * target_width + s]; \
-        g[s] = (TERM) * scale;                                                               \
-      }                                                                                      \
-      for (int32_t s = valid; s < width; ++s) g[s] = 0.0f;                                   \
-    }                                                                                        \
+        g[s] = (TERM)*scale;                                                                           \
+      }                                                                                                \
+      for (int32_t s = valid; s < width; ++s) g[s] = 0.0f;                                             \
+    }                                                                                                  \
   }
 
 /* Of logits x: max(x, 0) - x t + log(1 + exp(-|x|)), averaged over the rows. */
 void KERNEL(binary_cross_entropy)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
-  DENSE_LOSS(1.0f / (float)args->rows, (x > 0.0f ? x : 0.0f) - x * t + log1pf(coppice_expf(x > 0.0f ? -x : x)))
+  DENSE_LOSS(1.0f / (float)args->rows,
+             (x > 0.0f ? x : 0.0f) - x * t + log1pf(coppice_expf(x > 0.0f ? -x : x)))
 }
 
-void KERNEL(binary_cross_entropy_grad)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
+void KERNEL(binary_cross_entropy_grad)(const void* raw, const coppice_run_state* rs,
+                                       const coppice_item* item) {
   DENSE_GRAD(1.0f / (float)args->rows, 1.0f / (1.0f + coppice_expf(-x)) - t)
 }
 

@@ -4,25 +4,25 @@
 #include "portable.h"
 
 /* Runs BODY for every i of every row of pixels: a[i], b[i] and out[i] belong to each other. */
-#define MAP(BODY)                                                                                    \
-  const coppice_map_args* args = (const coppice_map_args*)raw;                                       \
-  const coppice_extent e = args->extent;                                                             \
-  const int32_t width = args->out.width;                                                             \
-  for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {                             \
-    const int32_t count = e.height * e.width == 1 ? columns_of(rs, width, tile) : e.width * width;   \
-    float* a_tile = coppice_tile(&args->a, rs, tile);                                                \
-    float* b_tile = args->b.width ? coppice_tile(&args->b, rs, tile) : a_tile;                       \
-    const coppice_tiled* b_value = args->b.width ? &args->b : &args->a;                              \
-    float* out_tile = coppice_tile(&args->out, rs, tile);                                            \
-    for (int32_t c = 0; c < e.channels; ++c) {                                                       \
-      for (int32_t y = 0; y < e.height; ++y) {                                                       \
-        const float* a = coppice_pixel_row(&args->a, a_tile, e, c, y);                               \
-        const float* b = coppice_pixel_row(b_value, b_tile, e, c, y);                                \
-        float* out = coppice_pixel_row(&args->out, out_tile, e, c, y);                               \
-        for (int32_t i = 0; i < count; ++i) BODY                                                     \
-      }                                                                                              \
-      coppice_fill_halo(&args->out, out_tile, e, c);                                                 \
-    }                                                                                                \
+#define MAP(BODY)                                                                                  \
+  const coppice_map_args* args = (const coppice_map_args*)raw;                                     \
+  const coppice_extent e = args->extent;                                                           \
+  const int32_t width = args->out.width;                                                           \
+  for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {                           \
+    const int32_t count = e.height * e.width == 1 ? columns_of(rs, width, tile) : e.width * width; \
+    float* a_tile = coppice_tile(&args->a, rs, tile);                                              \
+    float* b_tile = args->b.width ? coppice_tile(&args->b, rs, tile) : a_tile;                     \
+    const coppice_tiled* b_value = args->b.width ? &args->b : &args->a;                            \
+    float* out_tile = coppice_tile(&args->out, rs, tile);                                          \
+    for (int32_t c = 0; c < e.channels; ++c) {                                                     \
+      for (int32_t y = 0; y < e.height; ++y) {                                                     \
+        const float* a = coppice_pixel_row(&args->a, a_tile, e, c, y);                             \
+        const float* b = coppice_pixel_row(b_value, b_tile, e, c, y);                              \
+        float* out = coppice_pixel_row(&args->out, out_tile, e, c, y);                             \
+        for (int32_t i = 0; i < count; ++i) BODY                                                   \
+      }                                                                                            \
+      coppice_fill_halo(&args->out, out_tile, e, c);                                               \
+    }                                                                                              \
   }
 
 void KERNEL(copy)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
@@ -69,8 +69,8 @@ static inline uint32_t mixed_bits(uint64_t counter) {
   return (uint32_t)(counter >> 32);
 }
 
-/* Inverted dropout: survivors are scaled by 1 / (1 - p). The mask is a function of (seed, stream, step, sample, element), so
- * the gradient draws it again instead of storing it. */
+/* Inverted dropout: survivors are scaled by 1 / (1 - p). The mask is a function of (seed, stream, step,
+ * sample, element), so the gradient draws it again instead of storing it. */
 void KERNEL(dropout)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const float p = ((const coppice_map_args*)raw)->parameter;
   const uint64_t key = rs->seed * 0x9e3779b97f4a7c15u ^ ((const coppice_map_args*)raw)->stream ^
@@ -108,8 +108,9 @@ void KERNEL(retile)(const void* raw, const coppice_run_state* rs, const coppice_
               continue;
             }
             const int32_t pixels = ie.height * ie.width;
-            const float* in = coppice_pixel_row(&args->in, in_tile, ie, element / pixels, element % pixels / ie.width) +
-                              (int64_t)(element % ie.width) * from + column;
+            const float* in =
+                coppice_pixel_row(&args->in, in_tile, ie, element / pixels, element % pixels / ie.width) +
+                (int64_t)(element % ie.width) * from + column;
             for (int32_t i = 0; i < run; ++i) out[i] = in[i];
           }
       s += run;
@@ -118,8 +119,9 @@ void KERNEL(retile)(const void* raw, const coppice_run_state* rs, const coppice_
   }
 }
 
-/* out(c, y, x) = in((c, y, x) * multiply + offset) / divide where that is whole and inside, else 0: strided slices,
- * padding, and the gradients of both. Only output channels [channel_begin, channel_end) are written (concatenation). */
+/* out(c, y, x) = in((c, y, x) * multiply + offset) / divide where that is whole and inside, else 0: strided
+ * slices, padding, and the gradients of both. Only output channels [channel_begin, channel_end) are written
+ * (concatenation). */
 void KERNEL(window)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_window_args* args = (const coppice_window_args*)raw;
   const coppice_extent ie = args->in_extent, oe = args->out_extent;
@@ -141,7 +143,8 @@ void KERNEL(window)(const void* raw, const coppice_run_state* rs, const coppice_
             inside = inside && i >= 0 && i % args->divide[d] == 0 && from[d] < size[d];
           }
           const float* in =
-              inside ? coppice_pixel_row(&args->in, in_tile, ie, from[0], from[1]) + (int64_t)from[2] * width : NULL;
+              inside ? coppice_pixel_row(&args->in, in_tile, ie, from[0], from[1]) + (int64_t)from[2] * width
+                     : NULL;
           for (int32_t s = 0; s < width; ++s) out[(int64_t)x * width + s] = inside ? in[s] : 0.0f;
         }
       }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Pooling over windows of pixels, and its gradients. Padding counts for nothing: a maximum is over the pixels that exist,
- * an average divides by the whole window (as PyTorch's default). */
+ * Pooling over windows of pixels, and its gradients. Padding counts for nothing: a maximum is over the pixels
+ * that exist, an average divides by the whole window (as PyTorch's default). */
 #include "coppice_image.h"
 #include "portable.h"
 
@@ -13,20 +13,21 @@ typedef struct window {
 
 static window window_of(const coppice_pool_args* args, int32_t p, int32_t q) {
   const int32_t y = p * args->stride - args->padding, x = q * args->stride - args->padding;
-  const window w = {y < 0 ? 0 : y, y + args->kernel < args->x_extent.height ? y + args->kernel : args->x_extent.height,
-                    x < 0 ? 0 : x, x + args->kernel < args->x_extent.width ? x + args->kernel : args->x_extent.width};
+  const window w = {
+      y < 0 ? 0 : y, y + args->kernel < args->x_extent.height ? y + args->kernel : args->x_extent.height,
+      x < 0 ? 0 : x, x + args->kernel < args->x_extent.width ? x + args->kernel : args->x_extent.width};
   return w;
 }
 
 /* Runs BODY for each output pixel: `out` points at it, `w` is its window, c its channel. */
-#define FOR_EACH_WINDOW(OUT, BODY)                                                            \
-  for (int32_t c = 0; c < oe.channels; ++c) {                                                 \
-    for (int32_t p = 0; p < oe.height; ++p)                                                   \
-      for (int32_t q = 0; q < oe.width; ++q) {                                                \
-        float* out = coppice_pixel_row(&args->y, OUT, oe, c, p) + (int64_t)q * S;             \
-        const window w = window_of(args, p, q);                                               \
-        BODY                                                                                  \
-      }                                                                                       \
+#define FOR_EACH_WINDOW(OUT, BODY)                                                \
+  for (int32_t c = 0; c < oe.channels; ++c) {                                     \
+    for (int32_t p = 0; p < oe.height; ++p)                                       \
+      for (int32_t q = 0; q < oe.width; ++q) {                                    \
+        float* out = coppice_pixel_row(&args->y, OUT, oe, c, p) + (int64_t)q * S; \
+        const window w = window_of(args, p, q);                                   \
+        BODY                                                                      \
+      }                                                                           \
   }
 
 void KERNEL(max_pool)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
@@ -57,7 +58,8 @@ static void clear(const coppice_tiled* value, float* tile, coppice_extent e) {
   }
 }
 
-/* The first pixel of the window that equals the maximum receives the gradient. y: the pool's output, dy its gradient. */
+/* The first pixel of the window that equals the maximum receives the gradient. y: the pool's output, dy its
+ * gradient. */
 void KERNEL(max_pool_grad)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_pool_args* args = (const coppice_pool_args*)raw;
   const coppice_extent oe = args->y_extent;
@@ -81,7 +83,8 @@ void KERNEL(max_pool_grad)(const void* raw, const coppice_run_state* rs, const c
           }
         }
     })
-    for (int32_t c = 0; c < args->x_extent.channels; ++c) coppice_fill_halo(&args->dx, dx_tile, args->x_extent, c);
+    for (int32_t c = 0; c < args->x_extent.channels; ++c)
+      coppice_fill_halo(&args->dx, dx_tile, args->x_extent, c);
   }
 }
 
@@ -119,7 +122,8 @@ void KERNEL(avg_pool_grad)(const void* raw, const coppice_run_state* rs, const c
           for (int32_t s = 0; s < S; ++s) to[s] += out[s] * scale;
         }
     })
-    for (int32_t c = 0; c < args->x_extent.channels; ++c) coppice_fill_halo(&args->dx, dx_tile, args->x_extent, c);
+    for (int32_t c = 0; c < args->x_extent.channels; ++c)
+      coppice_fill_halo(&args->dx, dx_tile, args->x_extent, c);
   }
 }
 

@@ -32,7 +32,8 @@ ValueId NetworkBuilder::dense_target(Shape shape) {
   return graph_.target = graph_.add_value(input_value("target", std::move(shape), false));
 }
 
-ValueId NetworkBuilder::parameter(const std::string& name, Shape shape, ParamRole role, Init init, int64_t fan_in) {
+ValueId NetworkBuilder::parameter(const std::string& name, Shape shape, ParamRole role, Init init,
+                                  int64_t fan_in) {
   if (!status_.ok()) return kNoValue;
   if (graph_.find(name) != kNoValue) {
     status_ = invalid("parameter '" + name + "': the name is already in use");
@@ -71,20 +72,21 @@ ValueId NetworkBuilder::apply(const char* op, const std::string& name, std::vect
 ValueId NetworkBuilder::linear(const std::string& name, ValueId x, int64_t outputs, bool bias) {
   if (!status_.ok()) return kNoValue;
   const int64_t inputs = graph_.value(x).shape.elements();
-  std::vector<ValueId> operands = {
-      x, parameter(name + ".weight", {"oi", {outputs, inputs}}, ParamRole::kWeight, Init::kKaimingUniform, inputs)};
+  std::vector<ValueId> operands = {x, parameter(name + ".weight", {"oi", {outputs, inputs}},
+                                                ParamRole::kWeight, Init::kKaimingUniform, inputs)};
   if (bias)
     operands.push_back(parameter(name + ".bias", {"c", {outputs}}, ParamRole::kBias, Init::kZero, inputs));
   return apply("linear", name, std::move(operands));
 }
 
-ValueId NetworkBuilder::conv(const std::string& name, ValueId x, int64_t outputs, const ConvOptions& options) {
+ValueId NetworkBuilder::conv(const std::string& name, ValueId x, int64_t outputs,
+                             const ConvOptions& options) {
   if (!status_.ok()) return kNoValue;
   const int64_t inputs = graph_.value(x).shape.size('c') / std::max(options.groups, 1);
   const int64_t fan_in = inputs * options.kernel * options.kernel;
   std::vector<ValueId> operands = {
-      x, parameter(name + ".weight", {"oihw", {outputs, inputs, options.kernel, options.kernel}}, ParamRole::kWeight,
-                   Init::kKaimingUniform, fan_in)};
+      x, parameter(name + ".weight", {"oihw", {outputs, inputs, options.kernel, options.kernel}},
+                   ParamRole::kWeight, Init::kKaimingUniform, fan_in)};
   if (options.bias)
     operands.push_back(parameter(name + ".bias", {"c", {outputs}}, ParamRole::kBias, Init::kZero, fan_in));
   return apply("conv2d", name, std::move(operands),

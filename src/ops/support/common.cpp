@@ -11,8 +11,9 @@ const OpDef* find_op(std::string_view name) {
 
 Status expect_inputs(const Node& node, size_t at_least, size_t at_most) {
   if (node.inputs.size() >= at_least && node.inputs.size() <= at_most) return {};
-  const std::string wanted = at_least == at_most ? std::to_string(at_least)
-                                                 : std::to_string(at_least) + " to " + std::to_string(at_most);
+  const std::string wanted = at_least == at_most
+                                 ? std::to_string(at_least)
+                                 : std::to_string(at_least) + " to " + std::to_string(at_most);
   return invalid("takes " + wanted + " inputs, got " + std::to_string(node.inputs.size()));
 }
 
@@ -20,11 +21,11 @@ Result<std::vector<Value>> same_shape(const Graph& graph, const Node& node) {
   const Shape& shape = graph.value(node.inputs[0]).shape;
   for (const ValueId in : node.inputs)
     if (!(graph.value(in).shape == shape))
-      return invalid("its inputs must have one shape, '" + graph.value(in).name + "' is " + graph.value(in).shape.text() +
-                     ", '" + graph.value(node.inputs[0]).name + "' is " + shape.text());
+      return invalid("its inputs must have one shape, '" + graph.value(in).name + "' is " +
+                     graph.value(in).shape.text() + ", '" + graph.value(node.inputs[0]).name + "' is " +
+                     shape.text());
   return one(tiled_value(shape));
 }
-
 
 Status lower_map(Lowering& lowering, const Node& node, coppice_kernel kernel) {
   auto call = lowering.call<coppice_map_args>(node.name, kernel, lowering.width(node.outputs[0]));

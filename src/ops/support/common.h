@@ -9,9 +9,9 @@
 #include "graph/grad.h"
 #include "graph/lowering.h"
 #include "graph/op.h"
+#include "kernels/pointwise_kernels.h"
 #include "ops/ops.h"
 #include "sparse/param.h"
-#include "kernels/pointwise_kernels.h"
 
 namespace coppice {
 
@@ -46,8 +46,8 @@ Status lower_map(Lowering& lowering, const Node& node, coppice_kernel kernel);
 // The value with exactly this halo: itself, or a copy (inputs of the network come without).
 ValueId with_halo(Lowering& lowering, ValueId id, int halo, bool wrap);
 
-// The gradient of a parameter is written in the order of its format, part by part; completes the call with them. The
-// pointer stays null where the optimizer consumes the part right away (exec/executor.cpp).
+// The gradient of a parameter is written in the order of its format, part by part; completes the call with
+// them. The pointer stays null where the optimizer consumes the part right away (exec/executor.cpp).
 template <class Args>
 void gradient_parts(CallBuilder<Args>& call, const Param& param, float* Args::*gradient, ValueId value) {
   const std::vector<int32_t>& start = param.part_start();

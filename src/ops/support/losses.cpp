@@ -9,7 +9,8 @@ Status lower_loss(Lowering& lowering, const Node& node, coppice_kernel kernel) {
   if (lowering.width(node.inputs[1]) != width)
     return invalid("loss '" + node.name + "': outputs and target are tiled differently");
   if (lowering.value(node.inputs[0]).halo > 0)
-    return unsupported("loss '" + node.name + "': its input also feeds a convolution; give the loss a copy of its own");
+    return unsupported("loss '" + node.name +
+                       "': its input also feeds a convolution; give the loss a copy of its own");
   auto call = lowering.call<coppice_loss_args>(node.name, kernel, width);
   call.in(&coppice_loss_args::logits, node.inputs[0])
       .in(&coppice_loss_args::target, node.inputs[1])
@@ -29,7 +30,8 @@ Result<std::vector<Value>> infer_dense_loss(const Graph& graph, const Node& node
   const Value &outputs = graph.value(node.inputs[0]), &target = graph.value(node.inputs[1]);
   if (target.integer) return invalid("needs one number per output as target, the data has class labels");
   if (outputs.shape.elements() != target.shape.elements())
-    return invalid("the network has " + outputs.shape.text() + " outputs, the target is " + target.shape.text());
+    return invalid("the network has " + outputs.shape.text() + " outputs, the target is " +
+                   target.shape.text());
   return one(tiled_value({"", {}}));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the three losses share: a loss takes (outputs, target) and gives one number a sample, {} in shape; its gradient
-// op takes the same and gives d loss / d outputs, averaged over the batch.
+// What the three losses share: a loss takes (outputs, target) and gives one number a sample, {} in shape; its
+// gradient op takes the same and gives d loss / d outputs, averaged over the batch.
 #pragma once
 
 #include "ops/support/common.h"

@@ -4,7 +4,8 @@
 namespace coppice {
 
 Window Window::inverse() const {
-  // out(i) = in(i * m + o) read backwards: in(j) goes to out((j - o) / m); and out(i) = in((i + o) / d) to out(j * d - o).
+  // out(i) = in(i * m + o) read backwards: in(j) goes to out((j - o) / m); and out(i) = in((i + o) / d) to
+  // out(j * d - o).
   Window back;
   for (size_t d = 0; d < 3; ++d) {
     back.multiply[d] = divide[d];
@@ -49,7 +50,8 @@ void reference_window(const ReferenceArray& in, ReferenceArray& out, int64_t bat
           }
           if (!inside) continue;
           out.data[static_cast<size_t>(((n * oe.channels + c) * oe.height + y) * oe.width + x)] =
-              in.data[static_cast<size_t>(((n * ie.channels + from[0]) * ie.height + from[1]) * ie.width + from[2])];
+              in.data[static_cast<size_t>(((n * ie.channels + from[0]) * ie.height + from[1]) * ie.width +
+                                          from[2])];
         }
 }
 

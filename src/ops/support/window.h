@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ops that move pixels without computing: slices, padding, concatenation and their gradients are one kernel with other
-// indices (coppice_window_args).
+// Ops that move pixels without computing: slices, padding, concatenation and their gradients are one kernel
+// with other indices (coppice_window_args).
 #pragma once
 
 #include <array>
@@ -9,7 +9,8 @@
 
 namespace coppice {
 
-// out(i) = in((i * multiply + offset) / divide) for each of channel, y, x; 0 where that is outside or not whole.
+// out(i) = in((i * multiply + offset) / divide) for each of channel, y, x; 0 where that is outside or not
+// whole.
 struct Window {
   std::array<int64_t, 3> multiply{1, 1, 1}, offset{0, 0, 0}, divide{1, 1, 1};
   Window inverse() const;  // of its gradient; multiply or divide must be 1
