@@ -14,10 +14,10 @@ std::string new_run_directory(Env& env, const Recipe& recipe) {
   name += "-density-" + shortest(recipe.sparsity.density) + "-seed-" + std::to_string(recipe.seed);
   std::replace_if(
       name.begin(), name.end(), [](char c) { return c == ':' || c == ',' || c == '/'; }, '-');
-  const std::string path = join_path("runs", name);
+  std::string path = join_path("runs", name);
   if (!env.exists(path)) return path;
   for (int number = 2;; ++number) {
-    const std::string next = path + "-" + std::to_string(number);
+    std::string next = path + "-" + std::to_string(number);
     if (!env.exists(next)) return next;
   }
 }

@@ -88,7 +88,7 @@ class Reporter {
   void epoch(const EpochEvent& event) {
     if (quiet_) return;
     line_.clear();
-    const auto right = [](std::string text, size_t width) {
+    const auto right = [](const std::string& text, size_t width) {
       return std::string(width - std::min(width, text.size()), ' ') + text;
     };
     std::string line = right(std::to_string(event.epoch) + "/" + std::to_string(event.epochs), 7) +

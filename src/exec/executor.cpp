@@ -47,7 +47,7 @@ class ProgramExecutor final : public Executor {
   Status prepare();
   Result<double> train_step(std::span<const BatchView> micro_batches, const StepState& state) override;
   Result<double> evaluate(const BatchView& batch) override;
-  coppice_tiled view(ValueId value) const override;
+  coppice_tiled view(ValueId id) const override;
   int input_width() const override { return width_of(network_.graph.input); }
   int target_width() const override { return width_of(network_.graph.target); }
   MemoryReport memory() const override { return memory_; }

@@ -72,7 +72,7 @@ class Executor {
   virtual Result<double> evaluate(const BatchView& batch) = 0;
 
   // Values of the last step that the host may read: logits and loss, tiled [tiles][elements][S].
-  virtual coppice_tiled view(ValueId value) const = 0;
+  virtual coppice_tiled view(ValueId id) const = 0;
 
   virtual int input_width() const = 0;
   virtual int target_width() const = 0;

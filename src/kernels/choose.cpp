@@ -39,15 +39,15 @@ double CostTable::rate(const std::string& format, double density) const {
 }
 
 const CostTable& shipped_cost_table() {
-  static const CostTable table = {"shipped (Emerald Rapids)",
-                                  {{"segments", 0.05, 88},
-                                   {"segments", 0.1, 92},
-                                   {"segments", 0.5, 95},
-                                   {"segments", 1.0, 95},
-                                   {"blocks4", 0.1, 120},
-                                   {"blocks16", 0.1, 138},
-                                   {"dense", 1.0, 145}}};
-  return table;
+  static const CostTable kTable = {"shipped (Emerald Rapids)",
+                                   {{"segments", 0.05, 88},
+                                    {"segments", 0.1, 92},
+                                    {"segments", 0.5, 95},
+                                    {"segments", 1.0, 95},
+                                    {"blocks4", 0.1, 120},
+                                    {"blocks16", 0.1, 138},
+                                    {"dense", 1.0, 145}}};
+  return kTable;
 }
 
 FormatChoice choose_linear(const Pattern& pattern, const CostTable& table, const FormatDef* current) {

@@ -41,6 +41,12 @@ bool feeds_its_batch_norm_alone(const Graph& graph, const Node& relu_grad) {
   return any;
 }
 
+// A product that computes dx and has no mask yet.
+bool takes_mask(const Node& node) {
+  return (is(node, "linear_dx") && node.inputs.size() == 2) ||
+         (is(node, "conv2d_grad") && node.inputs.size() == 3);
+}
+
 }  // namespace
 
 int fuse_relu(Graph& graph) {
@@ -53,9 +59,7 @@ int fuse_relu(Graph& graph) {
     if (is(node, "relu") && alone &&
         (is(*before, "linear") || is(*before, "conv2d") || is(*before, "batch_norm") || is(*before, "add"))) {
       before->attributes["activation"] = std::string("relu");
-    } else if (is(node, "relu_grad") && alone && is(*before, "linear_dx") && before->inputs.size() == 2) {
-      before->inputs.push_back(node.inputs[1]);
-    } else if (is(node, "relu_grad") && alone && is(*before, "conv2d_grad") && before->inputs.size() == 3) {
+    } else if (is(node, "relu_grad") && alone && takes_mask(*before)) {
       before->inputs.push_back(node.inputs[1]);
     } else if (is(node, "relu_grad") && feeds_its_batch_norm_alone(graph, node)) {
       // They find out from x where the output was above 0, which saves writing and reading dy once more.

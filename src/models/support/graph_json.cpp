@@ -18,18 +18,18 @@ template <class Enum>
 using Names = std::vector<std::pair<Enum, const char*>>;
 
 const Names<ParamRole>& role_names() {
-  static const Names<ParamRole> names = {
+  static const Names<ParamRole> kNames = {
       {ParamRole::kWeight, "weight"}, {ParamRole::kBias, "bias"}, {ParamRole::kScale, "scale"}};
-  return names;
+  return kNames;
 }
 
 const Names<Init>& init_names() {
-  static const Names<Init> names = {{Init::kZero, "zero"},
-                                    {Init::kOne, "one"},
-                                    {Init::kKaimingNormal, "kaiming_normal"},
-                                    {Init::kKaimingUniform, "kaiming_uniform"},
-                                    {Init::kGlorotUniform, "glorot_uniform"}};
-  return names;
+  static const Names<Init> kNames = {{Init::kZero, "zero"},
+                                     {Init::kOne, "one"},
+                                     {Init::kKaimingNormal, "kaiming_normal"},
+                                     {Init::kKaimingUniform, "kaiming_uniform"},
+                                     {Init::kGlorotUniform, "glorot_uniform"}};
+  return kNames;
 }
 
 template <class Enum>
