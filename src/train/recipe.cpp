@@ -25,7 +25,7 @@ std::vector<Setting> chosen(std::initializer_list<std::pair<const char*, const c
 }
 
 const std::vector<Defaults>& data_defaults() {
-  static const std::vector<Defaults> table = {
+  static const std::vector<Defaults> kTable = {
       {"glyphs", chosen({{"model", "mlp:784-300-100-10"}, {"epochs", "20"}})},
       {"mnist", chosen({{"model", "mlp:784-300-100-10"}})},
       {"fashion-mnist", chosen({{"model", "mlp:784-300-100-10"}})},
@@ -33,11 +33,11 @@ const std::vector<Defaults>& data_defaults() {
       {"cifar100", chosen({{"model", "resnet20"}, {"crop", "4"}, {"flip", "true"}, {"epochs", "30"}})},
       {"life", chosen({{"model", "life:1,8"}})},
   };
-  return table;
+  return kTable;
 }
 
 const std::vector<Defaults>& model_defaults() {
-  static const std::vector<Defaults> table = {
+  static const std::vector<Defaults> kTable = {
       {"mlp",
        chosen({{"optimizer", "adam"}, {"learning_rate", "0.003"}, {"schedule", "cosine"}, {"batch", "100"}})},
       {"lenet5",
@@ -53,7 +53,7 @@ const std::vector<Defaults>& model_defaults() {
                          {"weight_decay", "0.0005"},
                          {"batch", "128"}})},
   };
-  return table;
+  return kTable;
 }
 
 Status apply(Recipe& recipe, const Setting& setting) {

@@ -91,7 +91,7 @@ RecipeKey choice_key(const About& about, Field field, std::vector<std::pair<cons
 
 // A number with a unit: "90", "10m", "2G". Printed in the base unit.
 template <class Field>
-RecipeKey unit_key(const About& about, Field field, std::vector<std::pair<char, double>> units,
+RecipeKey unit_key(const About& about, Field field, const std::vector<std::pair<char, double>>& units,
                    const char* example) {
   return key_of(
       about, KeyKind::kText,
@@ -324,7 +324,7 @@ int edit_distance(const std::string& a, const std::string& b) {
 }  // namespace
 
 const std::vector<RecipeKey>& recipe_keys() {
-  static const std::vector<RecipeKey> keys = [] {
+  static const std::vector<RecipeKey> kKeys = [] {
     std::vector<RecipeKey> all;
     add_data_keys(all);
     add_network_keys(all);
@@ -332,7 +332,7 @@ const std::vector<RecipeKey>& recipe_keys() {
     add_run_keys(all);
     return all;
   }();
-  return keys;
+  return kKeys;
 }
 
 const RecipeKey* find_recipe_key(const std::string& name) {
