@@ -9,6 +9,9 @@
 namespace coppice {
 namespace {
 
+// kSmall as the least value stands for "above 0".
+constexpr double kMany = 1e15, kSmall = std::numeric_limits<double>::denorm_min();
+
 struct About {
   const char* name;
   const char* group;
@@ -37,7 +40,8 @@ RecipeKey number_key(const About& about, Field field, double least, double most)
           return {};
         }
         const std::string what = std::is_integral_v<Number> ? "an integer" : "a number";
-        return invalid("'" + text + "' should be " + what + " from " + shortest(least) + " to " +
+        return invalid("'" + text + "' should be " + what +
+                       (least == kSmall ? " above 0, up to " : " from " + shortest(least) + " to ") +
                        shortest(most));
       },
       [=](const Recipe& recipe) { return shortest(field(const_cast<Recipe&>(recipe))); });
@@ -158,8 +162,6 @@ Status parse_block(Recipe& recipe, const std::string& text) {
   TRY_ASSIGN(recipe.sparsity.block, BlockShape::parse(text));
   return {};
 }
-
-constexpr double kMany = 1e15, kSmall = std::numeric_limits<double>::denorm_min();
 
 void add_data_keys(std::vector<RecipeKey>& keys) {
   const char* group = "Data";
