@@ -27,7 +27,8 @@ static inline float coppice_expf(float x) {
   p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  scale.i = ((int32_t)n + 127) * (1 << 23);
+  /* n is at least -126; the comparison turns a NaN, which has no integer, into -127. p keeps it. */
+  scale.i = ((int32_t)(n > -127.0f ? n : -127.0f) + 127) * (1 << 23);
   return p * scale.f;
 }
 
