@@ -101,7 +101,7 @@ TEST_F(Cli, RefusesWrongUsageWithCodeTwo) {
                  "coppice train: 'epohcs' is not a key of a recipe; did you mean 'epochs'?");
   expect_refusal("train --epochs three", 2,
                  "coppice train: command line: epochs: 'three' should be an integer");
-  expect_refusal("train --density 2", 2, "density: '2' should be a number from");
+  expect_refusal("train --density 2", 2, "density: '2' should be a number above 0");
   expect_refusal("train --epochs", 2, "--epochs");
   expect_refusal("train one.toml two.toml", 2, "'two.toml' is one argument too many");
   expect_refusal("train --resume runs/x --out y", 2, "--resume: takes recipe and place from the run");
