@@ -98,8 +98,8 @@ class Bench {
     backward({tile, std::min(tile + 2, tiles_), part, part + 1, scratch_.data()}, with_dx, false);
   }
   void tile_sum() {
-    const coppice_tile_sum_args args = {tile_gradients_.data(), backward_.encoding->size(),
-                                        backward_.encoding->part_start().data(), gradient_.data()};
+    const coppice_tile_sum_args args = {tile_gradients(), backward_.encoding->part_start().data(),
+                                        gradient_.data()};
     run(k_.train->tile_sum, &args, {0, tiles_, 0, parts(), scratch_.data()});
   }
   int tiles() const { return tiles_; }
@@ -107,6 +107,13 @@ class Bench {
   int blocks() const { return forward_.view->gather->blocks; }
 
  private:
+  coppice_tiled tile_gradients() const {
+    coppice_tiled view{};
+    view.base = tile_gradients_.data();
+    view.tile_stride = backward_.encoding->size();
+    view.width = 16;
+    return view;
+  }
   void backward(const coppice_item& item, bool with_dx, bool by_tile) {
     coppice_conv_bwd_args args{};
     args.weights = backward_.view;
@@ -114,8 +121,8 @@ class Bench {
     args.dy = dy_.view;
     if (with_dx) args.dx = dx_.view;
     args.part_start = backward_.encoding->part_start().data();
-    args.gradient = by_tile ? tile_gradients_.data() : gradient_.data();
-    args.gradient_stride = by_tile ? backward_.encoding->size() : 0;
+    args.gradient = gradient_.data();
+    if (by_tile) args.tile_gradients = tile_gradients();
     run(k_.train->conv_bwd, &args, item);
   }
   void run(coppice_kernel kernel, const void* args, const coppice_item& item) const {

@@ -10,8 +10,8 @@ INLINE void add_weight(vec* sum, float w, const float* in, int rows, int columns
   UNROLL for (int r = 0; r < rows; ++r) {
     const float* p = in + r * in_row;
     KEEP_ADDRESS(p);
-    UNROLL for (int c = 0; c < columns; ++c) UNROLL for (int j = 0; j < kPixelVectors; ++j)
-        sum[(r * columns + c) * kPixelVectors + j] += ww * v_load(p + c * in_column + j * LANES);
+    UNROLL for (int c = 0; c < columns; ++c) UNROLL for (int j = 0; j < kPixelVectors; ++j) sum[VECTOR] +=
+        ww * v_load(p + c * in_column + j * LANES);
   }
 }
 
@@ -28,15 +28,12 @@ INLINE void add_to_lanes(float* lanes, const vec* sum, int pixels) {
   }
 }
 
-#define AT(r, c, j) ((r)*out_row + (c)*kSamples + (j)*LANES)
-#define FOR_EACH_VECTOR                                                          \
-  UNROLL for (int r = 0; r < rows; ++r) UNROLL for (int c = 0; c < columns; ++c) \
-      UNROLL for (int j = 0; j < kPixelVectors; ++j)
+/* Where VECTOR lies in y. */
+#define AT_Y (r * out_row + c * kSamples + j * LANES)
 
 /* `sets` sets of sums break the chain of dependent FMAs where a tile is small. */
 INLINE void run_tile(const conv_step* s, int rows, int columns, int64_t in_column) {
-  enum { kFew = 8 };
-  const int vectors = rows * columns * kPixelVectors, sets = vectors >= kFew ? 1 : vectors == 4 ? 2 : 4;
+  const int vectors = rows * columns * kPixelVectors, sets = vectors >= 8 ? 1 : vectors == 4 ? 2 : 4;
   /* Copies: a store through out might change *s, as far as the compiler knows. */
   const float *in = s->in, *w = s->value, *bias = s->bias;
   const int32_t* offset = s->offset;
@@ -52,7 +49,7 @@ INLINE void run_tile(const conv_step* s, int rows, int columns, int64_t in_colum
       const vec start = v_splat(bias ? bias[segment->row] : 0.0f);
       UNROLL for (int i = 0; i < vectors; ++i) sum[i] = start;
     } else {
-      FOR_EACH_VECTOR sum[(r * columns + c) * kPixelVectors + j] = v_load(y + AT(r, c, j));
+      FOR_EACH_VECTOR sum[VECTOR] = v_load(y + AT_Y);
     }
     UNROLL for (int i = vectors; i < sets * vectors; ++i) sum[i] = v_zero();
     for (; count >= sets; count -= sets, offset += sets, w += sets)
@@ -66,7 +63,7 @@ INLINE void run_tile(const conv_step* s, int rows, int columns, int64_t in_colum
       if (lanes) add_to_lanes(lanes + segment->row * 2 * kSamples, sum, rows * columns);
       if (relu) UNROLL for (int i = 0; i < vectors; ++i) sum[i] = v_relu(sum[i]);
     }
-    FOR_EACH_VECTOR v_store(y + AT(r, c, j), sum[(r * columns + c) * kPixelVectors + j]);
+    FOR_EACH_VECTOR v_store(y + AT_Y, sum[VECTOR]);
   }
 }
 

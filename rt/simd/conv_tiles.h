@@ -46,6 +46,12 @@ enum { kLogPixels = 1, kLogWidth = 1 };
 /* Keeps an address in a register of its own: an FMA with an index register would be two operations. */
 #define KEEP_ADDRESS(p) __asm__("" : "+r"(p))
 
+/* r, c, j run over the rows, columns and vectors of a register tile; VECTOR numbers them. */
+#define FOR_EACH_VECTOR                                                          \
+  UNROLL for (int r = 0; r < rows; ++r) UNROLL for (int c = 0; c < columns; ++c) \
+      UNROLL for (int j = 0; j < kPixelVectors; ++j)
+#define VECTOR ((r * columns + c) * kPixelVectors + j)
+
 /* Strides in floats between the planes of neighbouring rows of a gather, and between its pixels. at == NULL:
  * absent. */
 typedef struct conv_image {

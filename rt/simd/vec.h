@@ -13,7 +13,12 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define NOINLINE static __attribute__((noinline))
+/* Of loops with constant bounds: arrays indexed by them then live in registers. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 #define COPPICE_JOIN_(a, b) a##_##b
 #define COPPICE_JOIN(a, b) COPPICE_JOIN_(a, b)

@@ -15,9 +15,9 @@ INLINE vec v_gate(vec v, vec m) {
 INLINE vec v_over_root(vec m, vec v, vec epsilon) { return m / (_mm256_sqrt_ps(v) + epsilon); }
 
 /* Denormals cost a hundred cycles each; inside an optimizer they are zero. */
-INLINE unsigned v_flush_denormals(void) {
+INLINE uint64_t v_flush_denormals(void) {
   const unsigned mode = _mm_getcsr();
   _mm_setcsr(mode | 0x8040);
   return mode;
 }
-INLINE void v_restore_denormals(unsigned mode) { _mm_setcsr(mode); }
+INLINE void v_restore_denormals(uint64_t mode) { _mm_setcsr((unsigned)mode); }

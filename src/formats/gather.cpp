@@ -423,6 +423,11 @@ std::unique_ptr<Encoding> encode_gather_backward(const Pattern& pattern, const C
   return std::make_unique<GatherEncoding>(pattern, geometry, tiling, true);
 }
 
+bool conv_bwd_by_tiles(const ConvGeometry& geometry) {
+  // Zeroing and adding up the 16 sums of a weight takes about as long as 8 pixels do.
+  return geometry.height * geometry.width >= 64;
+}
+
 size_t conv_bwd_scratch(const Encoding& backward) {
   const std::vector<int32_t>& start = backward.part_start();
   int64_t most = std::min<int64_t>(backward.size(), COPPICE_CONV_TOGETHER);

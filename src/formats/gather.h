@@ -32,6 +32,10 @@ std::unique_ptr<Encoding> encode_gather_forward(const Pattern& pattern, const Co
 std::unique_ptr<Encoding> encode_gather_backward(const Pattern& pattern, const ConvGeometry& geometry,
                                                  const Tiling& tiling);
 
+// Whether the backward kernel should write the gradient of each tile, to be added up afterwards: where an
+// image has enough pixels to outweigh these sums. Else its items have all tiles.
+bool conv_bwd_by_tiles(const ConvGeometry& geometry);
+
 // Bytes of scratch of one item: of the backward kernel, and of the forward one where it writes sums.
 size_t conv_bwd_scratch(const Encoding& backward);
 size_t conv_sums_scratch(const ConvGeometry& geometry);

@@ -42,24 +42,24 @@ typedef struct coppice_linear_dw_args {
  * (and their halo) for all tiles, and the gradient of its weights, in their order: the weights of a panel
  * over all gathers and blocks are contiguous from part_start[panel] on, gathers outermost, then blocks.
  * dx.width == 0: a first layer, dW alone. If mask.width is not 0, dx counts where mask > 0. item->scratch
- * also holds 16 sums for each weight at work (conv_bwd_scratch in formats/gather.h). gradient_stride == 0: an
- * item has all tiles, and gradient is as in coppice_linear_dw_args. Else the gradient of tile t alone is
- * written to gradient + t * gradient_stride, an item may have any tiles and parts, and coppice_tile_sum_args
- * add them up: for images of many pixels, since a tile's dy is then read from far memory once, not once for
- * each panel. */
+ * also holds 16 sums for each weight at work (conv_bwd_scratch in formats/gather.h). tile_gradients.width ==
+ * 0: an item has all tiles, and gradient is as in coppice_linear_dw_args. Else the gradient of each tile
+ * alone is written to tile_gradients ([tiles][weights]; the rest of a tile is left as it is), an item may
+ * have any tiles and parts, and coppice_tile_sum_args add them up: for images of many pixels
+ * (conv_bwd_by_tiles in formats/gather.h), as a tile's dy is then read from far memory once instead of once
+ * for each panel, and a layer of few channels has work for as many threads as there are tiles. */
 typedef struct coppice_conv_bwd_args {
   const coppice_conv_weights* weights;
   coppice_tiled x, dy, dx, mask;
   const int32_t* part_start; /* [panels + 1] */
   float* gradient;
-  int64_t gradient_stride;
+  coppice_tiled tile_gradients;
 } coppice_conv_bwd_args;
 
-/* gradient[i] = sum over the item's tiles of tiles[t * stride + i], in their order. Parts are those of
+/* gradient[i] = sum over the item's tiles of their i-th number, in their order. Parts are those of
  * part_start; gradient as in coppice_linear_dw_args. */
 typedef struct coppice_tile_sum_args {
-  const float* tiles;
-  int64_t stride;
+  coppice_tiled tiles;
   const int32_t* part_start;
   float* gradient;
 } coppice_tile_sum_args;

@@ -196,19 +196,38 @@ void add_dw(const ReferenceCall& call, std::vector<double>& dw) {
 }
 void reference_dw(const ReferenceCall& call) { add_dw(call, call.out[0]->data); }
 
-// One pass over the live weights for dx and dw: dx and mask are kNoValue where there is none.
+// One pass over the live weights for dx and dw: dx and mask are kNoValue where there is none. Where an image
+// has many pixels, the weights' gradients are kept for each tile and added up in a call of their own.
 void lower_gather_bwd(Lowering& lowering, const Node& node, const Param& weight, ValueId dx, ValueId mask,
                       ValueId dw) {
   const ConvGeometry& conv = weight.tiling().conv;
+  const Encoding& encoding = weight.encoding();
   const ValueId x = node.inputs[0], dy = with_halo(lowering, node.inputs[1], conv.dy_halo, conv.wrap);
-  auto call = lowering.call<coppice_conv_bwd_args>(node.name, lowering.train->conv_bwd, lowering.width(x));
-  call.args().weights = static_cast<const coppice_conv_weights*>(weight.view());
-  call.args().part_start = weight.part_start().data();
-  call.in(&coppice_conv_bwd_args::x, x).in(&coppice_conv_bwd_args::dy, dy);
-  if (dx != kNoValue) call.out(&coppice_conv_bwd_args::dx, dx);
-  if (mask != kNoValue) call.in(&coppice_conv_bwd_args::mask, mask);
-  gradient_parts(call, weight, &coppice_conv_bwd_args::gradient, dw);
-  call.spec().scratch = std::max(call.spec().scratch, conv_bwd_scratch(weight.encoding()));
+  const int width = lowering.width(x);
+  const ValueId tiles =
+      conv_bwd_by_tiles(conv)
+          ? lowering.temporary(node.name + " of tiles", (encoding.size() + width - 1) / width, width)
+          : kNoValue;
+  {
+    auto call = lowering.call<coppice_conv_bwd_args>(node.name, lowering.train->conv_bwd, width);
+    call.args().weights = static_cast<const coppice_conv_weights*>(weight.view());
+    call.args().part_start = weight.part_start().data();
+    call.in(&coppice_conv_bwd_args::x, x).in(&coppice_conv_bwd_args::dy, dy);
+    if (dx != kNoValue) call.out(&coppice_conv_bwd_args::dx, dx);
+    if (mask != kNoValue) call.in(&coppice_conv_bwd_args::mask, mask);
+    if (tiles == kNoValue)
+      gradient_parts(call, weight, &coppice_conv_bwd_args::gradient, dw);
+    else
+      call.out(&coppice_conv_bwd_args::tile_gradients, tiles)
+          .parts(encoding.dx_parts())
+          .uses(weight, encoding.size() * 4 + encoding.bytes());
+    call.spec().scratch = std::max(call.spec().scratch, conv_bwd_scratch(encoding));
+  }
+  if (tiles == kNoValue) return;
+  auto sum = lowering.call<coppice_tile_sum_args>(node.name + " sum", lowering.train->tile_sum, width);
+  sum.args().part_start = weight.part_start().data();
+  sum.in(&coppice_tile_sum_args::tiles, tiles);
+  gradient_parts(sum, weight, &coppice_tile_sum_args::gradient, dw);
 }
 
 void lower_general_dw(Lowering& lowering, const Node& node, const Geometry& g, const Param& weight,

@@ -365,15 +365,14 @@ TEST(ConvKernels, DwSumsOverPixelsAndSamples) {
     const std::vector<int32_t>& starts = l.backward->part_start();
     std::vector<std::vector<float>> seen;
     for (const Cut cut : {Cut::kAll, Cut::kTile, Cut::kTilePart}) {
-      std::vector<float> tiles(weights * static_cast<size_t>(l.p.tiles()) + 1, kGuard);
-      args.gradient = tiles.data();
-      args.gradient_stride = static_cast<int64_t>(weights);
-      run_conv(kernels.train->conv_bwd, &args, l.p, parts, weights == 0 ? Cut::kPart : cut, scratch.data(),
-               true);
-      ASSERT_EQ(tiles.back(), kGuard);
+      std::vector<float> tiles((weights + 1) * static_cast<size_t>(l.p.tiles()), kGuard);
+      args.tile_gradients.base = tiles.data();
+      args.tile_gradients.tile_stride = static_cast<int64_t>(weights + 1);
+      args.tile_gradients.width = 16;
+      run_conv(kernels.train->conv_bwd, &args, l.p, parts, cut, scratch.data(), true);
+      for (size_t i = weights; i < tiles.size(); i += weights + 1) ASSERT_EQ(tiles[i], kGuard);
       seen.emplace_back(weights + 1, kGuard);
-      const coppice_tile_sum_args sum = {tiles.data(), static_cast<int64_t>(weights), starts.data(),
-                                         seen.back().data()};
+      const coppice_tile_sum_args sum = {args.tile_gradients, starts.data(), seen.back().data()};
       run_conv(kernels.train->tile_sum, &sum, l.p, parts, Cut::kPart, nullptr);
       ASSERT_EQ(seen.back().back(), kGuard);
       ASSERT_TRUE(same_bits(seen.back(), seen.front())) << "bits depend on the cut into items";
@@ -381,7 +380,7 @@ TEST(ConvKernels, DwSumsOverPixelsAndSamples) {
     for (size_t k = 0; k < weights; ++k)
       ASSERT_NO_FATAL_FAILURE(expect_near(seen[0][static_cast<size_t>(l.backward_place[k])], truth[k],
                                           "dw by tiles", static_cast<int64_t>(k)));
-    args.gradient_stride = 0;
+    args.tile_gradients = {};
 
     other = gradient;
     args.gradient = other.data();
@@ -400,7 +399,11 @@ TEST(ConvKernels, TileSumAddsTilesInScratchOrToWhatIsThere) {
   for (const std::string& isa : available_isas()) {
     const Kernels kernels = select_kernels(isa).take();
     std::vector<float> gradient(41, 0.5f), scratch(38, kGuard);
-    coppice_tile_sum_args args = {tiles.data(), 50, starts.data(), gradient.data()};
+    coppice_tile_sum_args args{};
+    args.tiles.base = tiles.data();
+    args.tiles.tile_stride = 50;
+    args.part_start = starts.data();
+    args.gradient = gradient.data();
     coppice_run_state rs{};
     rs.accumulate = 1;
     coppice_item item = {0, 4, 0, 2, nullptr};

@@ -80,8 +80,8 @@ void coppice_conv_bwd_c(const void* args, const coppice_run_state* rs, const cop
     for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
       if (coppice_valid(rs, kSamples, tile) == 0) continue;
       float* gradient = a->gradient ? a->gradient + a->part_start[panel] : (float*)item->scratch;
-      if (a->gradient_stride)
-        panel_tile(a, rs, panel, tile, gradient + tile * a->gradient_stride, 0);
+      if (a->tile_gradients.width)
+        panel_tile(a, rs, panel, tile, coppice_tile(&a->tile_gradients, rs, tile) + a->part_start[panel], 0);
       else
         panel_tile(a, rs, panel, tile, gradient, (a->gradient && rs->accumulate) || tile > item->tile_begin);
     }
@@ -95,7 +95,7 @@ void coppice_tile_sum_c(const void* args, const coppice_run_state* rs, const cop
     for (int32_t i = begin; i < a->part_start[part + 1]; ++i, ++gradient) {
       float sum = a->gradient && rs->accumulate ? *gradient : 0;
       for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile)
-        sum += a->tiles[tile * a->stride + i];
+        sum += coppice_tile(&a->tiles, rs, tile)[i];
       *gradient = sum;
     }
   }

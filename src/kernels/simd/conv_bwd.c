@@ -31,11 +31,8 @@ INLINE void visit_weight(vec* dx, const vec* x, float w, const float* in, float*
       v_store(lanes + j * LANES, rows * columns > 1 ? even[j] + odd[j] : even[j]);
 }
 
-#define AT(image, r, c, j) ((r) * (image).row + (c) * (image).column + (j)*LANES)
-#define INDEX ((r * columns + c) * kPixelVectors + j)
-#define FOR_EACH_VECTOR                                                          \
-  UNROLL for (int r = 0; r < rows; ++r) UNROLL for (int c = 0; c < columns; ++c) \
-      UNROLL for (int j = 0; j < kPixelVectors; ++j)
+/* Where VECTOR lies in an image. */
+#define AT(image) (r * (image).row + c * (image).column + j * LANES)
 
 /* Two sets of sums where a tile is small, as the chain of FMAs into dX would be the bound. */
 INLINE void run_tile(const conv_step* s, int rows, int columns, int with_dx) {
@@ -53,9 +50,9 @@ INLINE void run_tile(const conv_step* s, int rows, int columns, int with_dx) {
     const float* from = x_image.at + segment->row * x_image.plane;
     int32_t count = segment->count;
     vec dx[16], x[8];
-    FOR_EACH_VECTOR x[INDEX] = v_load(from + AT(x_image, r, c, j));
+    FOR_EACH_VECTOR x[VECTOR] = v_load(from + AT(x_image));
     if (with_dx) {
-      FOR_EACH_VECTOR dx[INDEX] = first ? v_zero() : v_load(to + AT(out, r, c, j));
+      FOR_EACH_VECTOR dx[VECTOR] = first ? v_zero() : v_load(to + AT(out));
       UNROLL for (int i = vectors; i < sets * vectors; ++i) dx[i] = v_zero();
     }
     for (; count >= sets; count -= sets, offset += sets, w += sets, lanes += sets * kSamples)
@@ -68,9 +65,9 @@ INLINE void run_tile(const conv_step* s, int rows, int columns, int with_dx) {
         dx[k * vectors + i];
     if (last && mask.at) {
       const float* gate = mask.at + segment->row * mask.plane;
-      FOR_EACH_VECTOR dx[INDEX] = v_gate(dx[INDEX], v_load(gate + AT(mask, r, c, j)));
+      FOR_EACH_VECTOR dx[VECTOR] = v_gate(dx[VECTOR], v_load(gate + AT(mask)));
     }
-    FOR_EACH_VECTOR v_store(to + AT(out, r, c, j), dx[INDEX]);
+    FOR_EACH_VECTOR v_store(to + AT(out), dx[VECTOR]);
   }
 }
 
@@ -155,12 +152,12 @@ static void backward_tiles(const coppice_conv_bwd_args* a, const coppice_run_sta
 
 void KERNEL(coppice_conv_bwd)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_conv_bwd_args* a = (const coppice_conv_bwd_args*)args;
-  if (a->gradient_stride == 0) {
+  if (!a->tile_gradients.width) {
     backward_tiles(a, rs, item, item->tile_begin, item->tile_end, a->gradient, a->gradient && rs->accumulate);
     return;
   }
   for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile)
-    backward_tiles(a, rs, item, tile, tile + 1, a->gradient + tile * a->gradient_stride, 0);
+    backward_tiles(a, rs, item, tile, tile + 1, coppice_tile(&a->tile_gradients, rs, tile), 0);
 }
 
 void KERNEL(coppice_tile_sum)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
@@ -170,7 +167,7 @@ void KERNEL(coppice_tile_sum)(const void* args, const coppice_run_state* rs, con
     float* gradient = a->gradient ? a->gradient + begin : (float*)item->scratch;
     if (!(a->gradient && rs->accumulate)) memset(gradient, 0, (size_t)weights * sizeof(float));
     for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
-      const float* from = a->tiles + tile * a->stride + begin;
+      const float* from = coppice_tile(&a->tiles, rs, tile) + begin;
       int32_t i = 0;
       for (; i + LANES <= weights; i += LANES) v_store(gradient + i, v_load(gradient + i) + v_load(from + i));
       for (; i < weights; ++i) gradient[i] += from[i];

@@ -91,13 +91,13 @@ NOINLINE void run_adam(const coppice_update_args* a, const coppice_run_state* rs
 }
 
 void KERNEL(coppice_sgd)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
-  const __auto_type mode = v_flush_denormals();
+  const uint64_t mode = v_flush_denormals();
   run_sgd((const coppice_update_args*)args, rs, item);
   v_restore_denormals(mode);
 }
 
 void KERNEL(coppice_adam)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
-  const __auto_type mode = v_flush_denormals();
+  const uint64_t mode = v_flush_denormals();
   run_adam((const coppice_update_args*)args, rs, item);
   v_restore_denormals(mode);
 }
