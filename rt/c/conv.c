@@ -62,7 +62,7 @@ static void conv_panel(const coppice_conv_args* a, const coppice_run_state* rs, 
   for (int32_t c = first; c < end; ++c, out += plane, inner += plane) {
     if (sums) sum_plane(inner, w->out_height, w->out_width, row, valid, sums + c, sums + w->out_channels + c);
     if (a->activation == COPPICE_ACT_RELU)
-      for (int64_t i = 0; i < plane; ++i) out[i] = out[i] > 0 ? out[i] : 0.0f;
+      for (int64_t i = 0; i < plane; ++i) out[i] = out[i] < 0 ? 0.0f : out[i];
     coppice_fill_halo(out, w->out_height, w->out_width, kSamples, halo, a->y.wrap);
   }
 }

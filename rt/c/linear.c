@@ -13,7 +13,7 @@ static void end_rows(const coppice_linear_args* a, float* y, const float* mask, 
     for (int32_t s = 0; s < columns; ++s) {
       float* out = y + (int64_t)row * a->y.width + s;
       if (mask && !(mask[(int64_t)row * a->y.width + s] > 0)) *out = 0;
-      if (a->activation == COPPICE_ACT_RELU && !(*out > 0)) *out = 0;
+      if (a->activation == COPPICE_ACT_RELU && *out < 0) *out = 0;
     }
 }
 

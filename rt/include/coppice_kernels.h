@@ -20,7 +20,7 @@ extern "C" {
 
 typedef enum coppice_activation {
   COPPICE_ACT_NONE,
-  COPPICE_ACT_RELU,
+  COPPICE_ACT_RELU, /* max(x, 0); a NaN passes, so that a network that diverges shows it in its loss */
 } coppice_activation;
 
 /* ---- weight formats of linear layers

@@ -80,7 +80,8 @@ Status max_grad(GradBuilder& builder, const Node& node) {
 void max_reference(const ReferenceCall& call) {
   for (double& y : call.out[0]->data) y = -HUGE_VAL;
   for_each_pixel(geometry(call.in[0]->shape, call.node).take(), call.batch, [&](size_t y, size_t x) {
-    call.out[0]->data[y] = std::max(call.out[0]->data[y], call.in[0]->data[x]);
+    const double in = call.in[0]->data[x];
+    if (in > call.out[0]->data[y] || std::isnan(in)) call.out[0]->data[y] = in;
   });
 }
 void max_reference_grad(const ReferenceCall& call) {

@@ -215,6 +215,32 @@ TEST(Executor, ClippingScalesAllGradientsByTheNormOfTheWhole) {
   }
 }
 
+// Whichever layer diverges, on every path to the loss: the step fails instead of going on with weights of
+// NaN.
+TEST(Executor, ANanInAnyLayerReachesTheLoss) {
+  int seen = 0;
+  for (const char* isa : {"c", "avx2", "avx512", "neon"})
+    for (const BlockShape block : {BlockShape{1, 1}, BlockShape{4, 1}, BlockShape{16, 1}})
+      for (const double density : {1.0, 0.5})
+        for (const Graph& graph : {mlp({12, 32, 16, 5}), conv_net(false), conv_net(true)}) {
+          const size_t layers = network_of(graph, density, block).params.size();
+          for (size_t p = 0; p < layers; ++p) {
+            Network net = network_of(graph, density, block);
+            ExecOptions options = stored(20);
+            options.isa = isa;
+            auto executor = Executor::create(net, options);
+            if (!executor.ok()) break;  // this machine lacks the instruction set; "c" always runs
+            for (float& v : net.params[p].value) v = std::numeric_limits<float>::quiet_NaN();
+            net.params[p].refresh_copy();
+            const TestBatch batch = random_batch(graph, **executor, 20, 2);
+            EXPECT_FALSE((*executor)->train_step({&batch.view, 1}, {}).ok())
+                << isa << " " << net.params[p].name();
+            ++seen;
+          }
+        }
+  EXPECT_GE(seen, 6 * (6 + 6 + 8));
+}
+
 TEST(Executor, ALossThatIsNotFiniteIsAnErrorThatNamesTheStepAndChangesNothing) {
   const Graph graph = mlp({12, 32, 5});
   for (const double clip : {0.0, 1.0}) {

@@ -79,6 +79,19 @@ void check_forward(const Kernels& kernels, const Problem& p, const FormatDef& fo
 TEST(LinearKernels, ForwardOfSegmentsIsTheProduct) { each_problem({&kSegments}, check_forward); }
 TEST(LinearKernels, ForwardOfBlocksIsTheProduct) { each_problem({&kBlocks, &kDense}, check_forward); }
 
+// A network that diverges has to show it: relu passes a NaN on.
+void check_relu_of_nan(const Kernels& kernels, const Problem& p, const FormatDef& format) {
+  Weights w(p.pattern(), format, tiling_of(p));
+  Tiled x(p.cols, p.width, p.tiles()), y(p.rows, p.width, p.tiles());
+  x.fill(p, "x", 0.0f);
+  const std::vector<float> bias(static_cast<size_t>(p.rows), std::numeric_limits<float>::quiet_NaN());
+  const coppice_linear_args args{w.view, bias.data(), x.view(), y.view(), {}, COPPICE_ACT_RELU};
+  run_kernel(forward_kernel(kernels, format), &args, p, w.encoding->forward_parts(), Cut::kAll);
+  for (const float v : y.valid(p)) ASSERT_TRUE(std::isnan(v)) << v;
+}
+
+TEST(LinearKernels, ReluPassesNanOn) { each_problem({&kSegments, &kBlocks, &kDense}, check_relu_of_nan); }
+
 void check_dx(const Kernels& kernels, const Problem& p, const FormatDef& format) {
   Weights w(p.pattern(), format, tiling_of(p));
   Tiled dy(p.rows, p.width, p.tiles()), mask(p.cols, p.width, p.tiles());

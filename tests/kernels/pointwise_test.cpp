@@ -324,6 +324,61 @@ TEST_P(Pointwise, AveragesDivideByTheWholeWindowAndSpreadTheGradientBack) {
     for (int j = 0; j < 4; ++j) EXPECT_EQ(dx.at(1, 0, i, j), 0.25f);
 }
 
+// A network that diverges has to show it, so nothing on the way to the loss may turn a NaN into a number.
+TEST_P(Pointwise, ActivationsAndMaximaPassNanOn) {
+  constexpr int kSamples = 3;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const coppice_run_state rs = state_of(kSamples);
+  Tiled x({2, 4, 4}, 16, kSamples), y({2, 4, 4}, 16, kSamples);
+  x.fill([] { return -1.0f; });
+  x.at(1, 1, 2, 3) = nan;
+  const auto expect_nan = [&](const char* what) {
+    for (int n = 0; n < kSamples; ++n)
+      for (int c = 0; c < 2; ++c)
+        for (int i = 0; i < 4; ++i)
+          for (int j = 0; j < 4; ++j)
+            EXPECT_EQ(std::isnan(y.at(n, c, i, j)), n == 1 && c == 1 && i == 2 && j == 3) << what;
+  };
+  coppice_map_args map{};
+  map.a = x.view;
+  map.b = x.view;
+  map.out = y.view;
+  map.extent = x.extent;
+  run(table().relu, map, rs, 16);
+  expect_nan("relu");
+  run(table().sigmoid, map, rs, 16);
+  expect_nan("sigmoid");
+  for (const int32_t activation : {COPPICE_ACT_NONE, COPPICE_ACT_RELU}) {
+    map.activation = activation;
+    run(table().add, map, rs, 16);
+    expect_nan("add");
+  }
+  for (const int32_t activation : {COPPICE_ACT_NONE, COPPICE_ACT_RELU}) {
+    float scale[] = {1.0f, 1.0f}, bias[] = {0.0f, 0.0f}, mean[] = {0.0f, 0.0f}, inverse[] = {1.0f, 1.0f};
+    coppice_batch_norm_args norm{};
+    norm.x = x.view;
+    norm.y = y.view;
+    norm.extent = x.extent;
+    norm.scale = scale;
+    norm.bias = bias;
+    norm.mean = mean;
+    norm.inverse_deviation = inverse;
+    norm.activation = activation;
+    run(table().batch_norm, norm, rs, 16);
+    expect_nan("batch norm");
+  }
+  // Wherever in its window the NaN is.
+  Tiled pooled({2, 2, 2}, 16, kSamples);
+  for (int at = 0; at < 4; ++at) {
+    x.fill([] { return 1.0f; });
+    x.at(1, 1, 2 + at / 2, at % 2) = nan;
+    run(table().max_pool, pool_args(x, pooled, 2, 2, 0), rs, 16);
+    for (int n = 0; n < kSamples; ++n)
+      for (int i = 0; i < 2; ++i)
+        EXPECT_EQ(std::isnan(pooled.at(n, 1, i, 0)), n == 1 && i == 1) << "max pool, pixel " << at;
+  }
+}
+
 // out(c, y, x) = in((c, y, x) * multiply + offset) / divide, by the words of the header.
 TEST_P(Pointwise, WindowsFollowTheirDefinition) {
   constexpr int kSamples = 18;

@@ -102,7 +102,7 @@ void KERNEL(batch_norm)(const void* raw, const coppice_run_state* rs, const copp
         float* out = coppice_pixel_row(&args->y, y_tile, e, c, y);
         for (int32_t i = 0; i < e.width * S; ++i) {
           const float v = in[i] * scale + shift;
-          out[i] = v > floor ? v : floor;
+          out[i] = v < floor ? floor : v;
         }
       }
       coppice_fill_halo(&args->y, y_tile, e, c);

@@ -72,7 +72,7 @@ void KERNEL(general_conv)(const void* raw, const coppice_run_state* rs, const co
       }
       for (int32_t p = 0; args->activation && p < c->out_height; ++p) {
         float* row = coppice_pixel_row(&args->y, y_tile, ye, o, p);
-        for (int32_t i = 0; i < c->out_width * S; ++i) row[i] = row[i] > 0.0f ? row[i] : 0.0f;
+        for (int32_t i = 0; i < c->out_width * S; ++i) row[i] = row[i] < 0.0f ? 0.0f : row[i];
       }
       coppice_fill_halo(&args->y, y_tile, ye, o);
     }

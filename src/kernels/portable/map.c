@@ -35,7 +35,7 @@ void KERNEL(copy)(const void* raw, const coppice_run_state* rs, const coppice_it
 void KERNEL(relu)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   MAP({
     (void)b;
-    out[i] = a[i] > 0.0f ? a[i] : 0.0f;
+    out[i] = a[i] < 0.0f ? 0.0f : a[i];
   })
 }
 
@@ -58,7 +58,7 @@ void KERNEL(add)(const void* raw, const coppice_run_state* rs, const coppice_ite
   const float floor = ((const coppice_map_args*)raw)->activation ? 0.0f : -INFINITY;
   MAP({
     const float sum = a[i] + b[i];
-    out[i] = sum > floor ? sum : floor;
+    out[i] = sum < floor ? floor : sum;
   })
 }
 

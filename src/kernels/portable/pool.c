@@ -41,7 +41,8 @@ void KERNEL(max_pool)(const void* raw, const coppice_run_state* rs, const coppic
       for (int32_t y = w.y0; y < w.y1; ++y)
         for (int32_t x = w.x0; x < w.x1; ++x) {
           const float* in = coppice_pixel_row(&args->x, x_tile, args->x_extent, c, y) + (int64_t)x * S;
-          for (int32_t s = 0; s < S; ++s) out[s] = in[s] > out[s] ? in[s] : out[s];
+          /* Once NaN, a maximum stays NaN. */
+          for (int32_t s = 0; s < S; ++s) out[s] = in[s] > out[s] || in[s] != in[s] ? in[s] : out[s];
         }
     })
     for (int32_t c = 0; c < oe.channels; ++c) coppice_fill_halo(&args->y, y_tile, oe, c);
