@@ -20,6 +20,7 @@ enum class Code {
   kNoSpace,      // the disk is full
   kNoMemory,     // the plan does not fit the limit that was given
   kInterrupted,  // the user stopped it
+  kDiverged,     // training ran into numbers that are not finite
 };
 
 class [[nodiscard]] Status {

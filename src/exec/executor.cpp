@@ -294,9 +294,10 @@ Result<double> ProgramExecutor::train_step(std::span<const BatchView> micro_batc
     samples += batch.samples;
   }
   const bool split = !fuses_updates();
-  const auto not_finite = [&state](const std::string& what, const std::string& advice) {
-    return invalid(what + " not finite at step " + std::to_string(state.step) + "; lower the learning rate" +
-                   advice);
+  const auto not_finite = [&](const std::string& what, double value) {
+    return Status(Code::kDiverged, what + (std::isnan(value) ? " is NaN" : " is infinite") + " at step " +
+                                       std::to_string(state.step) + "; lower the learning rate" +
+                                       (options_.clip_norm > 0 ? "" : " or clip gradients with --clip"));
   };
   int first_sample = 0;
   double loss = 0.0;
@@ -311,11 +312,11 @@ Result<double> ProgramExecutor::train_step(std::span<const BatchView> micro_batc
     loss += loss_sum(micro_batches[b].samples);
   }
   loss /= samples;
-  if (!std::isfinite(loss)) return not_finite("the loss is", ", or clip gradients with --clip-norm");
+  if (!std::isfinite(loss)) return not_finite("the loss", loss);
   if (!split) return loss;
   if (options_.clip_norm > 0) {
     const double norm = gradient_norm();
-    if (!std::isfinite(norm)) return not_finite("the gradients are", "");
+    if (!std::isfinite(norm)) return not_finite("the norm of the gradients", norm);
     if (norm > options_.clip_norm) rs.gradient_scale = static_cast<float>(options_.clip_norm / norm);
   }
   run(program(update_phase_, plan_.schedule.phases.size()), rs);

@@ -64,8 +64,9 @@ class Executor {
 
   // One update from one batch, given in one or more micro-batches (several need stored gradients) of 1 to
   // ExecOptions.batch samples each. Returns the mean loss. A loss, or a norm that clipping measures, that is
-  // not finite is an error that names the step; where gradients are stored no parameter has been changed
-  // then, only running statistics.
+  // not finite is kDiverged and names the step. Running statistics have been changed then, and parameters too
+  // unless gradients are stored: updates follow their gradients without waiting for the loss. Go on from a
+  // checkpoint.
   virtual Result<double> train_step(std::span<const BatchView> micro_batches, const StepState& state) = 0;
 
   // Forward only, by an executor made with training = false; returns the mean loss (0 if target is null).

@@ -2,6 +2,7 @@
 #include "train/checkpoint.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "coppice.h"
 #include "io/safetensors.h"
@@ -52,6 +53,19 @@ Json weights_json(const Network& network) {
                         {"density", choice.density},
                         {"reason", choice.reason}});
   return list;
+}
+
+Status check_finite(const Network& network, bool with_optimizer) {
+  for (const std::vector<Param>* list : {&network.params, &network.states})
+    for (const Param& param : *list)
+      for (const Floats* array : {&param.value, &param.moment1, &param.moment2}) {
+        if (array != &param.value && !with_optimizer) continue;
+        if (!std::all_of(array->begin(), array->end(), [](float v) { return std::isfinite(v); }))
+          return {Code::kDiverged,
+                  "'" + param.name() + "' has " + (array == &param.value ? "values" : "optimizer state") +
+                      " that are not finite; lower the learning rate or clip gradients with --clip"};
+      }
+  return {};
 }
 
 // ---- reading
@@ -188,6 +202,7 @@ Result<Checkpoint> read_verified(const SafetensorsFile& file, const std::string&
 
 Status write_checkpoint(Env& env, const std::string& path, const Network& network, const RunInfo& info,
                         bool with_optimizer) {
+  TRY(check_finite(network, with_optimizer));
   TensorSink sink;
   for (const std::vector<Param>* list : {&network.params, &network.states})
     for (const Param& param : *list) sink.add(param, with_optimizer);

@@ -58,6 +58,7 @@ struct Checkpoint {
 };
 
 // Atomic: after a failure the old file is whole. with_optimizer = false leaves out what only a resume needs.
+// A value that is not finite is kDiverged, so that the last good state is not overwritten.
 Status write_checkpoint(Env& env, const std::string& path, const Network& network, const RunInfo& info,
                         bool with_optimizer);
 

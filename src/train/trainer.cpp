@@ -29,11 +29,12 @@ class Trainer {
         callbacks_(callbacks) {}
 
   Status open();
-  Result<Stop> loop();
-  Status close(Stop stop);
+  Result<Stop> run();
   Result<TrainReport> report(Stop stop);
 
  private:
+  Result<Stop> loop();
+  Status close(Stop stop);
   Status open_network();
   Status open_executors();
   Status open_directory();
@@ -50,6 +51,7 @@ class Trainer {
   Status judge(EpochEvent& event);
   Status write_row(const EpochEvent& event);
   Status save(const char* file, bool with_optimizer);
+  Status with_last_good(const Status& failure) const;
   Work work() const;
 
   Env& env_;
@@ -68,6 +70,7 @@ class Trainer {
   std::optional<Evaluation> best_;
   std::string warning_;
   int64_t first_step_ = 0;  // of this part of the run
+  int64_t saved_step_ = 0;  // of the last checkpoint
   double began_ = 0, saved_ = 0, seconds_before_ = 0, cpu_before_ = 0;
 };
 
@@ -123,7 +126,7 @@ Status Trainer::open_executors() {
 
 Status Trainer::go_on() {
   progress_ = from_->info.progress;
-  first_step_ = progress_.step;
+  first_step_ = saved_step_ = progress_.step;
   seconds_before_ = progress_.seconds;
   if (from_->info.isa != executor_->isa())
     warning_ = "the run began on " + from_->info.isa + " kernels and goes on with " + executor_->isa() +
@@ -175,6 +178,13 @@ int64_t Trainer::updates() const {
 }
 
 // ---- the loop
+
+Result<Stop> Trainer::run() {
+  auto stop = loop();
+  if (!stop.ok()) return with_last_good(stop.status());
+  TRY(with_last_good(close(*stop)));
+  return stop;
+}
 
 Result<Stop> Trainer::loop() {
   while (progress_.step < updates()) {
@@ -262,6 +272,10 @@ Status Trainer::judge(EpochEvent& event) {
     TRY_ASSIGN(event.validation,
                coppice::evaluate(*evaluator_, network_.graph, data_, data_.validation, micro_batch(recipe_)));
     score = {event.validation->accuracy, event.validation->loss};
+    if (!std::isfinite(score.loss))
+      return {Code::kDiverged, "the loss of the validation samples is not finite after step " +
+                                   std::to_string(progress_.step) +
+                                   "; lower the learning rate or clip gradients with --clip"};
   }
   event.best = !event.validation || progress_.best_epoch == 0 || score > progress_.best;
   ++progress_.epochs_since_best;
@@ -292,8 +306,18 @@ Status Trainer::save(const char* file, bool with_optimizer) {
   progress_.seconds = total_seconds();
   TRY(write_checkpoint(env_, join_path(directory_, file), network_,
                        {recipe_, preprocessing_of(data_), progress_, executor_->isa()}, with_optimizer));
-  if (with_optimizer) saved_ = now();
+  if (with_optimizer) {
+    saved_ = now();
+    saved_step_ = progress_.step;
+  }
   return {};
+}
+
+// Says what is left of a run that diverged: nothing that is not finite was saved.
+Status Trainer::with_last_good(const Status& failure) const {
+  if (failure.code() != Code::kDiverged || !metrics_) return failure;
+  return {Code::kDiverged, failure.message() + "; " + join_path(directory_, kLastFile) +
+                               " holds the run as it was after step " + std::to_string(saved_step_)};
 }
 
 // ---- the account at the end
@@ -371,8 +395,7 @@ ExecOptions training_options(const Recipe& recipe) {
 Result<TrainReport> train(Env& env, TrainRequest request, const TrainCallbacks& callbacks) {
   Trainer trainer(env, std::move(request), callbacks);
   TRY(trainer.open());
-  TRY_ASSIGN(const Stop stop, trainer.loop());
-  TRY(trainer.close(stop));
+  TRY_ASSIGN(const Stop stop, trainer.run());
   return trainer.report(stop);
 }
 

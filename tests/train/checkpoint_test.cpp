@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "base/rng.h"
 #include "io/safetensors.h"
 #include "models/models.h"
@@ -85,6 +87,34 @@ TEST(Checkpoint, KeepsRunningStatistics) {
   ASSERT_TRUE(read.ok()) << read.status().message();
   EXPECT_FALSE(network.states.empty());
   expect_same_network(read->network, network);
+}
+
+TEST(Checkpoint, NeverReplacesAGoodStateByOneThatIsNotFinite) {
+  const TempDir folder;
+  const std::string path = folder.file("x.safetensors");
+  const Network good = some_network("resnet8", "1x1", 0.5, {3, 32, 32, 10});
+  RunInfo info = some_info();
+  info.preprocessing.features = {3, 32, 32};
+  info.preprocessing.normalisation = {{0, 0, 0}, {1, 1, 1}};
+  ASSERT_TRUE(write_checkpoint(Env::system(), path, good, info, true).ok());
+  const size_t params = good.params.size(), states = good.states.size();
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()})
+    for (size_t i = 0; i < params + states; i += 5)
+      for (Floats Param::*array : {&Param::value, &Param::moment1, &Param::moment2}) {
+        Network network = some_network("resnet8", "1x1", 0.5, {3, 32, 32, 10});
+        Param& param = i < params ? network.params[i] : network.states[i - params];
+        (param.*array)[(param.*array).size() - 1] = bad;
+        const Status status = write_checkpoint(Env::system(), path, network, info, true);
+        ASSERT_EQ(status.code(), Code::kDiverged) << param.name();
+        EXPECT_EQ(status.message().rfind("'" + param.name() + "' has ", 0), 0u) << status.message();
+        // The best is written without optimizer state.
+        const bool without_optimizer =
+            write_checkpoint(Env::system(), folder.file("best.safetensors"), network, info, false).ok();
+        EXPECT_EQ(without_optimizer, array != &Param::value);
+      }
+  const auto read = read_checkpoint(Env::system(), path);
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  expect_same_network(read->network, good);
 }
 
 TEST(Checkpoint, StoresDenseWeightsAsPyTorchDoes) {

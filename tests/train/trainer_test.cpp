@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 
 #include "models/json.h"
@@ -240,14 +241,42 @@ TEST(Train, SaysAboveWhichMemoryItWouldFit) {
   EXPECT_FALSE(Env::system().exists(join_path(folder.path(), kLastFile)));
 }
 
-TEST(Train, RefusesALossThatIsNotFinite) {
-  const TempDir folder;
-  const auto report = run(
-      Env::system(), small_recipe({{"optimizer", "sgd"}, {"learning_rate", "1000"}, {"weight_decay", "10"}}),
-      folder.path(), false);
-  ASSERT_FALSE(report.ok());
-  EXPECT_NE(report.status().message().find("not finite at step"), std::string::npos)
-      << report.status().message();
+// However the run diverges, it stops with one sentence, and what lies on disk is the last good state.
+TEST(Train, ARunThatDivergesLeavesTheLastGoodStateOnDisk) {
+  // Within an epoch, by the update that ends one (the steps of an epoch, then), and with every step saved.
+  for (const std::vector<std::pair<std::string, std::string>>& more :
+       {std::vector<std::pair<std::string, std::string>>{},
+        {{"batch", "300"}},
+        {{"batch", "300"}, {"validation", "0"}},
+        {{"save_every", "0.000001"}},
+        {{"clip", "1e15"}}})
+    for (const char* rate : {"100", "1000"}) {
+      const TempDir folder;
+      std::vector<std::pair<std::string, std::string>> settings = {
+          {"optimizer", "sgd"}, {"learning_rate", rate}, {"weight_decay", "10"}, {"schedule", "constant"}};
+      settings.insert(settings.end(), more.begin(), more.end());
+      settings.insert(settings.end(), {{"epochs", "30"}, {"warmup", "0"}});
+      const auto report = run(Env::system(), small_recipe(settings), folder.path(), false);
+      ASSERT_FALSE(report.ok()) << rate;
+      EXPECT_EQ(report.status().code(), Code::kDiverged);
+      const std::string sentence = report.status().message();
+      EXPECT_NE(sentence.find("; lower the learning rate"), std::string::npos) << sentence;
+      const Checkpoint last = last_of(folder.path());
+      EXPECT_NE(sentence.find(join_path(folder.path(), kLastFile) + " holds the run as it was after step " +
+                              std::to_string(last.info.progress.step)),
+                std::string::npos)
+          << sentence;
+      for (const char* file : {kLastFile, kBestFile}) {
+        const std::string path = join_path(folder.path(), file);
+        if (file == kBestFile && !Env::system().exists(path)) continue;
+        const auto left = read_checkpoint(Env::system(), path);
+        ASSERT_TRUE(left.ok()) << left.status().message();
+        for (const Param& param : left->network.params)
+          for (const Floats* array : {&param.value, &param.moment1, &param.moment2})
+            for (const float v : *array) ASSERT_TRUE(std::isfinite(v)) << file << " " << param.name();
+        EXPECT_TRUE(std::isfinite(left->info.progress.loss_sum));
+      }
+    }
 }
 
 TEST(Train, LeavesAGoodCheckpointWhicheverOperationFails) {
