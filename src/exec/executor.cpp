@@ -23,6 +23,8 @@ std::string mebibytes(int64_t bytes) {
   return text;
 }
 
+std::string place_of(const Node& node) { return std::string(node.op->name) + " '" + node.name + "'"; }
+
 // Stands between the step loop and a kernel when calls are timed.
 struct TimedCall {
   coppice_kernel kernel;
@@ -46,6 +48,7 @@ class ProgramExecutor final : public Executor {
 
   Status prepare();
   Result<double> train_step(std::span<const BatchView> micro_batches, const StepState& state) override;
+  Status check_samples(int samples) const override;
   Result<double> evaluate(const BatchView& batch) override;
   coppice_tiled view(ValueId id) const override;
   int input_width() const override { return width_of(network_.graph.input); }
@@ -70,7 +73,6 @@ class ProgramExecutor final : public Executor {
   Status lower_nodes(Lowering& lowering);
   MemoryReport count_memory(const Plan& plan, const ExecOptions& options) const;
   Status check_limit();
-  Status check_batch(const BatchView& batch) const;
   void fill_addresses();
   // Gradients go from dW straight into the optimizer unless somebody wants to see them first.
   static bool fuses_updates(const ExecOptions& options) {
@@ -158,9 +160,8 @@ Result<ProgramExecutor::Plan> ProgramExecutor::make_plan(const ExecOptions& opti
 
 Status ProgramExecutor::lower_nodes(Lowering& lowering) {
   for (const Node& node : graph_.nodes()) {
-    if (!node.op->lower)
-      return unsupported(std::string(node.op->name) + " '" + node.name + "': this op has no kernel yet");
-    TRY(node.op->lower(lowering, node).within(std::string(node.op->name) + " '" + node.name + "'"));
+    if (!node.op->lower) return unsupported(place_of(node) + ": this op has no kernel yet");
+    TRY(node.op->lower(lowering, node).within(place_of(node)));
   }
   return {};
 }
@@ -277,10 +278,15 @@ double ProgramExecutor::gradient_norm() const {
   return std::sqrt(sum);
 }
 
-Status ProgramExecutor::check_batch(const BatchView& batch) const {
-  if (batch.samples >= 1 && batch.samples <= options_.batch) return {};
-  return invalid("a batch of " + std::to_string(batch.samples) +
-                 " samples: this executor was made for 1 to " + std::to_string(options_.batch));
+Status ProgramExecutor::check_samples(int samples) const {
+  if (samples < 1 || samples > options_.batch)
+    return invalid("a batch of " + std::to_string(samples) + " samples: this executor was made for 1 to " +
+                   std::to_string(options_.batch));
+  for (const Node& node : graph_.nodes())
+    if (options_.training && node.op->check_samples)
+      if (const Status status = node.op->check_samples(graph_, node, samples); !status.ok())
+        return status.within(place_of(node));
+  return {};
 }
 
 Result<double> ProgramExecutor::train_step(std::span<const BatchView> micro_batches, const StepState& state) {
@@ -290,7 +296,7 @@ Result<double> ProgramExecutor::train_step(std::span<const BatchView> micro_batc
   if (micro_batches.empty()) return invalid("a training step needs at least one batch");
   int samples = 0;
   for (const BatchView& batch : micro_batches) {
-    TRY(check_batch(batch));
+    TRY(check_samples(batch.samples));
     samples += batch.samples;
   }
   const bool split = !fuses_updates();
@@ -327,7 +333,7 @@ Result<double> ProgramExecutor::evaluate(const BatchView& batch) {
   // The program of a training executor goes on to gradients and updates.
   if (options_.training)
     return invalid("this executor was made for training; make one with training = false");
-  TRY(check_batch(batch));
+  TRY(check_samples(batch.samples));
   coppice_run_state rs = run_state(batch, {}, false);
   const ValueId target = network_.graph.target;
   if (!batch.target && target != kNoValue) {

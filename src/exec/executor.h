@@ -69,6 +69,10 @@ class Executor {
   // checkpoint.
   virtual Result<double> train_step(std::span<const BatchView> micro_batches, const StepState& state) = 0;
 
+  // Whether a (micro-)batch of so many samples will do: neither more than the plan has room for nor, in
+  // training, too few for an op. train_step() and evaluate() check it themselves.
+  virtual Status check_samples(int samples) const = 0;
+
   // Forward only, by an executor made with training = false; returns the mean loss (0 if target is null).
   virtual Result<double> evaluate(const BatchView& batch) = 0;
 

@@ -61,6 +61,9 @@ struct OpDef {
   // live(value) is the number of live weights of a parameter. Null: no matrix product.
   Cost (*cost)(const Graph& graph, const Node& node, const std::function<int64_t(ValueId)>& live) = nullptr;
 
+  // Refuses (micro-)batches of too few samples to train on. Null: one sample will do.
+  Status (*check_samples)(const Graph& graph, const Node& node, int samples) = nullptr;
+
   // The naive definition in double: the truth for values and gradients.
   void (*reference)(const ReferenceCall& call) = nullptr;
 

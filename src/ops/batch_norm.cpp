@@ -56,6 +56,15 @@ Status grad(GradBuilder& builder, const Node& node) {
   return builder.contribute(scale, op_named("batch_norm_dw"), {totals, scale}, {{"first", channels}});
 }
 
+Status check_samples(const Graph& graph, const Node& node, int samples) {
+  const Shape& x = graph.value(node.inputs[0]).shape;
+  if (samples * x.size('h') * x.size('w') > 1) return {};
+  return invalid(
+      "1 sample of 1 x 1 pixels is one value per channel, which has no variance; train on batches of 2 "
+      "samples "
+      "or more");
+}
+
 // Calls f(index of x, channel) for every pixel of the batch.
 template <class F>
 void for_each_pixel(const Shape& x, int64_t batch, F f) {
@@ -248,6 +257,7 @@ std::vector<OpDef> batch_norm_ops() {
            .summary = "normalises each channel over the batch",
            .infer = infer,
            .grad = grad,
+           .check_samples = check_samples,
            .reference = reference,
            .lower = lower,
            .samples = samples},

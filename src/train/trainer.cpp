@@ -37,6 +37,7 @@ class Trainer {
   Status close(Stop stop);
   Status open_network();
   Status open_executors();
+  Status check_last_batch() const;
   Status open_directory();
   Status go_on();
   void announce();
@@ -121,6 +122,22 @@ Status Trainer::open_executors() {
   if (options.batch < recipe_.batch && options.batch % loading.width != 0)
     return invalid("micro_batch: " + std::to_string(options.batch) + " should be a multiple of " +
                    std::to_string(loading.width) + ", the samples of a tile");
+  return check_last_batch();
+}
+
+// Now, and not when the epoch is over: the last batch may have too few samples for an op, and so may the last
+// micro-batch of any.
+Status Trainer::check_last_batch() const {
+  const int64_t samples = loader_->samples_per_epoch(), most = micro_batch(recipe_);
+  for (const int64_t batch : {std::min(recipe_.batch, samples), (samples - 1) % recipe_.batch + 1}) {
+    const auto last = static_cast<int>((batch - 1) % most + 1);
+    const Status status = executor_->check_samples(last);
+    if (status.ok()) continue;
+    return {status.code(),
+            "batch: " + std::to_string(samples) + " samples in batches of " + std::to_string(recipe_.batch) +
+                (most < recipe_.batch ? " and micro-batches of " + std::to_string(most) : "") + " end with " +
+                std::to_string(last) + "; choose another --batch (" + status.message() + ")"};
+  }
   return {};
 }
 

@@ -266,6 +266,43 @@ TEST(Executor, ALossThatIsNotFiniteIsAnErrorThatNamesTheStepAndChangesNothing) {
   }
 }
 
+// Four samples in micro-batches of 3 are a batch of 3 and one of 1.
+TEST(Executor, BatchNormOfOneValueIsAnErrorThatNamesTheLayer) {
+  for (const int64_t side : {1, 2}) {
+    NetworkBuilder b;
+    ValueId x = b.input({"chw", {2, side, side}});
+    b.class_target();
+    x = b.relu("relu", b.batch_norm("bn", b.conv("conv", x, 4, {})));
+    b.softmax_cross_entropy(b.linear("fc", b.flatten("flatten", x), 3));
+    const Graph graph = b.finish().take();
+    for (const bool keep : {false, true}) {
+      Network net = network_of(graph, 1.0);
+      ExecOptions options = stored(3);
+      options.keep_gradients = keep;
+      auto executor = Executor::create(net, options).take();
+      const auto before = weights_of(net);
+      const TestBatch three = random_batch(graph, *executor, 3, 1),
+                      one = random_batch(graph, *executor, 1, 2);
+      const std::vector<std::vector<BatchView>> steps = {{one.view}, {three.view, one.view}};
+      for (const std::vector<BatchView>& step : steps) {
+        if (step.size() > 1 && !keep) continue;
+        const Status status = executor->train_step(step, {}).status();
+        EXPECT_EQ(status.ok(), side == 2);
+        if (side == 2) continue;
+        EXPECT_EQ(
+            status.message(),
+            "batch_norm 'bn': 1 sample of 1 x 1 pixels is one value per channel, which has no variance; "
+            "train on batches of 2 samples or more");
+        EXPECT_EQ(weights_of(net), before);
+      }
+      EXPECT_TRUE(executor->train_step({&three.view, 1}, {}).ok());
+      ExecOptions forward = options;
+      forward.training = false;
+      EXPECT_TRUE(Executor::create(net, forward).take()->evaluate(one.view).ok()) << "needs no variance";
+    }
+  }
+}
+
 // Weights of 0 hide an input near the largest float from the loss, not from the gradient.
 TEST(Executor, ANormThatIsNotFiniteIsAnErrorInsteadOfAnUpdateByNothing) {
   NetworkBuilder b;

@@ -8,6 +8,7 @@
 
 #include "models/json.h"
 #include "support/failing_env.h"
+#include "support/networks.h"
 #include "support/small_run.h"
 #include "support/temp_dir.h"
 
@@ -138,6 +139,39 @@ TEST(Train, RefusesMicroBatchesThatCutTiles) {
   const TempDir folder;
   const auto report = run(Env::system(), small_recipe({{"micro_batch", "40"}}), folder.path(), false);
   EXPECT_EQ(report.status().message(), "micro_batch: 40 should be a multiple of 32, the samples of a tile");
+}
+
+// Before the first step, not when the epoch is over.
+TEST(Train, RefusesALastBatchThatIsTooSmallForBatchNorm) {
+  NetworkBuilder b;
+  ConvOptions whole_image;
+  whole_image.kernel = 28;
+  whole_image.padding = 0;
+  const ValueId x = b.conv("conv", b.input({"chw", {1, 28, 28}}), 4, whole_image);
+  b.class_target();
+  b.softmax_cross_entropy(b.linear("fc", b.flatten("flatten", b.batch_norm("bn", x)), 10));
+  const Graph graph = b.finish().take();
+  const auto status = [&](const char* batch, const char* micro_batch) {
+    const TempDir folder;
+    const Recipe recipe = small_recipe({{"batch", batch}, {"micro_batch", micro_batch}});
+    RunInfo info;
+    info.recipe = recipe;
+    info.preprocessing = preprocessing_of(load_recipe_data(Env::system(), recipe, nullptr).take());
+    Checkpoint from{testing::network_of(graph, 0.5), info};
+    return train(Env::system(), {recipe, folder.path(), std::move(from)}, {}).status();
+  };
+  // 300 samples.
+  EXPECT_EQ(
+      status("23", "0").message(),
+      "batch: 300 samples in batches of 23 end with 1; choose another --batch (batch_norm 'bn': 1 sample "
+      "of 1 x 1 pixels is one value per channel, which has no variance; train on batches of 2 samples or "
+      "more)");
+  EXPECT_EQ(status("33", "32")
+                .message()
+                .rfind("batch: 300 samples in batches of 33 and micro-batches of 32 end", 0),
+            0u);
+  EXPECT_TRUE(status("298", "0").ok());
+  EXPECT_TRUE(status("400", "0").ok());
 }
 
 TEST(Train, LearnsGlyphs) {
