@@ -123,6 +123,7 @@ Status BenchProblem::open_layer(const BenchRequest& request) {
   options.batch = request.batch;
   options.threads = request.threads;
   options.isa = request.isa;
+  options.time_calls = request.time_calls;
   options.training = false;
   TRY_ASSIGN(executor_, Executor::create(network_, options));
   make_batch(request, false);
@@ -139,6 +140,7 @@ Status BenchProblem::open_step(const BenchRequest& request) {
   options.batch = request.batch;
   options.threads = request.threads;
   options.isa = request.isa;
+  options.time_calls = request.time_calls;
   options.optimizer = recipe.optimizer;
   TRY_ASSIGN(executor_, Executor::create(network_, options));
   make_batch(request, network_.graph.value(network_.graph.target).integer);

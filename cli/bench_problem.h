@@ -21,6 +21,7 @@ struct BenchRequest {
   int batch = 128, threads = 1;
   double density = 1;
   std::string block = "1x1", isa;
+  bool time_calls = false;  // see ExecOptions
 
   std::string text() const;  // one line that names the problem
 };

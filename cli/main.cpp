@@ -3,7 +3,7 @@
 #include <exception>
 
 #include "command.h"
-#include "coppice.h"
+#include "coppice_build.h"
 #include "terminal.h"
 
 namespace {
@@ -23,7 +23,7 @@ constexpr char kExamples[] =
 int run(int argc, char** argv) {
   CLI::App app(kAbout, "coppice");
   app.footer(kExamples);
-  app.set_version_flag("--version", "coppice " COPPICE_VERSION_STRING);
+  app.set_version_flag("--version", "coppice " COPPICE_BUILD_VERSION " (" COPPICE_BUILD_COMMIT ")");
   app.require_subcommand(0, 1);
   int exit = kFine;
   for (const AddCommand add : all_commands()) add(app, exit);

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <iostream>
 #include <memory>
+#include <numeric>
 
 #include "bench_problem.h"
 #include "command.h"
@@ -103,6 +104,30 @@ Result<Sampled> sample(BenchProblem& problem, Calibration& calibration, double s
   return result;
 }
 
+// Where the time goes: milliseconds of processor time of an iteration, call by call, the slowest first.
+Result<int> say_calls(const BenchArguments& arguments, BenchProblem& problem) {
+  TRY(problem.run());
+  const std::vector<double> before = problem.executor().call_times();
+  int64_t iterations = 0;
+  for (const double end = now() + arguments.seconds; now() < end; ++iterations) TRY(problem.run());
+  std::vector<double> ms = problem.executor().call_times();
+  double all = 0;
+  for (size_t c = 0; c < ms.size(); ++c) {
+    ms[c] = 1000 * (ms[c] - before[c]) / static_cast<double>(iterations);
+    all += ms[c];
+  }
+  std::vector<size_t> order(ms.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return ms[a] > ms[b]; });
+  Table table({"call", "ms", "share"});
+  table.left({0});
+  for (const size_t c : order)
+    table.add({problem.executor().schedule().calls[c].name, decimal(ms[c], 3), decimal(100 * ms[c] / all, 1) + " %"});
+  table.add({"all", decimal(all, 3), ""});
+  say(table.text());
+  return kFine;
+}
+
 Json set_up_json(const BenchRequest& request, const BenchProblem& problem) {
   coppice_cpu cpu;
   coppice_host_cpu(&cpu);
@@ -182,8 +207,9 @@ int run_bench(const BenchArguments& arguments) {
   auto problem = BenchProblem::create(arguments.request);
   if (!problem.ok()) return fail(kName, problem.status(), kUsage);
   Calibration calibration((*problem)->executor().isa(), arguments.request.threads);
-  const auto code =
-      arguments.serve ? serve(arguments, **problem, calibration) : measure(arguments, **problem, calibration);
+  const auto code = arguments.serve                ? serve(arguments, **problem, calibration)
+                    : arguments.request.time_calls ? say_calls(arguments, **problem)
+                                                   : measure(arguments, **problem, calibration);
   return code.ok() ? *code : fail(kName, code.status());
 }
 
@@ -232,6 +258,7 @@ void add_bench_command(CLI::App& app, int& exit) {
         ->check(CLI::Range(0.01, 3600.0))
         ->capture_default_str();
     kind->add_flag("--json", arguments->json, "print one JSON object");
+    kind->add_flag("--calls", request.time_calls, "print the processor time of each call instead");
     kind->add_flag("--serve", arguments->serve,
                    "answer go, cal, memory and quit on standard input (bench/compare)");
     kind->callback([kind, arguments, &exit] {

@@ -41,10 +41,12 @@ static void run_item(void* ctx, int32_t index, int32_t thread) {
     item.part_begin = index / tiles;
     item.part_end = item.part_begin + 1;
   }
+  coppice_run_state rs = *c->rs;
+  rs.slot = thread;
   for (int32_t call = group->call_begin; call < group->call_end; ++call) {
     const coppice_call* now = c->program->calls + call;
     if (group->kind == COPPICE_ITEM_TILE) item.part_end = now->parts;
-    now->kernel(now->args, c->rs, &item);
+    now->kernel(now->args, &rs, &item);
   }
 }
 

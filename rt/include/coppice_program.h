@@ -29,11 +29,14 @@ typedef struct coppice_run_state {
   float learning_rate;
   float moment1_correction;         /* Adam: 1 / (1 - beta1^t), t counted from 1 */
   float moment2_correction;         /* Adam: 1 / (1 - beta2^t) */
+  int32_t slot;                     /* thread that does the item at hand; set by the step loop */
   uint64_t seed, step;              /* key of the random numbers that kernels draw */
   void* inputs[COPPICE_MAX_INPUTS]; /* the batch: base of each input value, tiled as the plan says */
 } coppice_run_state;
 
-/* A tiled value. base == NULL means rs->inputs[input]. Rows are S floats apart, tiles tile_stride floats.
+/* A tiled value. base == NULL means rs->inputs[input]. Rows are S floats apart, tiles tile_stride floats. A
+ * value that lives only while one item is done lies once for each thread instead: tile_stride is 0, and the
+ * slots of the threads are slot_stride floats apart (else that is 0).
  * A value with spatial axes is [channels][height + 2 halo][width + 2 halo][S]: `halo` pixels around each
  * plane, so that a convolution reads past the edge without asking. Whoever writes the value fills them: with
  * zeros, or, if `wrap`, with the pixels of the opposite edge. */
@@ -43,6 +46,7 @@ typedef struct coppice_tiled {
   int32_t width; /* S: 64, 32 or 16 in training, 1 at inference */
   int32_t input;
   int32_t halo, wrap;
+  int64_t slot_stride;
 } coppice_tiled;
 
 /* What one invocation of a kernel has to do. Tiles and parts are half-open ranges. */
@@ -113,7 +117,7 @@ static inline int32_t coppice_columns(const coppice_run_state* rs, int32_t width
 
 static inline float* coppice_tile(const coppice_tiled* value, const coppice_run_state* rs, int32_t tile) {
   float* base = value->base ? value->base : (float*)rs->inputs[value->input];
-  return base + (int64_t)tile * value->tile_stride;
+  return base + (int64_t)tile * value->tile_stride + rs->slot * value->slot_stride;
 }
 
 #ifdef __cplusplus

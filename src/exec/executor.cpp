@@ -149,9 +149,9 @@ Result<ProgramExecutor::Plan> ProgramExecutor::make_plan(const ExecOptions& opti
   if (options.training) append_updates(lowering, network_, gradient_of_, options, fuses_updates(options));
   Plan plan;
   plan.values = std::move(lowering.values_);
-  TRY_ASSIGN(plan.schedule, coppice::schedule(std::move(lowering.calls_), plan.values,
-                                              {options.batch, options.threads, tables_.tiling.l2_bytes}));
-  plan.memory = plan_memory(plan.schedule, plan.values, options.batch);
+  const PlanOptions plan_options = {options.batch, options.threads, tables_.tiling.l2_bytes};
+  TRY_ASSIGN(plan.schedule, coppice::schedule(std::move(lowering.calls_), plan.values, plan_options));
+  plan.memory = plan_memory(plan.schedule, plan.values, plan_options);
   TRY(check_memory(plan.memory, plan.schedule, plan.values));
   for (const CallSpec& call : plan.schedule.calls)
     plan.scratch_stride = std::max(plan.scratch_stride, (call.scratch + 63) / 64 * 64);
@@ -216,15 +216,14 @@ void ProgramExecutor::fill_addresses() {
 
 coppice_tiled ProgramExecutor::view(ValueId id) const {
   const PlanValue& value = plan_.values[static_cast<size_t>(id)];
-  coppice_tiled out = {nullptr,   value.elements * value.width, value.width, value.input, value.halo,
-                       value.wrap};
+  coppice_tiled out = {
+      nullptr, value.elements * value.width, value.width, value.input, value.halo, value.wrap, 0};
   if (value.input >= 0) return out;
-  const Place& place = plan_.memory.places[static_cast<size_t>(id)];
-  for (const Slab& slab : plan_.memory.slabs)
-    if (slab.width == value.width && place.offset >= 0) {
-      out.base = arena_.data() + slab.base + place.offset;
-      out.tile_stride = slab.floats;
-    }
+  if (const Slab* slab = slab_of(plan_.memory, plan_.values, id)) {
+    out.base = arena_.data() + slab->base + plan_.memory.places[static_cast<size_t>(id)].offset;
+    (slab->per_thread ? out.slot_stride : out.tile_stride) = slab->floats;
+    (slab->per_thread ? out.tile_stride : out.slot_stride) = 0;
+  }
   return out;
 }
 

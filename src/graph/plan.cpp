@@ -131,6 +131,41 @@ class Scheduler {
   Schedule out_;
 };
 
+// A phase in which each thread takes one tile after the other through all calls.
+bool is_sequential(const Schedule& schedule, const coppice_phase& phase) {
+  return phase.group_end - phase.group_begin == 1 &&
+         schedule.groups[static_cast<size_t>(phase.group_begin)].kind == COPPICE_ITEM_TILE;
+}
+
+// Values that no call touches outside one such phase, of whose tiles there are more than threads.
+std::vector<bool> per_thread_values(const Schedule& schedule, const std::vector<PlanValue>& values,
+                                    const PlanOptions& options) {
+  constexpr int kNowhere = -1, kSeveral = -2;
+  std::vector<int> home(values.size(), kNowhere);
+  for (size_t p = 0; p < schedule.phases.size(); ++p) {
+    const coppice_phase& phase = schedule.phases[p];
+    for (int32_t g = phase.group_begin; g < phase.group_end; ++g) {
+      const coppice_group& group = schedule.groups[static_cast<size_t>(g)];
+      for (int32_t c = group.call_begin; c < group.call_end; ++c) {
+        const CallSpec& call = schedule.calls[static_cast<size_t>(c)];
+        for (const std::vector<ValueId>* list : {&call.reads, &call.writes})
+          for (const ValueId v : *list) {
+            int& at = home[static_cast<size_t>(v)];
+            const bool fits = is_sequential(schedule, phase) &&
+                              values[static_cast<size_t>(v)].width == group.width &&
+                              (at == kNowhere || at == static_cast<int>(p));
+            at = fits ? static_cast<int>(p) : kSeveral;
+          }
+      }
+    }
+  }
+  std::vector<bool> out(values.size());
+  for (size_t v = 0; v < values.size(); ++v)
+    out[v] = home[v] >= 0 && values[v].kind == ValueKind::kTiled && !values[v].keep &&
+             options.threads < tiles_of(options.batch, values[v].width);
+  return out;
+}
+
 // When a value is alive, in half-open steps of time. Calls of a lone tile group follow each other for each
 // tile; in any other phase everything happens at once.
 struct Interval {
@@ -144,8 +179,7 @@ std::vector<Interval> lifetimes(const Schedule& schedule, const std::vector<Plan
   int time = 0;
   for (const coppice_phase& phase : schedule.phases) {
     const int phase_begin = time;
-    const bool sequential = phase.group_end - phase.group_begin == 1 &&
-                            schedule.groups[static_cast<size_t>(phase.group_begin)].kind == COPPICE_ITEM_TILE;
+    const bool sequential = is_sequential(schedule, phase);
     std::vector<ValueId> touched;
     for (int32_t g = phase.group_begin; g < phase.group_end; ++g)
       for (int32_t c = schedule.groups[static_cast<size_t>(g)].call_begin;
@@ -217,15 +251,20 @@ Result<Schedule> schedule(std::vector<CallSpec> calls, const std::vector<PlanVal
   return Scheduler(std::move(calls), values, options).run();
 }
 
-MemoryPlan plan_memory(const Schedule& schedule, const std::vector<PlanValue>& values, int batch) {
+MemoryPlan plan_memory(const Schedule& schedule, const std::vector<PlanValue>& values,
+                       const PlanOptions& options) {
   const std::vector<Interval> lives = lifetimes(schedule, values);
+  const std::vector<bool> per_thread = per_thread_values(schedule, values, options);
   MemoryPlan plan;
   plan.places.resize(values.size());
-  std::map<int, std::vector<size_t>> by_width;  // width 0: whole values
+  std::map<std::pair<int, bool>, std::vector<size_t>> classes;  // width (0: whole values), per thread
   for (size_t v = 0; v < values.size(); ++v)
-    if (lives[v].alive() && has_place(values[v]))
-      by_width[values[v].kind == ValueKind::kTiled ? values[v].width : 0].push_back(v);
-  for (const auto& [width, members] : by_width) {
+    if (lives[v].alive() && has_place(values[v])) {
+      plan.places[v].per_thread = per_thread[v];
+      classes[{values[v].kind == ValueKind::kTiled ? values[v].width : 0, per_thread[v]}].push_back(v);
+    }
+  for (const auto& [key, members] : classes) {
+    const auto [width, of_threads] = key;
     const int64_t extent = place_all(members, values, lives, plan.places);
     if (width == 0) {
       plan.whole_base = plan.arena_floats;
@@ -235,11 +274,20 @@ MemoryPlan plan_memory(const Schedule& schedule, const std::vector<PlanValue>& v
     // One vector more than a multiple of the page: the same row of two tiles must not fall into one cache
     // set.
     const int64_t slab = (extent + 1023) / 1024 * 1024 + 16;
-    const int tiles = tiles_of(batch, width);
-    plan.slabs.push_back({width, tiles, slab, plan.arena_floats});
-    plan.arena_floats += slab * tiles;
+    const int count = of_threads ? options.threads : tiles_of(options.batch, width);
+    plan.slabs.push_back({width, count, of_threads, slab, plan.arena_floats});
+    plan.arena_floats += slab * count;
   }
   return plan;
+}
+
+const Slab* slab_of(const MemoryPlan& plan, const std::vector<PlanValue>& values, ValueId value) {
+  const PlanValue& of = values[static_cast<size_t>(value)];
+  const Place& place = plan.places[static_cast<size_t>(value)];
+  if (of.kind != ValueKind::kTiled || place.offset < 0) return nullptr;
+  for (const Slab& slab : plan.slabs)
+    if (slab.width == of.width && slab.per_thread == place.per_thread) return &slab;
+  return nullptr;
 }
 
 Status check_memory(const MemoryPlan& plan, const Schedule& schedule, const std::vector<PlanValue>& values) {
@@ -247,9 +295,8 @@ Status check_memory(const MemoryPlan& plan, const Schedule& schedule, const std:
   for (size_t a = 0; a < values.size(); ++a)
     for (size_t b = a + 1; b < values.size(); ++b) {
       if (plan.places[a].offset < 0 || plan.places[b].offset < 0 || !lives[a].meets(lives[b])) continue;
-      const int class_a = values[a].kind == ValueKind::kTiled ? values[a].width : 0;
-      const int class_b = values[b].kind == ValueKind::kTiled ? values[b].width : 0;
-      if (class_a != class_b) continue;
+      if (slab_of(plan, values, static_cast<ValueId>(a)) != slab_of(plan, values, static_cast<ValueId>(b)))
+        continue;
       if (plan.places[a].offset < plan.places[b].offset + floats_of(values[b]) &&
           plan.places[b].offset < plan.places[a].offset + floats_of(values[a]))
         return invalid("memory plan: '" + values[a].name + "' and '" + values[b].name + "' overlap");

@@ -29,13 +29,17 @@ struct Schedule {
 Result<Schedule> schedule(std::vector<CallSpec> calls, const std::vector<PlanValue>& values,
                           const PlanOptions& options);
 
-// Where each value lies. Tiled values of one width share slabs: address = base[width] + tile * slab + offset.
+// Where each value lies. Tiled values of one width share slabs: address = base + tile * slab + offset. Those
+// that live only while a thread takes one tile through a phase lie in a slab of the thread instead of the
+// tile: there are fewer of them, and they stay in its cache.
 struct Place {
-  int64_t offset = -1;  // in floats, -1: has no place (inputs, unused, fused gradients)
+  int64_t offset = -1;      // in floats, -1: has no place (inputs, unused, fused gradients)
+  bool per_thread = false;  // which of the two slabs of its width
 };
 struct Slab {
-  int width = 0, tiles = 0;
-  int64_t floats = 0;  // of one tile
+  int width = 0, count = 0;  // one for each tile, or for each thread
+  bool per_thread = false;
+  int64_t floats = 0;  // of one
   int64_t base = 0;    // in the arena
 };
 struct MemoryPlan {
@@ -44,7 +48,10 @@ struct MemoryPlan {
   int64_t whole_base = 0;
   int64_t arena_floats = 0;
 };
-MemoryPlan plan_memory(const Schedule& schedule, const std::vector<PlanValue>& values, int batch);
+MemoryPlan plan_memory(const Schedule& schedule, const std::vector<PlanValue>& values,
+                       const PlanOptions& options);
+// The slab that the value lies in; null where it has none.
+const Slab* slab_of(const MemoryPlan& plan, const std::vector<PlanValue>& values, ValueId value);
 
 // Independent of how plan_memory works: no two values that are alive at the same time overlap. Used by tests
 // and, as it is cheap, by every debug build.

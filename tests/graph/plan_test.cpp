@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <set>
 #include <string>
 
@@ -109,12 +110,13 @@ Problem random_problem(uint64_t seed) {
 
 class Interpreter {
  public:
-  Interpreter(const Problem& problem, const Schedule& schedule, const MemoryPlan& plan, int batch,
-              uint64_t seed)
+  Interpreter(const Problem& problem, const Schedule& schedule, const MemoryPlan& plan,
+              const PlanOptions& options, uint64_t seed)
       : p_(problem),
         s_(schedule),
         plan_(plan),
-        batch_(batch),
+        batch_(options.batch),
+        threads_(static_cast<size_t>(options.threads)),
         rng_(seed, stream_id("test", "interpreter")),
         owner_(static_cast<size_t>(plan.arena_floats) + 40 * 64, -1) {
   }  // a planted overlap may reach past the end
@@ -136,6 +138,7 @@ class Interpreter {
     const coppice_group* group;
     int32_t tile_begin, tile_end, part_begin, part_end;
     int32_t next;  // call
+    int slot = 0;  // of the thread that does it
   };
 
   int tiles(int width) const { return (batch_ + width - 1) / width; }
@@ -154,13 +157,24 @@ class Interpreter {
           items.push_back({&group, by_tile ? t : 0, by_tile ? t + 1 : all, by_part ? part : 0,
                            by_part ? part + 1 : INT32_MAX, group.call_begin});
     }
-    // Any of seven items in flight makes its next call.
     for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[rng_.below(i)]);
-    while (!items.empty()) {
-      const auto at = static_cast<std::ptrdiff_t>(rng_.below(std::min<size_t>(items.size(), 7)));
-      Item& item = items[static_cast<size_t>(at)];
+    // Each thread has an item in flight; any of these makes its next call.
+    std::vector<int> slots(threads_);
+    std::iota(slots.begin(), slots.end(), 0);
+    std::vector<Item> flying;
+    while (!items.empty() || !flying.empty()) {
+      while (!items.empty() && !slots.empty()) {
+        flying.push_back(items.back());
+        flying.back().slot = slots.back();
+        items.pop_back();
+        slots.pop_back();
+      }
+      const auto at = static_cast<std::ptrdiff_t>(rng_.below(flying.size()));
+      Item& item = flying[static_cast<size_t>(at)];
       run_call(static_cast<size_t>(item.next), item);
-      if (++item.next == item.group->call_end) items.erase(items.begin() + at);
+      if (++item.next < item.group->call_end) continue;
+      slots.push_back(item.slot);
+      flying.erase(flying.begin() + at);
     }
   }
 
@@ -192,7 +206,7 @@ class Interpreter {
     }
     for (int32_t t = first; t < end; ++t)
       for (int64_t i = 0; i < floats(value); ++i)
-        if (owner_[at(v, t, i)] != token(v, t)) return fail(call, "does not find " + value.name);
+        if (owner_[at(v, t, item.slot, i)] != token(v, t)) return fail(call, "does not find " + value.name);
   }
 
   void write(ValueId v, const Item& item, int32_t part_end, int32_t parts) {
@@ -200,26 +214,26 @@ class Interpreter {
     const bool tiled = value.kind == ValueKind::kTiled;
     for (int32_t t = tiled ? item.tile_begin : 0; t < (tiled ? item.tile_end : 1); ++t)
       for (int64_t i = floats(value) * item.part_begin / parts; i < floats(value) * part_end / parts; ++i)
-        owner_[at(v, t, i)] = token(v, t);
+        owner_[at(v, t, item.slot, i)] = token(v, t);
   }
 
   static int64_t floats(const PlanValue& value) {
     return value.elements * (value.kind == ValueKind::kTiled ? value.width : 1);
   }
   int64_t token(ValueId v, int32_t tile) const { return v * int64_t{1000} + tile; }
-  size_t at(ValueId v, int32_t tile, int64_t i) const {
-    const PlanValue& value = p_.values[static_cast<size_t>(v)];
-    const int64_t offset = plan_.places[static_cast<size_t>(v)].offset;
+  size_t at(ValueId v, int32_t tile, int slot, int64_t i) const {
+    const Place& place = plan_.places[static_cast<size_t>(v)];
     int64_t base = plan_.whole_base;
-    for (const Slab& slab : plan_.slabs)
-      if (value.kind == ValueKind::kTiled && slab.width == value.width) base = slab.base + tile * slab.floats;
-    return static_cast<size_t>(base + offset + i);
+    if (const Slab* slab = slab_of(plan_, p_.values, v))
+      base = slab->base + (place.per_thread ? slot : tile) * slab->floats;
+    return static_cast<size_t>(base + place.offset + i);
   }
 
   const Problem& p_;
   const Schedule& s_;
   const MemoryPlan& plan_;
   int batch_;
+  size_t threads_;
   Rng rng_;
   std::vector<int64_t> owner_;
   std::map<size_t, std::set<std::pair<int32_t, int32_t>>> done_;  // tiles and parts of each call
@@ -242,11 +256,12 @@ TEST(Plan, RunsRandomCallsInEveryOrderForAnyNumberOfThreads) {
         SCOPED_TRACE("seed " + std::to_string(seed) + " batch " + std::to_string(batch) + " threads " +
                      std::to_string(threads));
         const Problem problem = random_problem(seed);
-        const Schedule steps = schedule(problem.calls, problem.values, options(batch, threads)).take();
-        const MemoryPlan plan = plan_memory(steps, problem.values, batch);
+        const PlanOptions how = options(batch, threads);
+        const Schedule steps = schedule(problem.calls, problem.values, how).take();
+        const MemoryPlan plan = plan_memory(steps, problem.values, how);
         ASSERT_TRUE(check_memory(plan, steps, problem.values).ok());
         for (uint64_t order = 0; order < 3; ++order)
-          ASSERT_EQ(Interpreter(problem, steps, plan, batch, order).run(), "");
+          ASSERT_EQ(Interpreter(problem, steps, plan, how, order).run(), "");
       }
 }
 
@@ -255,21 +270,23 @@ TEST(Plan, APlantedOverlapIsFoundByTheCheckAndByTheInterpreter) {
   int planted = 0, seen_by_interpreter = 0;
   for (uint64_t seed = 0; seed < 40; ++seed) {
     const Problem problem = random_problem(seed);
-    const Schedule steps = schedule(problem.calls, problem.values, options(100, 2)).take();
-    const MemoryPlan plan = plan_memory(steps, problem.values, 100);
+    const PlanOptions how = options(100, 2);
+    const Schedule steps = schedule(problem.calls, problem.values, how).take();
+    const MemoryPlan plan = plan_memory(steps, problem.values, how);
     for (const CallSpec& call : steps.calls)
       for (const ValueId a : call.reads)
         for (const ValueId b : call.reads) {
           const PlanValue &va = problem.values[static_cast<size_t>(a)],
                           &vb = problem.values[static_cast<size_t>(b)];
-          if (a >= b || va.kind != vb.kind || va.width != vb.width || va.kind == ValueKind::kInput) continue;
+          if (a >= b || va.kind == ValueKind::kInput || vb.kind == ValueKind::kInput) continue;
+          if (slab_of(plan, problem.values, a) != slab_of(plan, problem.values, b)) continue;
           MemoryPlan wrong = plan;
           wrong.places[static_cast<size_t>(b)].offset = wrong.places[static_cast<size_t>(a)].offset;
           const Status status = check_memory(wrong, steps, problem.values);
           ASSERT_FALSE(status.ok()) << seed << " " << call.name;
           EXPECT_NE(status.message().find("overlap"), std::string::npos) << status.message();
           ++planted;
-          seen_by_interpreter += !Interpreter(problem, steps, wrong, 100, 0).run().empty();
+          seen_by_interpreter += !Interpreter(problem, steps, wrong, how, 0).run().empty();
         }
   }
   EXPECT_GT(planted, 20);
@@ -284,7 +301,7 @@ TEST(Plan, TheLastFloatOfAValueBelongsToItAlone) {
   add_call(p, Locality::kTile, 16, 1, {}, {b});
   add_call(p, Locality::kTile, 16, 1, {a, b}, {out});
   const Schedule steps = schedule(p.calls, p.values, options(16, 1)).take();
-  MemoryPlan plan = plan_memory(steps, p.values, 16);
+  MemoryPlan plan = plan_memory(steps, p.values, options(16, 1));
   plan.places[0].offset = 0;
   plan.places[1].offset = 48;
   plan.places[2].offset = 80;
@@ -306,11 +323,34 @@ TEST(Plan, AChainOfTileLocalCallsIsOnePhaseAndReusesItsSlab) {
   ASSERT_EQ(steps.phases.size(), 1u);
   ASSERT_EQ(steps.groups.size(), 1u);
   EXPECT_EQ(steps.groups[0].kind, COPPICE_ITEM_TILE);
-  const MemoryPlan plan = plan_memory(steps, p.values, 128);
+  const MemoryPlan plan = plan_memory(steps, p.values, options(128, 2));
   ASSERT_EQ(plan.slabs.size(), 1u);
-  EXPECT_EQ(plan.slabs[0].tiles, 2);
+  EXPECT_EQ(plan.slabs[0].count, 2);
   EXPECT_EQ(plan.slabs[0].floats, 1024 + 16)
       << "two values of 8 x 64 at a time, and a vector against cache conflicts";
+}
+
+// What lives within one phase lies once for each thread; what others read lies once for each tile.
+TEST(Plan, ValuesOfOnePhaseLiePerThread) {
+  Problem p;
+  const ValueId x = add_value(p, ValueKind::kInput, 64, 8), passing = add_value(p, ValueKind::kTiled, 64, 8),
+                read_later = add_value(p, ValueKind::kTiled, 64, 8),
+                sum = add_value(p, ValueKind::kWhole, 0, 4);
+  add_call(p, Locality::kTile, 64, 1, {x}, {passing});
+  add_call(p, Locality::kTile, 64, 1, {passing}, {read_later});
+  add_call(p, Locality::kReduce, 64, 1, {read_later}, {sum});
+  const auto plan_for = [&p](int batch, int threads) {
+    const Schedule steps = schedule(p.calls, p.values, options(batch, threads)).take();
+    return plan_memory(steps, p.values, options(batch, threads));
+  };
+  const MemoryPlan plan = plan_for(320, 2);
+  EXPECT_TRUE(plan.places[static_cast<size_t>(passing)].per_thread);
+  EXPECT_FALSE(plan.places[static_cast<size_t>(read_later)].per_thread);
+  EXPECT_EQ(slab_of(plan, p.values, passing)->count, 2);
+  EXPECT_EQ(slab_of(plan, p.values, read_later)->count, 5);
+  EXPECT_EQ(slab_of(plan, p.values, sum), nullptr);
+  EXPECT_FALSE(plan_for(128, 2).places[static_cast<size_t>(passing)].per_thread)
+      << "as many tiles as threads";
 }
 
 TEST(Plan, ACallThatIsCutIntoPartsIsAloneInItsPhase) {
@@ -390,7 +430,7 @@ TEST(Plan, KeptValuesLieAloneUntilTheEnd) {
     x = y;
   }
   const Schedule steps = schedule(p.calls, p.values, options(64, 1)).take();
-  const MemoryPlan plan = plan_memory(steps, p.values, 64);
+  const MemoryPlan plan = plan_memory(steps, p.values, options(64, 1));
   for (size_t v = 2; v < p.values.size(); ++v)
     EXPECT_NE(plan.places[v].offset, plan.places[static_cast<size_t>(kept)].offset);
 }
