@@ -75,9 +75,8 @@ void call_optimizer(Lowering& lowering, const Param& param, const ExecOptions& o
     coppice_update_args& args = call.args();
     args.part_start = param.part_start().data();
     args.value = param.value.data();
-    args.gradient = param.gradient.data();
-    args.moment1 = param.moment1.data();
-    args.moment2 = param.moment2.data();
+    call.spec().arrays = {
+        {&args.gradient, &param.gradient}, {&args.moment1, &param.moment1}, {&args.moment2, &param.moment2}};
     args.beta1 = adam ? optimizer.beta1 : optimizer.momentum;
     args.beta2 = optimizer.beta2;
     args.epsilon = optimizer.epsilon;
@@ -88,6 +87,16 @@ void call_optimizer(Lowering& lowering, const Param& param, const ExecOptions& o
     call.spec().updates = &param;
   }
   made = &lowering.calls_.back();
+}
+
+// Those that training with these options needs.
+template <class P>
+auto state_arrays(P& param, const ExecOptions& options) {
+  std::vector<decltype(&param.value)> arrays;
+  if (options.training && options.optimizer.moments() >= 1) arrays.push_back(&param.moment1);
+  if (options.training && options.optimizer.moments() >= 2) arrays.push_back(&param.moment2);
+  if (stores_gradients(options)) arrays.push_back(&param.gradient);
+  return arrays;
 }
 
 }  // namespace
@@ -139,12 +148,25 @@ Result<Binding> bind_parameters(Network& network, const Graph& graph, const std:
           {value.name, choice.format->name, choice.reason, param.live(), param.total()});
     }
     param.refresh_copy();
-    if (!options.training) continue;
-    if (options.optimizer.moments() >= 1) param.ensure(param.moment1);
-    if (options.optimizer.moments() >= 2) param.ensure(param.moment2);
-    if (options.keep_gradients || options.clip_norm > 0) param.ensure(param.gradient);
   }
   return binding;
+}
+
+bool stores_gradients(const ExecOptions& options) {
+  return options.training && (options.keep_gradients || options.clip_norm > 0);
+}
+
+int64_t missing_state_bytes(const Network& network, const ExecOptions& options) {
+  size_t floats = 0;
+  for (const Param& param : network.params)
+    for (const Floats* array : state_arrays(param, options))
+      floats += array->empty() ? param.value.size() : 0;
+  return static_cast<int64_t>(floats * sizeof(float));
+}
+
+void allocate_state(Network& network, const ExecOptions& options) {
+  for (Param& param : network.params)
+    for (Floats* array : state_arrays(param, options)) param.ensure(*array);
 }
 
 std::vector<PlanValue> plan_values(const Graph& graph, int batch) {
@@ -187,7 +209,7 @@ std::vector<PlanValue> plan_values(const Graph& graph, int batch) {
 }
 
 void append_updates(Lowering& lowering, Network& network, const std::vector<ValueId>& gradient_of,
-                    const ExecOptions& options, bool fused) {
+                    const ExecOptions& options) {
   // The value that holds this parameter's gradient; a parameter without one is left as it is.
   const auto gradient_value = [&](const Param& param) {
     return gradient_of[static_cast<size_t>(network.graph.find(param.name()))];
@@ -210,13 +232,13 @@ void append_updates(Lowering& lowering, Network& network, const std::vector<Valu
     update->writes.push_back(updated);
     for (CallSpec& call : lowering.calls_) {
       if (std::find(call.writes.begin(), call.writes.end(), gradient) == call.writes.end()) continue;
-      if (fused) {
+      if (!stores_gradients(options)) {
         call.updates = &param;
         call.then.push_back(std::move(lowering.calls_.back()));
         lowering.calls_.pop_back();
       } else {
         for (auto& [field, id] : call.whole)
-          if (id == gradient) *field = param.gradient.data();
+          if (id == gradient) call.arrays.emplace_back(field, &param.gradient);
         // Clipping needs the norm of all gradients before the first update.
         update->reads = gradients;
       }

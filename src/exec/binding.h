@@ -27,19 +27,24 @@ Result<KernelTables> kernel_tables(const std::string& isa);
 struct Binding {
   std::vector<KernelChoice> choices;  // one per weight
 };
-// Encodes every weight in the format chosen for it (unless an executor did so before) and allocates optimizer
-// state and stored gradients.
+// Encodes every weight in the format chosen for it (unless an executor did so before).
 Result<Binding> bind_parameters(Network& network, const Graph& graph, const std::vector<PlanValue>& values,
                                 const ExecOptions& options, const KernelTables& tables);
+
+// The arrays that training keeps beside the values: optimizer state, and gradients where they are stored.
+// Allocated by allocate_state(); missing_state_bytes() is what that would take.
+bool stores_gradients(const ExecOptions& options);
+int64_t missing_state_bytes(const Network& network, const ExecOptions& options);
+void allocate_state(Network& network, const ExecOptions& options);
 
 // The graph's values as the plan sees them: tile widths, halos, input slots, what the host reads. A halo is
 // the largest that a convolution in the graph wants of the value; the convolutions of the forward graph alone
 // decide about x, so training and evaluation agree.
 std::vector<PlanValue> plan_values(const Graph& graph, int batch);
 
-// Adds one optimizer call per parameter, right behind its gradient if `fused`, and the refresh of transposed
-// copies. gradient_of: the gradient of each value, as build_gradients() returns it.
+// Adds one optimizer call per parameter, right behind its gradient if that is not stored, and the refresh of
+// transposed copies. gradient_of: the gradient of each value, as build_gradients() returns it.
 void append_updates(Lowering& lowering, Network& network, const std::vector<ValueId>& gradient_of,
-                    const ExecOptions& options, bool fused);
+                    const ExecOptions& options);
 
 }  // namespace coppice

@@ -17,6 +17,8 @@
 namespace coppice {
 namespace {
 
+constexpr char kNoMicroBatch[] = "; no micro-batch would fit, lower --density or raise --memory";
+
 std::string mebibytes(int64_t bytes) {
   char text[32];
   std::snprintf(text, sizeof text, "%.1f MiB", static_cast<double>(bytes) / (1 << 20));
@@ -75,10 +77,7 @@ class ProgramExecutor final : public Executor {
   Status check_limit();
   void fill_addresses();
   // Gradients go from dW straight into the optimizer unless somebody wants to see them first.
-  static bool fuses_updates(const ExecOptions& options) {
-    return !options.keep_gradients && options.clip_norm <= 0;
-  }
-  bool fuses_updates() const { return fuses_updates(options_); }
+  bool fuses_updates() const { return !stores_gradients(options_); }
   coppice_program program(size_t phase_begin, size_t phase_end) const;
   coppice_run_state run_state(const BatchView& batch, const StepState& state, bool training) const;
   void run(const coppice_program& program, const coppice_run_state& rs);
@@ -122,6 +121,8 @@ Status ProgramExecutor::prepare() {
   memory_ = count_memory(plan_, options_);
   TRY(check_limit());
 
+  // Nothing large before it is known to fit.
+  if (options_.training) allocate_state(network_, options_);
   arena_ = Floats(static_cast<size_t>(plan_.memory.arena_floats));
   scratch_ = Bytes(plan_.scratch_stride * static_cast<size_t>(options_.threads));
   fill_addresses();
@@ -146,7 +147,7 @@ Result<ProgramExecutor::Plan> ProgramExecutor::make_plan(const ExecOptions& opti
   lowering.train = tables_.train;
   lowering.pointwise = tables_.pointwise;
   TRY(lower_nodes(lowering));
-  if (options.training) append_updates(lowering, network_, gradient_of_, options, fuses_updates(options));
+  if (options.training) append_updates(lowering, network_, gradient_of_, options);
   Plan plan;
   plan.values = std::move(lowering.values_);
   const PlanOptions plan_options = {options.batch, options.threads, tables_.tiling.l2_bytes};
@@ -170,10 +171,7 @@ MemoryReport ProgramExecutor::count_memory(const Plan& plan, const ExecOptions& 
   MemoryReport report;
   for (const std::vector<Param>* list : {&network_.params, &network_.states})
     for (const Param& param : *list) report.params += param.bytes();
-  // Not allocated yet where a plan is only tried.
-  if (options.training && !fuses_updates(options))
-    for (const Param& param : network_.params)
-      if (param.gradient.empty()) report.params += static_cast<int64_t>(param.value.size() * sizeof(float));
+  report.params += missing_state_bytes(network_, options);
   report.activations = plan.memory.arena_floats * static_cast<int64_t>(sizeof(float));
   report.scratch = static_cast<int64_t>(plan.scratch_stride) * options.threads;
   return report;
@@ -193,11 +191,12 @@ Status ProgramExecutor::check_limit() {
     if (count_memory(plan, smaller).total() > options_.memory_limit) continue;
     return {Code::kNoMemory, sentence + "; --micro-batch " + std::to_string(smaller.batch) + " would fit"};
   }
-  return {Code::kNoMemory, sentence + "; no micro-batch would fit, lower --density or raise --memory"};
+  return {Code::kNoMemory, sentence + kNoMicroBatch};
 }
 
 void ProgramExecutor::fill_addresses() {
   for (CallSpec& call : plan_.schedule.calls) {
+    for (auto& [field, array] : call.arrays) *field = array->data();
     for (auto& [field, id] : call.tiled) *field = view(id);
     for (auto& [field, id] : call.whole) {
       const Place& place = plan_.memory.places[static_cast<size_t>(id)];
@@ -364,6 +363,18 @@ Result<std::unique_ptr<Executor>> Executor::create(Network& network, const ExecO
   auto executor = std::make_unique<ProgramExecutor>(network, options);
   TRY(executor->prepare());
   return std::unique_ptr<Executor>(std::move(executor));
+}
+
+Status check_parameter_memory(const Graph& graph, const SparsityConfig& sparsity,
+                              const ExecOptions& options) {
+  TRY_ASSIGN(const Network::Size size, Network::size(graph, sparsity));
+  const int64_t arrays =
+      1 + (options.training ? options.optimizer.moments() : 0) + (stores_gradients(options) ? 1 : 0);
+  const int64_t bytes = (size.params * arrays + size.states) * static_cast<int64_t>(sizeof(float));
+  if (options.memory_limit <= 0 || bytes <= options.memory_limit) return {};
+  return {Code::kNoMemory, "the parameters and their optimizer state need " + mebibytes(bytes) +
+                               " and more, above the limit of " + mebibytes(options.memory_limit) +
+                               kNoMicroBatch};
 }
 
 }  // namespace coppice

@@ -94,4 +94,8 @@ class Executor {
   virtual Cost cost() const = 0;
 };
 
+// Refuses a network whose parameters with their optimizer state alone exceed options.memory_limit: to be
+// asked before Network::create() allocates them.
+Status check_parameter_memory(const Graph& graph, const SparsityConfig& sparsity, const ExecOptions& options);
+
 }  // namespace coppice

@@ -55,6 +55,12 @@ std::string percent(double fraction) {
   return text;
 }
 
+// At least one, else the layer would cut the network in two.
+int64_t live_blocks(const Value& weight, const LayerChoice& choice) {
+  const int64_t blocks = weight.shape.elements() / choice.block.size();
+  return std::clamp<int64_t>(std::llround(choice.density * static_cast<double>(blocks)), 1, blocks);
+}
+
 void initialise(Param& param, const Value& value, uint64_t seed) {
   const double density =
       param.is_weight() ? static_cast<double>(param.live()) / static_cast<double>(param.total()) : 1.0;
@@ -173,6 +179,20 @@ Result<std::vector<LayerChoice>> distribute(const Graph& graph, const SparsityCo
   return choices;
 }
 
+Result<Network::Size> Network::size(const Graph& graph, const SparsityConfig& sparsity) {
+  TRY_ASSIGN(const std::vector<LayerChoice> choices, distribute(graph, sparsity));
+  Size size;
+  auto choice = choices.begin();
+  for (const Value& value : graph.values())
+    if (value.kind == ValueKind::kState)
+      size.states += value.shape.elements();
+    else if (is_weight(value))
+      size.params += live_blocks(value, *choice) * choice->block.size(), ++choice;
+    else if (value.kind == ValueKind::kParam)
+      size.params += value.shape.elements();
+  return size;
+}
+
 Result<Network> Network::create(Graph graph, const SparsityConfig& sparsity, uint64_t seed) {
   Network network;
   TRY_ASSIGN(network.choices, distribute(graph, sparsity));
@@ -185,10 +205,7 @@ Result<Network> Network::create(Graph graph, const SparsityConfig& sparsity, uin
     if (value.kind != ValueKind::kParam) continue;
     if (is_weight(value)) {
       const int64_t rows = value.shape.size('o'), cols = value.shape.elements() / rows;
-      const int64_t blocks = rows * cols / choice->block.size();
-      // At least one block, else the layer would cut the network in two.
-      const int64_t live =
-          std::clamp<int64_t>(std::llround(choice->density * static_cast<double>(blocks)), 1, blocks);
+      const int64_t live = live_blocks(value, *choice);
       network.params.push_back(Param::weight(
           value.name, value.shape.sizes, random_pattern(rows, cols, choice->block, live, seed, value.name)));
       ++choice;

@@ -39,6 +39,12 @@ class Network {
   std::vector<Param> states;         // running statistics
   std::vector<LayerChoice> choices;  // one per weight
 
+  // How many numbers create() would allocate for values, without the indices of their patterns.
+  struct Size {
+    int64_t params = 0, states = 0;
+  };
+  static Result<Size> size(const Graph& graph, const SparsityConfig& sparsity);
+
   // Draws patterns and initial values for every parameter of the graph, keyed by (seed, name).
   static Result<Network> create(Graph graph, const SparsityConfig& sparsity, uint64_t seed);
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/buffer.h"
 #include "coppice_image.h"
 #include "graph/graph.h"
 #include "graph/op.h"
@@ -47,8 +48,9 @@ struct CallSpec {
   std::vector<ValueId> reads, writes;
   std::vector<std::pair<coppice_tiled*, ValueId>> tiled;
   std::vector<std::pair<float**, ValueId>>
-      whole;                       // null stays null where the value has no place (fused gradients)
-  std::vector<const Param*> uses;  // parameters whose values it reads
+      whole;  // null stays null where the value has no place (fused gradients)
+  std::vector<std::pair<float**, const Floats*>> arrays;  // of parameters, allocated after the plan
+  std::vector<const Param*> uses;                         // parameters whose values it reads
   const Param* updates =
       nullptr;  // the optimizer's call on this parameter: waits for all who use the old weights
   std::vector<CallSpec> then;  // done right after it for the same item, such as the optimizer after dW

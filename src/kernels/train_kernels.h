@@ -81,7 +81,7 @@ typedef struct coppice_bias_dw_args {
 typedef struct coppice_update_args {
   const int32_t* part_start;
   float* value;
-  const float* gradient;
+  float* gradient;
   float* moment1;
   float* moment2;
   float beta1, beta2, epsilon; /* SGD: beta1 is the momentum */

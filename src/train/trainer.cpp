@@ -394,6 +394,7 @@ Result<Network> make_network(const Recipe& recipe, const Dataset& data) {
   input.dense_targets = data.dense_targets();
   input.label_smoothing = recipe.label_smoothing;
   TRY_ASSIGN(Graph graph, make_model(recipe.model, input));
+  TRY(check_parameter_memory(graph, recipe.sparsity, training_options(recipe)));
   return Network::create(std::move(graph), recipe.sparsity, recipe.seed);
 }
 

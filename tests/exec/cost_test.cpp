@@ -55,14 +55,14 @@ TEST(Cost, OfAConvolutionalNetworkEqualsTheHandCount) {
   }
 }
 
-// Two tiles of 64. Of the 48 + 16 + 1 rows the loss takes the place of the hidden layer, which is read no
-// more.
+// Two tiles of 64. Outputs and loss, which the host reads, lie once per tile: 17 rows, rounded up to pages.
+// The 48 rows of the hidden layer lie once, for the one thread.
 TEST(Memory, OfAForwardPassEqualsTheHandCount) {
   Network net = network_of(mlp({100, 48, 16}), 1.0);
   const auto executor = executor_of(net, 128, false);
   const MemoryReport memory = executor->memory();
-  EXPECT_EQ(memory.activations, 2 * (64 * 64 + 16) * 4)
-      << "and a vector for each tile, against cache conflicts";
+  EXPECT_EQ(memory.activations, (2 * (2 * 1024 + 16) + 48 * 64 + 16) * 4)
+      << "and a vector for each slab, against cache conflicts";
   EXPECT_EQ(memory.scratch, 64) << "one thread, no call asks for any";
   const int64_t indices =
       net.find("fc1.weight")->encoding().bytes() + net.find("fc2.weight")->encoding().bytes();
@@ -129,6 +129,56 @@ TEST(Memory, TheMicroBatchThatTheRefusalNamesFits) {
       }
     }
   EXPECT_GT(named, 20);
+}
+
+// What is refused is not allocated first: neither optimizer state, nor gradients, nor activations.
+TEST(Memory, ARefusedPlanAllocatesNoOptimizerState) {
+  for (const Graph& graph : {mlp({64, 256, 10}), conv_net(true)})
+    for (const double density : {0.2, 1.0})
+      for (const double clip : {0.0, 1.0}) {
+        ExecOptions options;
+        options.batch = 64;
+        options.optimizer.kind = OptimizerKind::kAdam;
+        options.clip_norm = clip;
+        Network net = network_of(graph, density);
+        const int64_t needs = Executor::create(net, options).take()->memory().total();
+        Network fresh = network_of(graph, density);
+        options.memory_limit = needs - 1;
+        ASSERT_EQ(Executor::create(fresh, options).status().code(), Code::kNoMemory);
+        for (const Param& param : fresh.params) {
+          EXPECT_TRUE(param.moment1.empty()) << param.name();
+          EXPECT_TRUE(param.moment2.empty()) << param.name();
+          EXPECT_TRUE(param.gradient.empty()) << param.name();
+        }
+        options.memory_limit = needs;
+        const auto fits = Executor::create(fresh, options);
+        ASSERT_TRUE(fits.ok()) << fits.status().message();
+        EXPECT_EQ((*fits)->memory().total(), needs) << "what was counted before is what there is now";
+        for (const Param& param : fresh.params) EXPECT_EQ(param.gradient.empty(), clip == 0.0);
+      }
+}
+
+TEST(Memory, OfParametersIsKnownBeforeTheyExist) {
+  const auto least = [](const Graph& graph, const SparsityConfig& sparsity, ExecOptions options) {
+    for (options.memory_limit = 1;; ++options.memory_limit)
+      if (check_parameter_memory(graph, sparsity, options).ok()) return options.memory_limit;
+  };
+  SparsityConfig sparsity;
+  for (const double density : {0.1, 1.0})
+    for (const Graph& graph : {mlp({20, 16, 4}), conv_net(true)}) {
+      sparsity.density = density;
+      const Network net = Network::create(graph, sparsity, 1).take();
+      int64_t params = 0, states = 0;
+      for (const Param& param : net.params) params += param.live();
+      for (const Param& state : net.states) states += state.live();
+      ExecOptions options;
+      options.optimizer.kind = OptimizerKind::kAdam;
+      EXPECT_EQ(least(graph, sparsity, options), 4 * (3 * params + states));
+      options.clip_norm = 1;
+      EXPECT_EQ(least(graph, sparsity, options), 4 * (4 * params + states));
+      options.training = false;
+      EXPECT_EQ(least(graph, sparsity, options), 4 * (params + states));
+    }
 }
 
 TEST(Memory, ALimitBelowTheParametersSaysSo) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "host/usage.h"
 #include "models/json.h"
 #include "support/failing_env.h"
 #include "support/networks.h"
@@ -273,6 +274,21 @@ TEST(Train, SaysAboveWhichMemoryItWouldFit) {
       run(Env::system(), small_recipe({{"memory", "100k"}, {"batch", "128"}}), folder.path(), false);
   EXPECT_EQ(report.status().code(), Code::kNoMemory);
   EXPECT_FALSE(Env::system().exists(join_path(folder.path(), kLastFile)));
+}
+
+// 144 million weights: 576 MB, and as much again for each moment and for their pattern.
+TEST(Train, RefusesANetworkThatIsTooLargeBeforeItExists) {
+  const TempDir folder;
+  const int64_t before = coppice_host_peak_bytes();
+  const Recipe recipe =
+      small_recipe({{"memory", "100M"}, {"model", "mlp:784-12000-12000-10"}, {"density", "1"}});
+  const auto report = run(Env::system(), recipe, folder.path(), false);
+  EXPECT_EQ(report.status().code(), Code::kNoMemory);
+  EXPECT_EQ(
+      report.status().message(),
+      "the parameters and their optimizer state need 1757.3 MiB and more, above the limit of 95.4 MiB; no "
+      "micro-batch would fit, lower --density or raise --memory");
+  EXPECT_LT(coppice_host_peak_bytes() - before, 100'000'000);
 }
 
 // However the run diverges, it stops with one sentence, and what lies on disk is the last good state.
