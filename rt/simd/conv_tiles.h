@@ -66,8 +66,8 @@ typedef struct conv_step {
   const float* value;
   const float* in;
   int64_t in_row, in_column;
-  conv_image out, x, mask; /* at the panel's first row */
-  const float* bias;       /* of the panel; NULL: none */
+  conv_image out, x, start, mask; /* at the panel's first row; start: what sums of dX begin with */
+  const float* bias;              /* of the panel; NULL: none */
   float* lanes; /* sums over pixels: forward [row of the panel][2][16], backward [weight][16]; or NULL */
   int first, last, relu;
 } conv_step;
@@ -80,7 +80,7 @@ typedef struct conv_walk {
   const coppice_gather* gather;
   int32_t panel_begin, panel_end;
   const float* in;
-  conv_image out, x, mask; /* at the gather's first pixel of row 0 */
+  conv_image out, x, addend, mask; /* at the gather's first pixel of row 0 */
   const float* bias;
   float* lanes; /* of row 0, or of weight first_weight */
   int64_t lanes_per_row, lanes_per_weight;
@@ -133,6 +133,7 @@ INLINE void conv_walk_strip(const conv_walk* w, int32_t y, int32_t x, int32_t en
         step.in = w->in + y * step.in_row + at * step.in_column;
         step.out = conv_image_at(&w->out, row, y, at);
         step.x = conv_image_at(&w->x, row, y, at);
+        step.start = block == 0 ? conv_image_at(&w->addend, row, y, at) : step.out;
         step.mask = conv_image_at(&w->mask, row, y, at);
         run(&step);
       }

@@ -12,7 +12,9 @@
 #include "graph/grad.h"
 #include "graph/lowering.h"
 #include "host/threads.h"
+#include "passes/fuse_add.h"
 #include "passes/fuse_relu.h"
+#include "passes/recompute.h"
 
 namespace coppice {
 namespace {
@@ -111,7 +113,9 @@ Status ProgramExecutor::prepare() {
   if (options_.training) {
     TRY_ASSIGN(gradient_of_, build_gradients(graph_));
   }
+  fuse_add(graph_);
   fuse_relu(graph_);
+  if (options_.training) recompute(graph_);
   TRY(verify(graph_));
 
   TRY_ASSIGN(binding_,
@@ -148,6 +152,7 @@ Result<ProgramExecutor::Plan> ProgramExecutor::make_plan(const ExecOptions& opti
   lowering.pointwise = tables_.pointwise;
   TRY(lower_nodes(lowering));
   if (options.training) append_updates(lowering, network_, gradient_of_, options);
+  drop_unread(lowering.calls_, lowering.values_);
   Plan plan;
   plan.values = std::move(lowering.values_);
   const PlanOptions plan_options = {options.batch, options.threads, tables_.tiling.l2_bytes};

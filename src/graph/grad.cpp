@@ -64,7 +64,7 @@ Result<std::vector<ValueId>> build_gradients(Graph& graph) {
     if (!reached || !needed) continue;
     if (!node.op->grad)
       return unsupported(std::string(node.op->name) + " '" + node.name + "': this op cannot be trained");
-    TRY(node.op->grad(builder, node));
+    TRY(node.op->grad(builder, node).within(std::string(node.op->name) + " '" + node.name + "'"));
   }
   builder.gradients_.resize(graph.values().size(), kNoValue);
   return builder.gradients_;

@@ -70,6 +70,10 @@ struct OpDef {
   // Emits the calls that compute it in float. Null: has no kernel of its own.
   Status (*lower)(Lowering& lowering, const Node& node) = nullptr;
 
+  // A node (without outputs) that computes the first output anew from the inputs and the other outputs, once
+  // `after` is there; its op is null where that is not worth it (passes/recompute.h). Null: never.
+  Node (*again)(const Node& node, ValueId after) = nullptr;
+
   // Problems whose gradients are checked against finite differences; null for gradient ops, which forward ops
   // cover.
   std::vector<Sample> (*samples)() = nullptr;

@@ -246,6 +246,22 @@ int64_t place_all(const std::vector<size_t>& members, const std::vector<PlanValu
 
 }  // namespace
 
+void drop_unread(std::vector<CallSpec>& calls, const std::vector<PlanValue>& values) {
+  for (size_t before = 0; before != calls.size();) {
+    before = calls.size();
+    std::vector<bool> read(values.size());
+    for (const CallSpec& call : calls)
+      for (const ValueId v : call.reads) read[static_cast<size_t>(v)] = true;
+    std::erase_if(calls, [&](const CallSpec& call) {
+      return !call.writes.empty() && call.then.empty() &&
+             std::all_of(call.writes.begin(), call.writes.end(), [&](ValueId v) {
+               const PlanValue& value = values[static_cast<size_t>(v)];
+               return value.kind == ValueKind::kTiled && !value.keep && !read[static_cast<size_t>(v)];
+             });
+    });
+  }
+}
+
 Result<Schedule> schedule(std::vector<CallSpec> calls, const std::vector<PlanValue>& values,
                           const PlanOptions& options) {
   return Scheduler(std::move(calls), values, options).run();

@@ -25,6 +25,10 @@ struct Schedule {
   std::vector<coppice_group> groups;
   std::vector<coppice_phase> phases;
 };
+// Removes calls that only write tiled values which nobody reads: a gradient that wants no more than the shape
+// of an activation may have been the only reader.
+void drop_unread(std::vector<CallSpec>& calls, const std::vector<PlanValue>& values);
+
 // Fails, naming a call, if the calls wait for each other: an error of whoever lowered them.
 Result<Schedule> schedule(std::vector<CallSpec> calls, const std::vector<PlanValue>& values,
                           const PlanOptions& options);

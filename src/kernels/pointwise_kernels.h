@@ -56,7 +56,8 @@ typedef struct coppice_pool_args {
  * reads. */
 typedef struct coppice_batch_norm_args {
   coppice_tiled x, y, dx;
-  coppice_tiled sums; /* [tiles][2 * channels] */
+  coppice_tiled residual; /* batch_norm: added before the activation, unless its width is 0 */
+  coppice_tiled sums;     /* [tiles][2 * channels] */
   coppice_extent extent;
   const float *scale, *bias;
   float *running_mean, *running_variance;

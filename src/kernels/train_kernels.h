@@ -41,7 +41,8 @@ typedef struct coppice_linear_dw_args {
  * rows are x's channels, gathered is dy. A part is a panel of x's channels: it writes these channels of dx
  * (and their halo) for all tiles, and the gradient of its weights, in their order: the weights of a panel
  * over all gathers and blocks are contiguous from part_start[panel] on, gathers outermost, then blocks.
- * dx.width == 0: a first layer, dW alone. If mask.width is not 0, dx counts where mask > 0. item->scratch
+ * dx.width == 0: a first layer, dW alone. If addend.width is not 0, dx is added to it; then, if
+ * mask.width is not 0, dx counts where mask > 0. item->scratch
  * also holds 16 sums for each weight at work (conv_bwd_scratch in formats/gather.h). tile_gradients.width ==
  * 0: an item has all tiles, and gradient is as in coppice_linear_dw_args. Else the gradient of each tile
  * alone is written to tile_gradients ([tiles][weights]; the rest of a tile is left as it is), an item may
@@ -50,7 +51,7 @@ typedef struct coppice_linear_dw_args {
  * for each panel, and a layer of few channels has work for as many threads as there are tiles. */
 typedef struct coppice_conv_bwd_args {
   const coppice_conv_weights* weights;
-  coppice_tiled x, dy, dx, mask;
+  coppice_tiled x, dy, dx, addend, mask;
   const int32_t* part_start; /* [panels + 1] */
   float* gradient;
   coppice_tiled tile_gradients;

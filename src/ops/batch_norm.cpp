@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // batch_norm: y = act(scale * (x - mean) / sqrt(variance + epsilon) + bias) per channel (Ioffe and Szegedy
-// 2015). Training takes mean and variance from the batch and moves the running ones, evaluation takes the
-// running ones.
+// 2015), plus a residual value where a pass has fused the sum. Training takes mean and variance from the
+// batch and moves the running ones, evaluation takes the running ones.
 #include <cmath>
 
 #include "ops/build.h"
@@ -25,16 +25,18 @@ void fill(Lowering& lowering, const Node& node, ValueId x, coppice_batch_norm_ar
 }
 using Args = coppice_batch_norm_args;
 
-// ---- batch_norm: x, scale, bias, running mean, running variance -> y, mean, inverse deviation
+// ---- batch_norm: x, scale, bias, running mean, running variance, [residual] -> y, mean, inverse deviation
 
 Result<std::vector<Value>> infer(const Graph& graph, const Node& node) {
-  TRY(expect_inputs(node, 5, 5));
+  TRY(expect_inputs(node, 5, 6));
   const Shape& x = graph.value(node.inputs[0]).shape;
   if (x.axes != "chw") return invalid("needs an input with channels, height and width, got " + x.text());
   for (size_t i = 1; i < 5; ++i)
     if (graph.value(node.inputs[i]).shape.elements() != x.size('c'))
       return invalid("'" + graph.value(node.inputs[i]).name + "' does not have one number for each of " +
                      std::to_string(x.size('c')) + " channels");
+  if (node.inputs.size() == 6 && !(graph.value(node.inputs[5]).shape == x))
+    return invalid("the residual is " + graph.value(node.inputs[5]).shape.text() + ", the input " + x.text());
   std::vector<Value> out = one(tiled_value(x));
   out.push_back(whole_value(channels_of(graph, node.inputs[0])));
   out.push_back(whole_value(channels_of(graph, node.inputs[0])));
@@ -42,6 +44,9 @@ Result<std::vector<Value>> infer(const Graph& graph, const Node& node) {
 }
 
 Status grad(GradBuilder& builder, const Node& node) {
+  if (node.inputs.size() == 6)
+    return invalid(
+        "sums are fused into it after the gradients are built; write the sum as a node of its own");
   const ValueId x = node.inputs[0], scale = node.inputs[1], bias = node.inputs[2];
   const ValueId dy = builder.gradient_of(node.outputs[0]), mean = node.outputs[1], inverse = node.outputs[2];
   TRY_ASSIGN(const std::vector<ValueId> made,
@@ -92,15 +97,28 @@ void reference(const ReferenceCall& call) {
   for (size_t c = 0; c < mean.size(); ++c)
     call.out[2]->data[c] = 1.0 / std::sqrt(variance[c] + call.node.real("epsilon", kEpsilon));
   for_each_pixel(x.shape, call.batch, [&](size_t i, size_t c) {
-    const double y = call.in[1]->data[c] * (x.data[i] - mean[c]) * call.out[2]->data[c] + call.in[2]->data[c];
+    double y = call.in[1]->data[c] * (x.data[i] - mean[c]) * call.out[2]->data[c] + call.in[2]->data[c];
+    if (call.in.size() == 6) y += call.in[5]->data[i];
     call.out[0]->data[i] = relu_after(call.node) ? std::max(y, 0.0) : y;
   });
+}
+
+// The pass over the values, once mean and deviation are there.
+void lower_apply(Lowering& lowering, const Node& node, ValueId mean, ValueId inverse, ValueId residual) {
+  const Param &scale = lowering.param(node.inputs[1]), &bias = lowering.param(node.inputs[2]);
+  auto call = lowering.call<Args>(node.name, lowering.pointwise->batch_norm, lowering.width(node.inputs[0]));
+  fill(lowering, node, node.inputs[0], call.args());
+  call.args().scale = scale.value.data();
+  call.args().bias = bias.value.data();
+  call.in(&Args::x, node.inputs[0]).out(&Args::y, node.outputs[0]);
+  call.whole_in(&Args::mean, mean).whole_in(&Args::inverse_deviation, inverse);
+  call.uses(scale, 0).uses(bias, 0);
+  if (residual != kNoValue) call.in(&Args::residual, residual);
 }
 
 Status lower(Lowering& lowering, const Node& node) {
   const ValueId x = node.inputs[0], mean = node.outputs[1], inverse = node.outputs[2];
   const int width = lowering.width(x);
-  const Param &scale = lowering.param(node.inputs[1]), &bias = lowering.param(node.inputs[2]);
   float* running_mean = lowering.param(node.inputs[3]).value.data();
   float* running_variance = lowering.param(node.inputs[4]).value.data();
   // [tiles][2C]: as many rows of `width` floats as hold them.
@@ -122,13 +140,36 @@ Status lower(Lowering& lowering, const Node& node) {
         .whole_out(&Args::inverse_deviation, inverse)
         .reduces();
   }
-  auto call = lowering.call<Args>(node.name, lowering.pointwise->batch_norm, width);
-  fill(lowering, node, x, call.args());
-  call.args().scale = scale.value.data();
-  call.args().bias = bias.value.data();
-  call.in(&Args::x, x).out(&Args::y, node.outputs[0]);
-  call.whole_in(&Args::mean, mean).whole_in(&Args::inverse_deviation, inverse);
-  call.uses(scale, 0).uses(bias, 0);
+  lower_apply(lowering, node, mean, inverse, node.inputs.size() == 6 ? node.inputs[5] : kNoValue);
+  return {};
+}
+
+// ---- batch_norm_again: x, scale, bias, mean, inverse deviation, after -> y. What batch_norm gave, computed
+// anew for the gradients instead of kept for them (passes/recompute.h), once the value `after` is there
+
+Node again(const Node& node, ValueId after) {
+  Node out;
+  // With a residual it would need what was added, and so on up to the first layer.
+  if (node.inputs.size() != 5) return out;
+  out.op = &op_named("batch_norm_again");
+  out.inputs = {node.inputs[0], node.inputs[1], node.inputs[2], node.outputs[1], node.outputs[2], after};
+  out.attributes = node.attributes;
+  return out;
+}
+Result<std::vector<Value>> infer_again(const Graph& graph, const Node& node) {
+  TRY(expect_inputs(node, 6, 6));
+  return one(tiled_value(graph.value(node.inputs[0]).shape));
+}
+void reference_again(const ReferenceCall& call) {
+  for_each_pixel(call.in[0]->shape, call.batch, [&](size_t i, size_t c) {
+    const double normalised = (call.in[0]->data[i] - call.in[3]->data[c]) * call.in[4]->data[c];
+    const double y = call.in[1]->data[c] * normalised + call.in[2]->data[c];
+    call.out[0]->data[i] = relu_after(call.node) ? std::max(y, 0.0) : y;
+  });
+}
+Status lower_again(Lowering& lowering, const Node& node) {
+  lower_apply(lowering, node, node.inputs[3], node.inputs[4], kNoValue);
+  lowering.calls_.back().reads.push_back(node.inputs[5]);
   return {};
 }
 
@@ -260,7 +301,13 @@ std::vector<OpDef> batch_norm_ops() {
            .check_samples = check_samples,
            .reference = reference,
            .lower = lower,
+           .again = again,
            .samples = samples},
+          {.name = "batch_norm_again",
+           .summary = "batch_norm with the statistics that it has found before",
+           .infer = infer_again,
+           .reference = reference_again,
+           .lower = lower_again},
           {.name = "batch_norm_totals",
            .summary = "sums that the gradients of batch_norm need",
            .infer = infer_totals,

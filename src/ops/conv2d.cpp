@@ -196,10 +196,21 @@ void add_dw(const ReferenceCall& call, std::vector<double>& dw) {
 }
 void reference_dw(const ReferenceCall& call) { add_dw(call, call.out[0]->data); }
 
-// One pass over the live weights for dx and dw: dx and mask are kNoValue where there is none. Where an image
-// has many pixels, the weights' gradients are kept for each tile and added up in a call of their own.
-void lower_gather_bwd(Lowering& lowering, const Node& node, const Param& weight, ValueId dx, ValueId mask,
-                      ValueId dw) {
+// What a pass has fused into a conv2d_grad, as indices of its inputs; 0: nothing.
+struct Fused {
+  size_t addend = 0, mask = 0;
+};
+Fused fused_into(const Node& node) {
+  const size_t addends = node.integer("addend", 0) != 0 ? 1 : 0;
+  return {addends == 1 ? 3u : 0u, node.inputs.size() == 4 + addends ? 3 + addends : 0};
+}
+ValueId input_at(const Node& node, size_t index) { return index == 0 ? kNoValue : node.inputs[index]; }
+
+// One pass over the live weights for dx and dw: dx, addend and mask are kNoValue where there is none. Where
+// an image has many pixels, the weights' gradients are kept for each tile and added up in a call of their
+// own.
+void lower_gather_bwd(Lowering& lowering, const Node& node, const Param& weight, ValueId dx, ValueId addend,
+                      ValueId mask, ValueId dw) {
   const ConvGeometry& conv = weight.tiling().conv;
   const Encoding& encoding = weight.encoding();
   const ValueId x = node.inputs[0], dy = with_halo(lowering, node.inputs[1], conv.dy_halo, conv.wrap);
@@ -214,6 +225,7 @@ void lower_gather_bwd(Lowering& lowering, const Node& node, const Param& weight,
     call.args().part_start = weight.part_start().data();
     call.in(&coppice_conv_bwd_args::x, x).in(&coppice_conv_bwd_args::dy, dy);
     if (dx != kNoValue) call.out(&coppice_conv_bwd_args::dx, dx);
+    if (addend != kNoValue) call.in(&coppice_conv_bwd_args::addend, addend);
     if (mask != kNoValue) call.in(&coppice_conv_bwd_args::mask, mask);
     if (tiles == kNoValue)
       gradient_parts(call, weight, &coppice_conv_bwd_args::gradient, dw);
@@ -245,16 +257,18 @@ Status lower_dw(Lowering& lowering, const Node& node) {
              geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[2]).shape, node));
   const Param& weight = lowering.param(node.inputs[2]);
   if (weight.format() == &kGather)
-    lower_gather_bwd(lowering, node, weight, kNoValue, kNoValue, node.outputs[0]);
+    lower_gather_bwd(lowering, node, weight, kNoValue, kNoValue, kNoValue, node.outputs[0]);
   else
     lower_general_dw(lowering, node, g, weight, node.outputs[0]);
   return {};
 }
 
-// ---- conv2d_grad: x, dy, weight, [mask] -> dx, dweight; with a mask, dx counts where mask > 0
+// ---- conv2d_grad: x, dy, weight, [addend], [mask] -> dx, dweight. With the attribute "addend" dx is added
+// to that input; with a mask, it then counts where mask > 0
 
 Result<std::vector<Value>> infer_grad(const Graph& graph, const Node& node) {
-  TRY(expect_inputs(node, 3, 4));
+  const size_t least = node.integer("addend", 0) != 0 ? 4 : 3;
+  TRY(expect_inputs(node, least, least + 1));
   std::vector<Value> out = one(tiled_value(graph.value(node.inputs[0]).shape));
   out.push_back(whole_value(graph.value(node.inputs[2]).shape));
   out[1].name = "d " + graph.value(node.inputs[2]).name;
@@ -273,8 +287,11 @@ void reference_grad(const ReferenceCall& call) {
   for (size_t n = 0; n < static_cast<size_t>(call.batch); ++n)
     for_each_product(
         g, [&](size_t yi, size_t xi, size_t wi) { dx[n * in + xi] += w.data[wi] * dy.data[n * out + yi]; });
-  if (call.in.size() == 4)
-    for (size_t i = 0; i < dx.size(); ++i) dx[i] = call.in[3]->data[i] > 0.0 ? dx[i] : 0.0;
+  const Fused fused = fused_into(call.node);
+  for (size_t i = 0; i < dx.size(); ++i) {
+    if (fused.addend) dx[i] += call.in[fused.addend]->data[i];
+    if (fused.mask && !(call.in[fused.mask]->data[i] > 0.0)) dx[i] = 0.0;
+  }
   add_dw(call, call.out[1]->data);
 }
 Status lower_grad(Lowering& lowering, const Node& node) {
@@ -282,13 +299,15 @@ Status lower_grad(Lowering& lowering, const Node& node) {
   TRY_ASSIGN(const Geometry g,
              geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[2]).shape, node));
   Param& weight = lowering.param(node.inputs[2]);
-  const ValueId mask = node.inputs.size() == 4 ? node.inputs[3] : kNoValue;
+  const ValueId addend = input_at(node, fused_into(node).addend),
+                mask = input_at(node, fused_into(node).mask);
   if (weight.format() == &kGather) {
-    lower_gather_bwd(lowering, node, weight, node.outputs[0], mask, node.outputs[1]);
+    lower_gather_bwd(lowering, node, weight, node.outputs[0], addend, mask, node.outputs[1]);
     return {};
   }
-  const ValueId dx =
-      mask == kNoValue ? node.outputs[0] : lowering.like(node.name + " before its mask", node.outputs[0]);
+  // The product alone, then an element-wise call for each thing that was fused into it.
+  const bool more = addend != kNoValue || mask != kNoValue;
+  ValueId dx = more ? lowering.like(node.name + " alone", node.outputs[0]) : node.outputs[0];
   {
     auto call = lowering.call<coppice_general_conv_args>(node.name, lowering.pointwise->general_conv_dx,
                                                          lowering.width(dx));
@@ -296,14 +315,15 @@ Status lower_grad(Lowering& lowering, const Node& node) {
     call.in(&coppice_general_conv_args::y, node.inputs[1]).out(&coppice_general_conv_args::x, dx);
     call.uses(weight, 0);
   }
-  if (mask != kNoValue) {
-    auto call = lowering.call<coppice_map_args>(node.name + " mask", lowering.pointwise->relu_grad,
-                                                lowering.width(dx));
-    call.in(&coppice_map_args::a, dx)
-        .in(&coppice_map_args::b, mask)
-        .out(&coppice_map_args::out, node.outputs[0]);
+  const auto then = [&](const char* what, coppice_kernel kernel, ValueId with, bool last) {
+    const ValueId out = last ? node.outputs[0] : lowering.like(node.name + " so far", node.outputs[0]);
+    auto call = lowering.call<coppice_map_args>(node.name + what, kernel, lowering.width(dx));
+    call.in(&coppice_map_args::a, dx).in(&coppice_map_args::b, with).out(&coppice_map_args::out, out);
     call.args().extent = lowering.extent(dx);
-  }
+    dx = out;
+  };
+  if (addend != kNoValue) then(" sum", lowering.pointwise->add, addend, mask == kNoValue);
+  if (mask != kNoValue) then(" mask", lowering.pointwise->relu_grad, mask, true);
   lower_general_dw(lowering, node, g, weight, node.outputs[1]);
   return {};
 }

@@ -1,23 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "passes/fuse_relu.h"
 
-#include <algorithm>
-#include <string_view>
-
-#include "graph/op.h"
+#include "passes/nodes.h"
 
 namespace coppice {
 namespace {
-
-bool is(const Node& node, std::string_view name) { return name == node.op->name; }
-
-// How many nodes read the value; the network's own outputs count as read.
-int readers(const Graph& graph, ValueId value) {
-  int count = value == graph.logits || value == graph.loss ? 1 : 0;
-  for (const Node& node : graph.nodes())
-    count += static_cast<int>(std::count(node.inputs.begin(), node.inputs.end(), value));
-  return count;
-}
 
 Node* producer(std::vector<Node>& nodes, ValueId value) {
   for (Node& node : nodes)
@@ -30,6 +17,8 @@ Node* producer(std::vector<Node>& nodes, ValueId value) {
 bool feeds_its_batch_norm_alone(const Graph& graph, const Node& relu_grad) {
   const NodeId from = graph.producer(relu_grad.inputs[1]);
   if (from < 0 || !is(graph.node(from), "batch_norm")) return false;
+  // The gradients know x, not the residual that was added to it.
+  if (graph.node(from).inputs.size() != 5) return false;
   bool any = false;
   for (const Node& node : graph.nodes())
     for (const ValueId in : node.inputs) {
@@ -44,7 +33,7 @@ bool feeds_its_batch_norm_alone(const Graph& graph, const Node& relu_grad) {
 // A product that computes dx and has no mask yet.
 bool takes_mask(const Node& node) {
   return (is(node, "linear_dx") && node.inputs.size() == 2) ||
-         (is(node, "conv2d_grad") && node.inputs.size() == 3);
+         (is(node, "conv2d_grad") && node.inputs.size() == (node.integer("addend", 0) != 0 ? 4 : 3));
 }
 
 }  // namespace

@@ -215,6 +215,16 @@ TEST(Executor, ClippingScalesAllGradientsByTheNormOfTheWhole) {
   }
 }
 
+// A batch norm that takes the sum and the relu behind it.
+Graph residual_net() {
+  NetworkBuilder b;
+  const ValueId x = b.relu("relu1", b.conv("conv1", b.input({"chw", {2, 4, 4}}), 4, {}));
+  b.class_target();
+  const ValueId y = b.apply("add", "sum", {b.batch_norm("bn", b.conv("conv2", x, 4, {})), x});
+  b.softmax_cross_entropy(b.linear("fc", b.apply("global_pool", "pool", {b.relu("relu2", y)}), 5));
+  return b.finish().take();
+}
+
 // Whichever layer diverges, on every path to the loss: the step fails instead of going on with weights of
 // NaN.
 TEST(Executor, ANanInAnyLayerReachesTheLoss) {
@@ -222,7 +232,7 @@ TEST(Executor, ANanInAnyLayerReachesTheLoss) {
   for (const char* isa : {"c", "avx2", "avx512", "neon"})
     for (const BlockShape block : {BlockShape{1, 1}, BlockShape{4, 1}, BlockShape{16, 1}})
       for (const double density : {1.0, 0.5})
-        for (const Graph& graph : {mlp({12, 32, 16, 5}), conv_net(false), conv_net(true)}) {
+        for (const Graph& graph : {mlp({12, 32, 16, 5}), conv_net(false), conv_net(true), residual_net()}) {
           const size_t layers = network_of(graph, density, block).params.size();
           for (size_t p = 0; p < layers; ++p) {
             Network net = network_of(graph, density, block);
@@ -238,7 +248,7 @@ TEST(Executor, ANanInAnyLayerReachesTheLoss) {
             ++seen;
           }
         }
-  EXPECT_GE(seen, 6 * (6 + 6 + 8));
+  EXPECT_GE(seen, 6 * (6 + 6 + 8 + 8));
 }
 
 TEST(Executor, ALossThatIsNotFiniteIsAnErrorThatNamesTheStepAndChangesNothing) {

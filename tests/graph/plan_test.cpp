@@ -353,6 +353,23 @@ TEST(Plan, ValuesOfOnePhaseLiePerThread) {
       << "as many tiles as threads";
 }
 
+TEST(Plan, DropsCallsThatWriteForNobodyAndThoseBehindThem) {
+  Problem p;
+  const ValueId x = add_value(p, ValueKind::kInput, 64, 8), kept = add_value(p, ValueKind::kTiled, 64, 8),
+                unread = add_value(p, ValueKind::kTiled, 64, 8),
+                before = add_value(p, ValueKind::kTiled, 64, 8),
+                total = add_value(p, ValueKind::kWhole, 0, 4);
+  p.values[static_cast<size_t>(kept)].keep = true;
+  add_call(p, Locality::kTile, 64, 1, {x}, {before});
+  add_call(p, Locality::kTile, 64, 1, {before}, {unread});
+  add_call(p, Locality::kTile, 64, 1, {x}, {kept});
+  add_call(p, Locality::kReduce, 64, 1, {x}, {total});
+  drop_unread(p.calls, p.values);
+  ASSERT_EQ(p.calls.size(), 2u);
+  EXPECT_EQ(p.calls[0].writes[0], kept);
+  EXPECT_EQ(p.calls[1].writes[0], total);
+}
+
 TEST(Plan, ACallThatIsCutIntoPartsIsAloneInItsPhase) {
   int cut = 0;
   for (uint64_t seed = 0; seed < 60; ++seed)

@@ -318,9 +318,13 @@ TEST(ConvKernels, DxIsTheTransposedConvolution) {
             l.weight(k) * double{l.dy.at(static_cast<size_t>(product.y), static_cast<int>(s))});
     std::vector<float> gradient(static_cast<size_t>(l.backward->size()));
     const Floats scratch = scratch_for(l);
-    for (const bool masked : {false, true}) {
+    Planes addend(l.p.g.channels, l.p.g.height, l.p.g.width, 1, l.p.tiles());
+    addend.fill(l.p, "addend", 0.0f, l.p.g.wrap);
+    for (const auto& [masked, added] :
+         {std::pair{false, false}, {true, false}, {false, true}, {true, true}}) {
       Planes dx(l.p.g.channels, l.p.g.height, l.p.g.width, masked ? 2 : 0, l.p.tiles());
-      const coppice_conv_bwd_args args = backward_args(l, &dx, masked ? &l.mask : nullptr, gradient.data());
+      coppice_conv_bwd_args args = backward_args(l, &dx, masked ? &l.mask : nullptr, gradient.data());
+      if (added) args.addend = addend.view();
       run_conv(kernels.train->conv_bwd, &args, l.p, l.backward->dx_parts(), Cut::kPart, scratch.data());
       ASSERT_TRUE(dx.guarded()) << "wrote behind the last channel";
       ASSERT_TRUE(dx.halo_is(l.p.g.wrap));
@@ -331,8 +335,9 @@ TEST(ConvKernels, DxIsTheTransposedConvolution) {
         const size_t pixel = i / samples;
         const int s = static_cast<int>(i % samples);
         const bool gated = masked && !(l.mask.at(pixel, s) > 0);
-        ASSERT_NO_FATAL_FAILURE(
-            expect_near(dx.at(pixel, s), gated ? Truth{} : truth[i], "dx", static_cast<int64_t>(i)));
+        Truth want = gated ? Truth{} : truth[i];
+        if (added && !gated) want.add(double{addend.at(pixel, s)});
+        ASSERT_NO_FATAL_FAILURE(expect_near(dx.at(pixel, s), want, "dx", static_cast<int64_t>(i)));
       }
     }
   });

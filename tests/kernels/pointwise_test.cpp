@@ -31,7 +31,7 @@ struct Tiled {
     const int64_t tile = int64_t{e.channels} * (e.height + 2 * halo) * (e.width + 2 * halo) * width;
     const int tiles = (count + width - 1) / width;
     memory = Floats(static_cast<size_t>(tile * tiles));
-    view = {memory.data(), tile, width, -1, halo, wrap};
+    view = {memory.data(), tile, width, -1, halo, wrap, 0};
   }
   float& at(int sample, int channel, int y = 0, int x = 0) const {
     float* tile = view.base + sample / view.width * view.tile_stride;

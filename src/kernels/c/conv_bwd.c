@@ -42,6 +42,14 @@ static float visit_weight(const coppice_gather* g, int32_t row, float w, const f
   return sum;
 }
 
+static void begin_planes(const coppice_conv_weights* w, const planes* dx, const planes* addend,
+                         int32_t rows) {
+  for (int32_t row = 0; dx->base && row < rows; ++row)
+    for (int32_t y = 0; y < w->out_height; ++y)
+      for (int32_t i = 0; i < w->out_width * kSamples; ++i)
+        pixel(dx, row, y, 0)[i] = addend->base ? pixel(addend, row, y, 0)[i] : 0;
+}
+
 static void end_planes(const coppice_conv_weights* w, const planes* dx, const planes* mask, int32_t rows,
                        int32_t wrap) {
   for (int32_t row = 0; row < rows; ++row) {
@@ -59,8 +67,9 @@ static void panel_tile(const coppice_conv_bwd_args* a, const coppice_run_state* 
   const int32_t rows = first + panel_rows < w->out_channels ? panel_rows : w->out_channels - first;
   const float* dy = coppice_tile(&a->dy, rs, tile);
   const planes x = planes_of(w, &a->x, rs, first, tile), dx = planes_of(w, &a->dx, rs, first, tile);
+  const planes addend = planes_of(w, &a->addend, rs, first, tile);
   const planes mask = planes_of(w, &a->mask, rs, first, tile);
-  for (int64_t i = 0; i < rows * dx.plane; ++i) dx.base[i] = 0;
+  begin_planes(w, &dx, &addend, rows);
   for (int32_t i = 0; i < w->gathers; ++i) {
     const coppice_gather* g = w->gather + i;
     const int32_t begin = panel * (g->blocks + 1), end = begin + g->blocks;

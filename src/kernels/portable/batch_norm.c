@@ -94,12 +94,21 @@ void KERNEL(batch_norm)(const void* raw, const coppice_run_state* rs, const copp
   for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
     float* x_tile = coppice_tile(&args->x, rs, tile);
     float* y_tile = coppice_tile(&args->y, rs, tile);
+    float* residual = args->residual.width ? coppice_tile(&args->residual, rs, tile) : 0;
     for (int32_t c = 0; c < e.channels; ++c) {
       const float scale = args->scale[c] * args->inverse_deviation[c],
                   shift = args->bias[c] - args->mean[c] * scale;
       for (int32_t y = 0; y < e.height; ++y) {
         const float* in = coppice_pixel_row(&args->x, x_tile, e, c, y);
         float* out = coppice_pixel_row(&args->y, y_tile, e, c, y);
+        if (residual) {
+          const float* add = coppice_pixel_row(&args->residual, residual, e, c, y);
+          for (int32_t i = 0; i < e.width * S; ++i) {
+            const float v = in[i] * scale + shift + add[i];
+            out[i] = v < floor ? floor : v;
+          }
+          continue;
+        }
         for (int32_t i = 0; i < e.width * S; ++i) {
           const float v = in[i] * scale + shift;
           out[i] = v < floor ? floor : v;

@@ -41,9 +41,9 @@ INLINE void run_tile(const conv_step* s, int rows, int columns, int with_dx) {
   const float *in = s->in, *w = s->value;
   const int32_t* offset = s->offset;
   float* lanes = s->lanes;
-  const conv_image out = s->out, x_image = s->x, mask = s->mask;
+  const conv_image out = s->out, x_image = s->x, start = s->start, mask = s->mask;
   const int64_t in_row = s->in_row;
-  const int first = s->first, last = s->last;
+  const int last = s->last;
   const coppice_segment* const end = s->segment_end;
   for (const coppice_segment* segment = s->segment; segment < end; ++segment) {
     float* to = with_dx ? out.at + segment->row * out.plane : NULL;
@@ -52,7 +52,8 @@ INLINE void run_tile(const conv_step* s, int rows, int columns, int with_dx) {
     vec dx[16], x[8];
     FOR_EACH_VECTOR x[VECTOR] = v_load(from + AT(x_image));
     if (with_dx) {
-      FOR_EACH_VECTOR dx[VECTOR] = first ? v_zero() : v_load(to + AT(out));
+      const float* begin = start.at ? start.at + segment->row * start.plane : NULL;
+      FOR_EACH_VECTOR dx[VECTOR] = begin ? v_load(begin + AT(start)) : v_zero();
       UNROLL for (int i = vectors; i < sets * vectors; ++i) dx[i] = v_zero();
     }
     for (; count >= sets; count -= sets, offset += sets, w += sets, lanes += sets * kSamples)
@@ -96,6 +97,7 @@ static void backward_tile(const coppice_conv_bwd_args* a, const coppice_run_stat
           .in = coppice_tile(&a->dy, rs, tile),
           .out = conv_image_of(&a->dx, rs, tile, w, g),
           .x = conv_image_of(&a->x, rs, tile, w, g),
+          .addend = conv_image_of(&a->addend, rs, tile, w, g),
           .mask = conv_image_of(&a->mask, rs, tile, w, g),
           .lanes = lanes,
           .lanes_per_weight = kSamples,
