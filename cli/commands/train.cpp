@@ -141,7 +141,8 @@ void say_account(const TrainReport& report, const std::string& directory, bool d
       (report.stop == Stop::kDone       ? "as planned"
        : report.stop == Stop::kPatience ? "early: validation stopped getting better"
                                         : "as its time was over") +
-      "; the best epoch was " + std::to_string(report.progress.best_epoch));
+      (report.progress.best_epoch > 0 ? "; the best epoch was " + std::to_string(report.progress.best_epoch)
+                                      : "; no epoch was whole"));
   if (report.test) say("test     " + evaluation_line(*report.test, dense));
   const double rate = report.work.useful / report.seconds;
   say("time     " + seconds_text(report.seconds) + ", of processors " + seconds_text(report.cpu_seconds) +

@@ -218,6 +218,7 @@ Result<Stop> Trainer::loop() {
       TRY(end_epoch());
       if (recipe_.patience > 0 && progress_.epochs_since_best >= recipe_.patience) return Stop::kPatience;
     }
+    if (progress_.step == updates()) break;
     if (interrupted()) {
       TRY(save(kLastFile, true));
       return Stop::kInterrupted;
@@ -229,7 +230,13 @@ Result<Stop> Trainer::loop() {
 }
 
 Status Trainer::close(Stop stop) {
-  return stop != Stop::kInterrupted && progress_.batch > 0 ? end_epoch() : Status();
+  if (stop == Stop::kInterrupted || progress_.batch == 0) return {};
+  if (stop == Stop::kDone) return end_epoch();
+  // The clock stopped it within an epoch. Should it go on, the epoch is judged when it is whole, as if
+  // nothing had been: so this state is no candidate for the best, unless there is no other, and leaves no
+  // trace.
+  TRY(save(kLastFile, true));
+  return data_.validation.size() > 0 && progress_.best_epoch > 0 ? Status() : save(kBestFile, false);
 }
 
 Result<double> Trainer::update(const Batch& batch, double learning_rate) {
@@ -261,7 +268,7 @@ void Trainer::tell_step(double learning_rate) const {
   callbacks_.on_step(event);
 }
 
-// Also for an epoch that the end of the run cuts short: then the progress stays within the epoch.
+// Also for an epoch that --max-steps cuts short: then the progress stays within the epoch.
 Status Trainer::end_epoch() {
   EpochEvent event;
   event.epoch = progress_.epoch + 1;

@@ -240,6 +240,56 @@ TEST(Train, StopsWhenItsTimeIsOverAndSaysHowToGoOn) {
             "max_time: the run has used its time; raise --max-time to go on");
 }
 
+Checkpoint best_of(const std::string& directory) {
+  auto checkpoint = read_checkpoint(Env::system(), join_path(directory, kBestFile));
+  EXPECT_TRUE(checkpoint.ok()) << checkpoint.status().message();
+  return checkpoint.take();
+}
+
+// The clock stops it after one step again and again: within the first epoch, when nothing has been judged
+// yet, and within later ones.
+TEST(Train, ARunThatTheClockStoppedWithinAnEpochFindsTheSameBest) {
+  for (const char* validation : {"0.25", "0"})
+    for (const char* rate : {"0.3", "0.01"}) {
+      const Recipe recipe = small_recipe({{"validation", validation},
+                                          {"optimizer", "sgd"},
+                                          {"learning_rate", rate},
+                                          {"schedule", "constant"}});
+      const TempDir whole, parts;
+      const auto report = run(Env::system(), recipe, whole.path(), false);
+      ASSERT_TRUE(report.ok()) << report.status().message();
+      for (int part = 0; part < 13; ++part) {
+        Recipe hurried = recipe;
+        hurried.max_time = 1e-9 + (part > 0 ? last_of(parts.path()).info.progress.seconds : 0.0);
+        const auto stopped = run(Env::system(), hurried, parts.path(), part > 0);
+        ASSERT_TRUE(stopped.ok()) << stopped.status().message();
+        ASSERT_EQ(stopped->stop, Stop::kTime);
+        ASSERT_EQ(stopped->progress.step, part + 1);
+        EXPECT_TRUE(stopped->test.has_value()) << "there always is a best";
+      }
+      const auto rest = run(Env::system(), recipe, parts.path(), true);
+      ASSERT_TRUE(rest.ok()) << rest.status().message();
+      expect_same_run(whole.path(), parts.path());
+      EXPECT_EQ(last_of(whole.path()).info.progress.epochs_since_best,
+                last_of(parts.path()).info.progress.epochs_since_best);
+      expect_same_network(best_of(whole.path()).network, best_of(parts.path()).network);
+      EXPECT_EQ(report->test->loss, rest->test->loss);
+    }
+}
+
+// Ctrl-C at the last step: there is nothing left to go on with, so the run ends as it would have.
+TEST(Train, AnInterruptionAtTheLastStepComesTooLate) {
+  for (const char* steps : {"7", "10"}) {
+    const TempDir folder;
+    StopAfter after(std::stoi(steps));
+    const auto report =
+        run(Env::system(), small_recipe({{"max_steps", steps}}), folder.path(), false, after.callbacks);
+    ASSERT_TRUE(report.ok()) << report.status().message();
+    EXPECT_EQ(report->stop, Stop::kDone);
+    EXPECT_TRUE(report->test.has_value());
+  }
+}
+
 TEST(Train, StopsAtMaxStepsWithinAnEpoch) {
   const TempDir folder;
   const auto report = run(Env::system(), small_recipe({{"max_steps", "7"}}), folder.path(), false);
