@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <chrono>
+#include <limits>
 #include <thread>
 #include <vector>
 
@@ -93,6 +95,48 @@ TEST(ThreadPool, WaitsForItemsOfUnequalLength) {
   }
   coppice_pool_destroy(pool);
 }
+
+#if defined(__x86_64__) || defined(__aarch64__)
+// Neither made nor used. The operations are done at run time, in the mode of the thread at hand.
+bool denormals_are_zero() {
+  volatile float smallest_normal = std::numeric_limits<float>::min(), half = 0.5f, large = 1e30f;
+  volatile float denormal = std::numeric_limits<float>::denorm_min();
+  volatile float made = smallest_normal * half, used = denormal * large;
+  // By its bits: a comparison would take a denormal for 0 as well.
+  return std::bit_cast<uint32_t>(float{made}) == 0 && used == 0.0f;
+}
+
+// Activations and moments that fade out would cost a hundred cycles an operation; the caller's own arithmetic
+// is none of the pool's business.
+TEST(ThreadPool, DenormalsAreZeroInEveryThreadWhileItemsRunAndTheCallersModeIsBackAfterwards) {
+  ASSERT_FALSE(denormals_are_zero());
+  for (const int32_t threads : {1, 2, 3, 7})
+    for (const int32_t items : {1, 2, 64}) {
+      coppice_pool* pool = coppice_pool_create(threads);
+      ASSERT_NE(pool, nullptr);
+      struct Seen {
+        std::atomic<int> zero{0}, kept{0}, arrived{0};
+        int32_t together = 0;
+      } seen;
+      // As many items as threads wait for each other, so that each thread has one.
+      seen.together = std::min(threads, items);
+      const auto look = [](void* ctx, int32_t item, int32_t) {
+        auto* to = static_cast<Seen*>(ctx);
+        ++to->arrived;
+        while (item < to->together && to->arrived < to->together) std::this_thread::yield();
+        ++(denormals_are_zero() ? to->zero : to->kept);
+      };
+      for (int round = 1; round <= 3; ++round) {
+        seen.arrived = 0;
+        coppice_pool_par_for(pool, items, look, &seen);
+        EXPECT_EQ(seen.zero, round * items) << threads << " threads";
+        EXPECT_EQ(seen.kept, 0);
+        EXPECT_FALSE(denormals_are_zero()) << "in the caller, after a round";
+      }
+      coppice_pool_destroy(pool);
+    }
+}
+#endif
 
 TEST(ThreadPool, MayBeMadeAndDestroyedManyTimesUsedOrNot) {
   for (int i = 0; i < 300; ++i) {
