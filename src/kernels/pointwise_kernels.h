@@ -92,7 +92,8 @@ typedef struct coppice_general_conv_args {
   float* gradient;           /* dW: as coppice_linear_dw_args */
 } coppice_general_conv_args;
 
-/* Sums dy over positions and samples. Part: range of channels, as coppice_bias_dw_args. */
+/* Gradient of a bias: gradient[channel] = sum of dy over positions and samples. Parts: ranges of
+ * part_channels. gradient as in coppice_linear_dw_args. */
 typedef struct coppice_channel_sum_args {
   coppice_tiled dy;
   coppice_extent extent;

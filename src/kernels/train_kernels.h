@@ -65,14 +65,6 @@ typedef struct coppice_tile_sum_args {
   float* gradient;
 } coppice_tile_sum_args;
 
-/* Bias gradient: gradient[row] = sum over samples of dy[row]. Parts: ranges of part_rows rows. gradient as
- * above. */
-typedef struct coppice_bias_dw_args {
-  coppice_tiled dy;
-  int32_t rows, part_rows;
-  float* gradient;
-} coppice_bias_dw_args;
-
 /* Optimizer over flat arrays. part_start [parts + 1] cuts them; gradient == NULL: the part's gradient is in
  * item->scratch. The gradient is multiplied by rs->gradient_scale.
  * SGD (Sutskever's form, as PyTorch): g += decay*w; m = momentum*m + g; w -= lr * (nesterov ? g + momentum*m
@@ -104,7 +96,6 @@ typedef struct coppice_train_table {
   coppice_kernel interleave;         /* coppice_interleave_args */
   coppice_kernel linear_segments_dw; /* coppice_linear_dw_args, coppice_segments */
   coppice_kernel linear_blocks_dw;   /* coppice_linear_dw_args, coppice_blocks */
-  coppice_kernel bias_dw;            /* coppice_bias_dw_args */
   coppice_kernel conv_bwd;           /* coppice_conv_bwd_args */
   coppice_kernel tile_sum;           /* coppice_tile_sum_args */
   coppice_kernel sgd, adam;          /* coppice_update_args */

@@ -262,37 +262,6 @@ TEST(LinearKernels, ForwardDoesNotSeeThePaddingOfX) {
       });
 }
 
-TEST(LinearKernels, BiasGradientSumsOverSamples) {
-  for (const std::string& isa : available_isas())
-    for (const int width : {1, 16, 32, 64})
-      for (const int samples : {1, 15, 17, 64, 150})
-        for (const int rows : {1, 7, 40}) {
-          const Problem p = {rows, 1, {}, 1.0, width, samples};
-          SCOPED_TRACE(isa + " " + p.text());
-          const Kernels kernels = select_kernels(isa).take();
-          Tiled dy(rows, width, p.tiles());
-          dy.fill(p, "dy", 0.0f);
-          std::vector<float> gradient(static_cast<size_t>(rows) + 16, kGuard), scratch = gradient;
-          coppice_bias_dw_args args = {dy.view(), rows, 6, gradient.data()};
-          const int parts = (rows + 5) / 6;
-          run_kernel(kernels.train->bias_dw, &args, p, parts, Cut::kPart);
-          run_kernel(kernels.train->bias_dw, &args, p, parts, Cut::kAll, nullptr, true);
-          for (int row = 0; row < rows; ++row) {
-            Truth truth;
-            for (int s = 0; s < samples; ++s) truth.add(2 * double{dy.at(row, s)});
-            ASSERT_NO_FATAL_FAILURE(expect_near(gradient[static_cast<size_t>(row)], truth, "bias", row));
-          }
-          ASSERT_EQ(gradient[static_cast<size_t>(rows)], kGuard);
-          args.gradient = nullptr;
-          const coppice_item item = {0, p.tiles(), parts - 1, parts, scratch.data()};
-          coppice_run_state rs{};
-          rs.samples = samples;
-          kernels.train->bias_dw(&args, &rs, &item);
-          EXPECT_NEAR(2 * scratch[0], gradient[static_cast<size_t>((parts - 1) * 6)], 1e-4);
-          ASSERT_EQ(scratch[static_cast<size_t>(rows - (parts - 1) * 6)], kGuard);
-        }
-}
-
 TEST(LinearKernels, SegmentsOfTheTransposedPatternGiveDx) {
   for (const std::string& isa : available_isas()) {
     const Problem p = {90, 130, {}, 0.1, 64, 100};

@@ -324,6 +324,50 @@ TEST_P(Pointwise, AveragesDivideByTheWholeWindowAndSpreadTheGradientBack) {
     for (int j = 0; j < 4; ++j) EXPECT_EQ(dx.at(1, 0, i, j), 0.25f);
 }
 
+TEST_P(Pointwise, BiasGradientsSumOverSamplesAndPixels) {
+  constexpr int kPartChannels = 6;
+  Rng rng(8, 0);
+  for (const coppice_extent extent : {coppice_extent{1, 1, 1}, {7, 1, 1}, {40, 1, 1}, {7, 3, 5}})
+    for (const int width : {16, 32, 64})
+      for (const int samples : {1, 15, 17, 64, 150}) {
+        if (extent.height > 1 && width > 16) continue;
+        const int channels = extent.channels, parts = (channels + kPartChannels - 1) / kPartChannels;
+        Tiled dy(extent, width, samples);
+        dy.fill([&] { return rng.normal(); });
+        constexpr float kGuard = -12345.5f;
+        std::vector<float> gradient(static_cast<size_t>(channels) + 16, kGuard), scratch = gradient;
+        coppice_channel_sum_args args{dy.view, extent, kPartChannels, gradient.data()};
+        coppice_run_state rs = state_of(samples);
+        const int tiles = coppice_tile_count(&rs, width);
+        // Part by part, then all of them, added to what is there.
+        for (int part = parts - 1; part >= 0; --part) {
+          const coppice_item item = {0, tiles, part, part + 1, nullptr};
+          table().channel_sum(&args, &rs, &item);
+        }
+        rs.accumulate = 1;
+        const coppice_item all = {0, tiles, 0, parts, nullptr};
+        table().channel_sum(&args, &rs, &all);
+        for (int c = 0; c < channels; ++c) {
+          double sum = 0.0, magnitude = 0.0;
+          for (int n = 0; n < samples; ++n)
+            for (int y = 0; y < extent.height; ++y)
+              for (int x = 0; x < extent.width; ++x) {
+                sum += 2 * static_cast<double>(dy.at(n, c, y, x));
+                magnitude += std::abs(static_cast<double>(dy.at(n, c, y, x)));
+              }
+          ASSERT_NEAR(gradient[static_cast<size_t>(c)], sum, 1e-6 * magnitude) << c;
+        }
+        EXPECT_EQ(gradient[static_cast<size_t>(channels)], kGuard);
+        // Fused with its update: the last part alone, into scratch.
+        args.gradient = nullptr;
+        const coppice_item last = {0, tiles, parts - 1, parts, scratch.data()};
+        table().channel_sum(&args, &rs, &last);
+        const int first = (parts - 1) * kPartChannels;
+        EXPECT_EQ(2 * scratch[0], gradient[static_cast<size_t>(first)]);
+        EXPECT_EQ(scratch[static_cast<size_t>(channels - first)], kGuard);
+      }
+}
+
 // A network that diverges has to show it, so nothing on the way to the loss may turn a NaN into a number.
 TEST_P(Pointwise, ActivationsAndMaximaPassNanOn) {
   constexpr int kSamples = 3;

@@ -122,21 +122,3 @@ void coppice_linear_blocks_dw_c(const void* args, const coppice_run_state* rs, c
     }
   }
 }
-
-void coppice_bias_dw_c(const void* args, const coppice_run_state* rs, const coppice_item* item) {
-  const coppice_bias_dw_args* a = (const coppice_bias_dw_args*)args;
-  for (int32_t part = item->part_begin; part < item->part_end; ++part) {
-    const int32_t first = part * a->part_rows;
-    const int32_t end = first + a->part_rows < a->rows ? first + a->part_rows : a->rows;
-    float* gradient = a->gradient ? a->gradient + first : (float*)item->scratch;
-    for (int32_t row = first; row < end; ++row) {
-      float sum = a->gradient && rs->accumulate ? gradient[row - first] : 0;
-      for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
-        const float* dy = coppice_tile(&a->dy, rs, tile) + (int64_t)row * a->dy.width;
-        const int32_t columns = coppice_columns(rs, a->dy.width, tile);
-        for (int32_t s = 0; s < columns; ++s) sum += dy[s];
-      }
-      gradient[row - first] = sum;
-    }
-  }
-}

@@ -7,7 +7,6 @@ const coppice_train_table coppice_train_c = {
     .interleave = coppice_interleave_c,
     .linear_segments_dw = coppice_linear_segments_dw_c,
     .linear_blocks_dw = coppice_linear_blocks_dw_c,
-    .bias_dw = coppice_bias_dw_c,
     .conv_bwd = coppice_conv_bwd_c,
     .tile_sum = coppice_tile_sum_c,
     .sgd = coppice_sgd_c,

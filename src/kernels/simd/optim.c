@@ -102,36 +102,6 @@ void KERNEL(coppice_adam)(const void* args, const coppice_run_state* rs, const c
   v_restore_denormals(mode);
 }
 
-/* Sum of one row over the tiles of the item, in their order. */
-static vec row_sum(const coppice_tiled* dy, const coppice_run_state* rs, const coppice_item* item,
-                   int64_t row) {
-  vec sum = v_zero();
-  for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
-    const float* p = coppice_tile(dy, rs, tile) + row * dy->width;
-    const int32_t columns = coppice_columns(rs, dy->width, tile);
-    for (int32_t s = 0; s < columns; s += LANES) sum += v_load(p + s);
-  }
-  return sum;
-}
-
-void KERNEL(coppice_bias_dw)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
-  const coppice_bias_dw_args* a = (const coppice_bias_dw_args*)args;
-  if (!knows_width(a->dy.width)) {
-    coppice_bias_dw_c(args, rs, item);
-    return;
-  }
-  for (int32_t part = item->part_begin; part < item->part_end; ++part) {
-    const int32_t first = part * a->part_rows;
-    const int32_t end = first + a->part_rows < a->rows ? first + a->part_rows : a->rows;
-    float* gradient = a->gradient ? a->gradient + first : (float*)item->scratch;
-    for (int32_t row = first; row < end; ++row) {
-      const float sum = v_sum(row_sum(&a->dy, rs, item, row));
-      float* g = gradient + (row - first);
-      *g = a->gradient && rs->accumulate ? *g + sum : sum;
-    }
-  }
-}
-
 void KERNEL(coppice_refresh)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_refresh_args* a = (const coppice_refresh_args*)args;
   (void)rs;

@@ -7,7 +7,6 @@ const coppice_train_table KERNEL(coppice_train) = {
     .interleave = KERNEL(coppice_interleave),
     .linear_segments_dw = KERNEL(coppice_linear_segments_dw),
     .linear_blocks_dw = KERNEL(coppice_linear_blocks_dw),
-    .bias_dw = KERNEL(coppice_bias_dw),
     .conv_bwd = KERNEL(coppice_conv_bwd),
     .tile_sum = KERNEL(coppice_tile_sum),
     .sgd = KERNEL(coppice_sgd),

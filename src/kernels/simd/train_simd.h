@@ -13,7 +13,6 @@ void KERNEL(coppice_linear_segments_dw)(const void* args, const coppice_run_stat
                                         const coppice_item* item);
 void KERNEL(coppice_linear_blocks_dw)(const void* args, const coppice_run_state* rs,
                                       const coppice_item* item);
-void KERNEL(coppice_bias_dw)(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void KERNEL(coppice_conv_bwd)(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void KERNEL(coppice_tile_sum)(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void KERNEL(coppice_sgd)(const void* args, const coppice_run_state* rs, const coppice_item* item);
