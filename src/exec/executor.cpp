@@ -351,14 +351,13 @@ Result<double> ProgramExecutor::evaluate(const BatchView& batch) {
 }
 
 Cost ProgramExecutor::cost() const {
-  const auto live = [this](ValueId v) { return network_.param(v).live(); };
+  const WeightCounts weights = [this](ValueId v) {
+    const Param& param = network_.param(v);
+    return Cost{param.live(), param.encoding().size(), param.total()};
+  };
   Cost sum;
-  for (const Node& node : graph_.nodes()) {
-    if (!node.op->cost) continue;
-    const Cost one = node.op->cost(graph_, node, live);
-    sum.useful += one.useful;
-    sum.dense += one.dense;
-  }
+  for (const Node& node : graph_.nodes())
+    if (node.op->cost) sum += node.op->cost(graph_, node, weights);
   return sum;
 }
 

@@ -89,8 +89,7 @@ class Executor {
   virtual std::vector<double> call_times() const = 0;
   virtual std::string isa() const = 0;
 
-  // Per sample of a training step (forward and backward) or of a forward pass: live weights only, and the
-  // dense network.
+  // Per sample of a training step (forward and backward) or of a forward pass.
   virtual Cost cost() const = 0;
 };
 

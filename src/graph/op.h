@@ -17,11 +17,21 @@ namespace coppice {
 class GradBuilder;  // graph/grad.h
 class Lowering;     // graph/lowering.h
 
-// Work of one sample. `useful` counts 2 x live weights x positions for each matrix product; `dense` is the
-// same network without sparsity.
+// Work of one sample, 2 x weights x positions for each matrix product. `useful` counts the live weights,
+// `executed` all that the format multiplies with, such as rows that pad a dense layer, and `dense` those of
+// the network without sparsity.
 struct Cost {
-  int64_t useful = 0, dense = 0;
+  int64_t useful = 0, executed = 0, dense = 0;
+
+  Cost operator*(int64_t times) const { return {useful * times, executed * times, dense * times}; }
+  Cost& operator+=(const Cost& other) {
+    useful += other.useful;
+    executed += other.executed;
+    dense += other.dense;
+    return *this;
+  }
 };
+using WeightCounts = std::function<Cost(ValueId)>;  // of a parameter
 
 // What the double-precision evaluation hands to an op: row-major arrays, tiled values with the batch as first
 // axis.
@@ -58,8 +68,8 @@ struct OpDef {
   // Appends the gradient nodes of `node`. Null: not trainable.
   Status (*grad)(GradBuilder& builder, const Node& node) = nullptr;
 
-  // live(value) is the number of live weights of a parameter. Null: no matrix product.
-  Cost (*cost)(const Graph& graph, const Node& node, const std::function<int64_t(ValueId)>& live) = nullptr;
+  // Null: no matrix product.
+  Cost (*cost)(const Graph& graph, const Node& node, const WeightCounts& weights) = nullptr;
 
   // Refuses (micro-)batches of too few samples to train on. Null: one sample will do.
   Status (*check_samples)(const Graph& graph, const Node& node, int samples) = nullptr;

@@ -86,14 +86,12 @@ Status grad(GradBuilder& builder, const Node& node) {
   return {};
 }
 
-Cost product_cost(const Graph& graph, ValueId weight, ValueId y,
-                  const std::function<int64_t(ValueId)>& live) {
+Cost product_cost(const Graph& graph, ValueId weight, ValueId y, const WeightCounts& weights) {
   const Shape& out = graph.value(y).shape;
-  const int64_t positions = out.size('h') * out.size('w');
-  return {2 * live(weight) * positions, 2 * graph.value(weight).shape.elements() * positions};
+  return weights(weight) * (2 * out.size('h') * out.size('w'));
 }
-Cost cost(const Graph& graph, const Node& node, const std::function<int64_t(ValueId)>& live) {
-  return product_cost(graph, node.inputs[1], node.outputs[0], live);
+Cost cost(const Graph& graph, const Node& node, const WeightCounts& weights) {
+  return product_cost(graph, node.inputs[1], node.outputs[0], weights);
 }
 
 // Calls f(index of y, index of x, index of w) for every product of one sample; taps in zero padding have
@@ -182,8 +180,8 @@ Result<std::vector<Value>> infer_dw(const Graph& graph, const Node& node) {
   TRY(expect_inputs(node, 3, 3));
   return one(whole_value(graph.value(node.inputs[2]).shape));
 }
-Cost cost_dw(const Graph& graph, const Node& node, const std::function<int64_t(ValueId)>& live) {
-  return product_cost(graph, node.inputs[2], node.inputs[1], live);
+Cost cost_dw(const Graph& graph, const Node& node, const WeightCounts& weights) {
+  return product_cost(graph, node.inputs[2], node.inputs[1], weights);
 }
 void add_dw(const ReferenceCall& call, std::vector<double>& dw) {
   const ReferenceArray &x = *call.in[0], &dy = *call.in[1];
@@ -274,9 +272,8 @@ Result<std::vector<Value>> infer_grad(const Graph& graph, const Node& node) {
   out[1].name = "d " + graph.value(node.inputs[2]).name;
   return out;
 }
-Cost cost_grad(const Graph& graph, const Node& node, const std::function<int64_t(ValueId)>& live) {
-  const Cost product = product_cost(graph, node.inputs[2], node.inputs[1], live);
-  return {2 * product.useful, 2 * product.dense};
+Cost cost_grad(const Graph& graph, const Node& node, const WeightCounts& weights) {
+  return product_cost(graph, node.inputs[2], node.inputs[1], weights) * 2;
 }
 void reference_grad(const ReferenceCall& call) {
   const ReferenceArray &dy = *call.in[1], &w = *call.in[2];

@@ -35,12 +35,7 @@ Status grad(GradBuilder& builder, const Node& node) {
   return {};
 }
 
-Cost product_cost(const Graph& graph, ValueId weight, const std::function<int64_t(ValueId)>& live) {
-  return {2 * live(weight), 2 * graph.value(weight).shape.elements()};
-}
-Cost cost(const Graph& graph, const Node& node, const std::function<int64_t(ValueId)>& live) {
-  return product_cost(graph, node.inputs[1], live);
-}
+Cost cost(const Graph&, const Node& node, const WeightCounts& weights) { return weights(node.inputs[1]) * 2; }
 
 void reference(const ReferenceCall& call) {
   const ReferenceArray &x = *call.in[0], &w = *call.in[1];
@@ -94,8 +89,8 @@ void reference_dx(const ReferenceCall& call) {
     }
 }
 
-Cost cost_dx(const Graph& graph, const Node& node, const std::function<int64_t(ValueId)>& live) {
-  return product_cost(graph, node.inputs[1], live);
+Cost cost_dx(const Graph&, const Node& node, const WeightCounts& weights) {
+  return weights(node.inputs[1]) * 2;
 }
 
 Status lower_dx(Lowering& lowering, const Node& node) {
@@ -136,8 +131,8 @@ void reference_dw(const ReferenceCall& call) {
             dy.data[static_cast<size_t>(n * outputs + o)] * x.data[static_cast<size_t>(n * inputs + i)];
 }
 
-Cost cost_dw(const Graph& graph, const Node& node, const std::function<int64_t(ValueId)>& live) {
-  return product_cost(graph, node.inputs[2], live);
+Cost cost_dw(const Graph&, const Node& node, const WeightCounts& weights) {
+  return weights(node.inputs[2]) * 2;
 }
 
 Status lower_dw(Lowering& lowering, const Node& node) {

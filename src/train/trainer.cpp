@@ -359,7 +359,7 @@ Work Trainer::work() const {
   const Cost cost = executor_->cost();
   const auto valid = static_cast<double>(samples_of(progress_.step, false));
   return {valid * static_cast<double>(cost.useful),
-          static_cast<double>(samples_of(progress_.step, true)) * static_cast<double>(cost.useful),
+          static_cast<double>(samples_of(progress_.step, true)) * static_cast<double>(cost.executed),
           valid * static_cast<double>(cost.dense)};
 }
 

@@ -25,7 +25,7 @@ inline constexpr char kRecipeFile[] = "recipe.toml", kMetricsFile[] = "metrics.j
 // Floating-point operations of all training steps so far.
 struct Work {
   double useful = 0;    // on live weights and valid samples
-  double executed = 0;  // with the padding of the last tile of each batch
+  double executed = 0;  // with what pads formats, and the last tile of each batch
   double dense = 0;     // of the same steps in the network without sparsity
 };
 

@@ -40,6 +40,22 @@ TEST(Cost, OfAnMlpEqualsTheHandCount) {
   }
 }
 
+// A dense linear layer is computed in 16 rows at a time; other formats have no padding.
+TEST(Cost, ExecutedCountsTheRowsThatPadADenseLayer) {
+  Network dense = network_of(mlp({100, 50, 28, 16, 5}), 1.0);
+  const Cost forward = executor_of(dense, 64, false)->cost(), training = executor_of(dense, 64, true)->cost();
+  EXPECT_EQ(forward.executed, 2 * (64 * 100 + 32 * 50 + 16 * 28 + 5 * 16)) << "5 outputs are no dense layer";
+  EXPECT_EQ(training.executed, 4 * 64 * 100 + 6 * 32 * 50 + 6 * 16 * 28 + 6 * 5 * 16);
+  for (const BlockShape block : {BlockShape{1, 1}, BlockShape{4, 1}}) {
+    Network sparse = network_of(mlp({100, 52, 20}), 0.1, block);
+    const Cost cost = executor_of(sparse, 64, true)->cost();
+    EXPECT_EQ(cost.executed, cost.useful) << block.text();
+  }
+  Network images = network_of(conv_net(true), 1.0);
+  const Cost cost = executor_of(images, 32, true)->cost();
+  EXPECT_EQ(cost.executed, cost.useful) << "convolutions gather what lives";
+}
+
 TEST(Cost, OfAConvolutionalNetworkEqualsTheHandCount) {
   for (const bool batch_norm : {false, true}) {
     Network net = network_of(conv_net(batch_norm), 0.3);

@@ -197,6 +197,18 @@ TEST(Train, LearnsGlyphs) {
   EXPECT_EQ(report->work.executed, useful * 12 * (23 * 64 + 32));
 }
 
+// 30 outputs of a dense layer are computed as 32.
+TEST(Train, CountsTheRowsThatPadADenseLayerAsExecuted) {
+  const TempDir folder;
+  const auto report =
+      run(Env::system(), small_recipe({{"model", "mlp:784-30-10"}, {"density", "1"}, {"max_steps", "3"}}),
+          folder.path(), false);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  EXPECT_EQ(report->work.useful, 2.0 * (2 * 784 * 30 + 3 * 30 * 10) * 3 * 64);
+  EXPECT_EQ(report->work.executed, 2.0 * (2 * 784 * 32 + 3 * 30 * 10) * 3 * 64);
+  EXPECT_EQ(report->work.dense, report->work.useful);
+}
+
 TEST(Train, NeverShowsTheTestSetToTheChoiceOfTheBest) {
   const TempDir folder;
   std::vector<double> losses;
