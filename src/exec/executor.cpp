@@ -60,6 +60,7 @@ class ProgramExecutor final : public Executor {
   MemoryReport memory() const override { return memory_; }
   const std::vector<KernelChoice>& choices() const override { return binding_.choices; }
   const Schedule& schedule() const override { return plan_.schedule; }
+  const std::vector<PlanValue>& values() const override { return plan_.values; }
   std::vector<double> call_times() const override;
   std::string isa() const override { return tables_.rt->isa; }
   Cost cost() const override;

@@ -84,6 +84,7 @@ class Executor {
   virtual MemoryReport memory() const = 0;
   virtual const std::vector<KernelChoice>& choices() const = 0;
   virtual const Schedule& schedule() const = 0;
+  virtual const std::vector<PlanValue>& values() const = 0;  // that the calls of schedule() read and write
   // Processor seconds since the start of each call of schedule().calls, all threads; empty without
   // time_calls.
   virtual std::vector<double> call_times() const = 0;

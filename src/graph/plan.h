@@ -57,8 +57,9 @@ MemoryPlan plan_memory(const Schedule& schedule, const std::vector<PlanValue>& v
 // The slab that the value lies in; null where it has none.
 const Slab* slab_of(const MemoryPlan& plan, const std::vector<PlanValue>& values, ValueId value);
 
-// Independent of how plan_memory works: no two values that are alive at the same time overlap. Used by tests
-// and, as it is cheap, by every debug build.
+// No two values that are alive at the same time overlap, by the same lifetimes that plan_memory goes by. Each
+// plan is checked when it is made. tests/exec/plan_overlap_test.cpp does it without them, from the addresses
+// in the arguments of the calls.
 Status check_memory(const MemoryPlan& plan, const Schedule& schedule, const std::vector<PlanValue>& values);
 
 }  // namespace coppice
