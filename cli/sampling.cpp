@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "host/cpu.h"
+#include "host/usage.h"
 
 namespace coppice::cli {
 namespace {
@@ -40,7 +41,7 @@ Sampled judged(const std::vector<Sample>& samples, double peak) {
     for (const Sample& one : samples) counted.push_back(one.ms);
   }
   std::sort(counted.begin(), counted.end());
-  result.ms = counted[counted.size() / 5];
+  result.ms = counted[counted.size() / (result.disturbed ? 20 : 5)];
   return result;
 }
 
@@ -63,12 +64,13 @@ double Calibration::gflops() {
   return rate;
 }
 
-Result<double> timed(BenchProblem& problem) {
+Result<double> timed(BenchProblem& problem, Clock clock) {
+  const auto time = [clock] { return clock == Clock::kThread ? coppice_host_thread_seconds() : now(); };
   TRY(problem.run());
-  const double begin = now();
+  const double begin = time();
   int64_t iterations = 0;
   double elapsed = 0;
-  for (; elapsed < kShortestBurst; elapsed = now() - begin, ++iterations) TRY(problem.run());
+  for (; elapsed < kShortestBurst; elapsed = time() - begin, ++iterations) TRY(problem.run());
   return 1000 * elapsed / static_cast<double>(iterations);
 }
 
@@ -81,7 +83,7 @@ Result<std::vector<Sampled>> sample_in_turn(const std::vector<BenchProblem*>& pr
     for (size_t p = 0; p < problems.size(); ++p) {
       if (sampling.stop != nullptr && sampling.stop->load(std::memory_order_relaxed))
         return Status(Code::kInterrupted, "interrupted");
-      TRY_ASSIGN(const double ms, timed(*problems[p]));
+      TRY_ASSIGN(const double ms, timed(*problems[p], sampling.clock));
       const double after = calibration.gflops();
       samples[p].push_back({ms, std::min(before, after)});
       before = after;

@@ -33,18 +33,23 @@ class Calibration {
   double peak_ = 0;
 };
 
+// Wall time, or the time that a processor gave to this thread: for problems of one thread it does not count
+// the slices of other programs.
+enum class Clock { kWall, kThread };
+
 // Milliseconds of one iteration: one to warm up, then a burst.
-Result<double> timed(BenchProblem& problem);
+Result<double> timed(BenchProblem& problem, Clock clock = Clock::kWall);
 
 struct Sampled {
   double ms = 0;
   size_t kept = 0, all = 0;
-  bool disturbed = false;  // too few were kept: all count
+  bool disturbed = false;  // too few were kept: ms is the 5th percentile of all
 };
 
 struct Sampling {
   double seconds = 5;  // at most
   size_t enough = 0;   // undisturbed samples of each problem; 0: go on to the last second
+  Clock clock = Clock::kWall;
   const std::atomic<bool>* stop = nullptr;
   std::function<void(double share)> progress;  // optional
 };

@@ -90,7 +90,7 @@ Result<int> measure(const BenchArguments& arguments, BenchProblem& problem, Cali
   say("machine  " + set_up["cpu"].get<std::string>() + ", " + problem.executor().isa() + " kernels");
   say("time     " + decimal(sampled.ms, 3) + " ms, the 20th percentile of " + std::to_string(sampled.kept) +
       " undisturbed samples of " + std::to_string(sampled.all) +
-      (sampled.disturbed ? " (too few: all count)" : ""));
+      (sampled.disturbed ? " (too few: the 5th of all)" : ""));
   say("rate     " + decimal(gflops, 1) + " GFLOP/s on live weights; registers alone reach " +
       decimal(calibration.peak(), 0));
   say("work     " + with_commas(problem.live_weights()) + " of " + with_commas(problem.total_weights()) +

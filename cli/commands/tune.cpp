@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "command.h"
+#include "host/usage.h"
 #include "kernels/select.h"
 #include "stop.h"
 #include "terminal.h"
@@ -141,6 +142,7 @@ int run_tune(TuneArguments& arguments) {
   Sampling& sampling = arguments.request.sampling;
   const bool quick = arguments.request.quick;
   sampling.seconds = quick ? std::min(arguments.seconds, kSecondsQuick) : arguments.seconds;
+  if (arguments.request.threads == 1 && coppice_host_thread_seconds() > 0) sampling.clock = Clock::kThread;
   sampling.enough = quick ? kEnoughQuick : kEnough;
   const auto code = tune(arguments);
   if (code.ok()) return *code;
