@@ -44,7 +44,7 @@ Result<CostTable::Row> read_row(const JsonObject& json) {
   const std::string place = json.place() + ".";
   if (!is_known(row.format))
     return corrupt(place + kFormatKey + ": '" + row.format + "' is none of " + known_formats() +
-                   "; measure anew with `coppice tune`");
+                   "; use the coppice that wrote it, or measure anew with `coppice tune`");
   if (!(row.density > 0 && row.density <= 1))
     return corrupt(place + kDensityKey + ": should be above 0 and at most 1");
   if (!(row.gflops >= kSlowest && row.gflops <= kFastest))
@@ -94,7 +94,7 @@ Result<CostTable> cost_table_from_json(const std::string& text, const std::strin
   if (version != kCostTableFormatVersion)
     return unsupported(place + ": has cost table format version " + std::to_string(version) +
                        ", this coppice reads " + std::to_string(kCostTableFormatVersion) +
-                       "; measure anew with `coppice tune`");
+                       "; use the coppice that wrote it, or measure anew with `coppice tune`");
   CostTable table;
   TRY_ASSIGN(table.cpu, json.text(kCpuKey));
   TRY_ASSIGN(table.isa, json.text(kIsaKey));

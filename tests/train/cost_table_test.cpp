@@ -89,8 +89,10 @@ TEST(CostTableFile, RefusesWhatItCannotTrustWithItsPlace) {
   };
   EXPECT_EQ(refusal("[]"), ": should be a JSON object");
   EXPECT_EQ(with("\"isa\":\"c\",", ""), ".isa: is missing; it should be a text");
-  EXPECT_EQ(with("table\":1", "table\":2"),
-            ": has cost table format version 2, this coppice reads 1; measure anew with `coppice tune`");
+  EXPECT_EQ(
+      with("table\":1", "table\":2"),
+      ": has cost table format version 2, this coppice reads 1; use the coppice that wrote it, or measure "
+      "anew with `coppice tune`");
   EXPECT_NE(with("table\":1", "table\":\"1\"").find(".coppice.cost_table: should be an integer"),
             std::string::npos);
   EXPECT_NE(with("\"dense\"", "\"thick\"").find(".rows[0].format: 'thick' is none of "), std::string::npos);
