@@ -2,7 +2,6 @@
 #include "bench_problem.h"
 
 #include "base/rng.h"
-#include "kernels/choose.h"
 #include "models/models.h"
 #include "ops/ops.h"
 #include "train/recipe.h"
@@ -97,7 +96,7 @@ Result<SparsityConfig> sparsity_of(const BenchRequest& request) {
 
 }  // namespace
 
-std::string BenchRequest::text() const {
+std::string BenchRequest::layer_text() const {
   std::string what = kind;
   if (kind == "linear")
     what += " " + std::to_string(rows) + "x" + std::to_string(cols) + ", forward + dX + dW";
@@ -106,7 +105,11 @@ std::string BenchRequest::text() const {
             "x" + std::to_string(kernel) + " on " + std::to_string(size) + "x" + std::to_string(size) +
             ", forward + dX + dW";
   if (kind == "step") what += " " + model + ", " + optimizer;
-  return what + ", batch " + std::to_string(batch) + ", density " + shortest(density) + ", block " + block;
+  return what + ", batch " + std::to_string(batch);
+}
+
+std::string BenchRequest::text() const {
+  return layer_text() + ", density " + shortest(density) + ", block " + block;
 }
 
 Result<std::unique_ptr<BenchProblem>> BenchProblem::create(const BenchRequest& request) {
@@ -119,6 +122,7 @@ Status BenchProblem::open_layer(const BenchRequest& request) {
   TRY_ASSIGN(const SparsityConfig sparsity, sparsity_of(request));
   TRY_ASSIGN(Graph graph, layer_graph(request));
   TRY_ASSIGN(network_, Network::create(std::move(graph), sparsity, kSeed));
+  network_.cost_table = request.cost_table;
   ExecOptions options;
   options.batch = request.batch;
   options.threads = request.threads;
@@ -135,6 +139,7 @@ Status BenchProblem::open_step(const BenchRequest& request) {
   TRY_ASSIGN(const SparsityConfig sparsity, sparsity_of(request));
   TRY_ASSIGN(Graph graph, step_graph(request.model));
   TRY_ASSIGN(network_, Network::create(std::move(graph), sparsity, kSeed));
+  network_.cost_table = request.cost_table;
   TRY_ASSIGN(const Recipe recipe, make_recipe({{"optimizer", request.optimizer, "bench"}}));
   ExecOptions options;
   options.batch = request.batch;

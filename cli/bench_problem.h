@@ -22,8 +22,10 @@ struct BenchRequest {
   double density = 1;
   std::string block = "1x1", isa;
   bool time_calls = false;  // see ExecOptions
+  CostTable cost_table = shipped_cost_table();
 
-  std::string text() const;  // one line that names the problem
+  std::string text() const;        // one line that names the problem
+  std::string layer_text() const;  // the same without density and block
 };
 
 // Owns network, executor and data. run() does one iteration; it may be called by one thread at a time.

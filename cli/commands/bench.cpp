@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <numeric>
@@ -9,107 +10,34 @@
 #include "command.h"
 #include "coppice_build.h"
 #include "host/cpu.h"
-#include "host/kernels.h"
-#include "host/threads.h"
 #include "host/usage.h"
 #include "models/json.h"
+#include "sampling.h"
 #include "terminal.h"
+#include "train/cost_table.h"
 #include "train/text.h"
+#include "tuning.h"
 
 namespace coppice::cli {
 namespace {
 
 constexpr char kName[] = "bench";
-constexpr double kShortestBurst = 0.005;  // seconds; below it the clock and one wake-up would count
-constexpr double kUndisturbed = 0.96;     // of the best calibration: a neighbour on the same core shows there
-constexpr size_t kFewest = 9;             // undisturbed samples, else all count
 
 struct BenchArguments {
   BenchRequest request;
+  std::string cost_table;
   bool serve = false, json = false;
   double seconds = 5;
 };
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-// The rate of multiply-adds on registers, all threads together: what a quiet machine could do at most.
-class Calibration {
- public:
-  Calibration(const std::string& isa, int threads)
-      : kernels_(coppice_host_kernels(isa.c_str())),
-        pool_(coppice_pool_create(threads)),
-        rates_(static_cast<size_t>(threads)) {}
-  ~Calibration() { coppice_pool_destroy(pool_); }
-  Calibration(const Calibration&) = delete;
-  Calibration& operator=(const Calibration&) = delete;
-
-  // The slowest part counts for all: a disturbed thread holds up every barrier.
-  double gflops() {
-    const auto part = [](void* self, int32_t item, int32_t) {
-      auto* calibration = static_cast<Calibration*>(self);
-      calibration->rates_[static_cast<size_t>(item)] = coppice_host_fma_rate(calibration->kernels_);
-    };
-    coppice_pool_par_for(pool_, static_cast<int32_t>(rates_.size()), part, this);
-    return *std::min_element(rates_.begin(), rates_.end()) * static_cast<double>(rates_.size());
-  }
-
- private:
-  const coppice_kernel_table* kernels_;
-  coppice_pool* pool_;
-  std::vector<double> rates_;
-};
-
-// Milliseconds of one iteration: one to warm up, then a burst.
-Result<double> timed(BenchProblem& problem) {
-  TRY(problem.run());
-  const double begin = now();
-  int64_t iterations = 0;
-  double elapsed = 0;
-  for (; elapsed < kShortestBurst; elapsed = now() - begin, ++iterations) TRY(problem.run());
-  return 1000 * elapsed / static_cast<double>(iterations);
-}
-
-struct Sampled {
-  double ms = 0, fma_peak = 0;
-  size_t kept = 0, all = 0;
-};
-
-// The 20th percentile of the samples whose frames were undisturbed.
-Result<Sampled> sample(BenchProblem& problem, Calibration& calibration, double seconds) {
-  struct One {
-    double ms, frame;
-  };
-  std::vector<One> samples;
-  Sampled result;
-  double before = calibration.gflops();
-  for (const double end = now() + seconds; now() < end || samples.size() < 3;) {
-    TRY_ASSIGN(const double ms, timed(problem));
-    const double after = calibration.gflops();
-    samples.push_back({ms, std::min(before, after)});
-    result.fma_peak = std::max({result.fma_peak, before, after});
-    before = after;
-  }
-  std::vector<double> kept, all;
-  for (const One& one : samples) {
-    all.push_back(one.ms);
-    if (one.frame >= kUndisturbed * result.fma_peak) kept.push_back(one.ms);
-  }
-  result.kept = kept.size();
-  result.all = all.size();
-  std::vector<double>& counted = kept.size() >= kFewest ? kept : all;
-  std::sort(counted.begin(), counted.end());
-  result.ms = counted[counted.size() / 5];
-  return result;
-}
 
 // Where the time goes: milliseconds of processor time of an iteration, call by call, the slowest first.
 Result<int> say_calls(const BenchArguments& arguments, BenchProblem& problem) {
   TRY(problem.run());
   const std::vector<double> before = problem.executor().call_times();
   int64_t iterations = 0;
-  for (const double end = now() + arguments.seconds; now() < end; ++iterations) TRY(problem.run());
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + std::chrono::duration<double>(arguments.seconds);
+  for (; Clock::now() < end; ++iterations) TRY(problem.run());
   std::vector<double> ms = problem.executor().call_times();
   double all = 0;
   for (size_t c = 0; c < ms.size(); ++c) {
@@ -122,7 +50,8 @@ Result<int> say_calls(const BenchArguments& arguments, BenchProblem& problem) {
   Table table({"call", "ms", "share"});
   table.left({0});
   for (const size_t c : order)
-    table.add({problem.executor().schedule().calls[c].name, decimal(ms[c], 3), decimal(100 * ms[c] / all, 1) + " %"});
+    table.add({problem.executor().schedule().calls[c].name, decimal(ms[c], 3),
+               decimal(100 * ms[c] / all, 1) + " %"});
   table.add({"all", decimal(all, 3), ""});
   say(table.text());
   return kFine;
@@ -139,6 +68,8 @@ Json set_up_json(const BenchRequest& request, const BenchProblem& problem) {
               {"commit", COPPICE_BUILD_COMMIT},
               {"cpu", cpu.model},
               {"isa", problem.executor().isa()},
+              // Rows are published: the place on this machine is nobody's business.
+              {"cost_table", std::filesystem::path(request.cost_table.origin).filename().string()},
               {"formats", std::move(formats)},
               {"live_weights", problem.live_weights()},
               {"total_weights", problem.total_weights()},
@@ -170,13 +101,16 @@ Result<int> serve(const BenchArguments& arguments, BenchProblem& problem, Calibr
 }
 
 Result<int> measure(const BenchArguments& arguments, BenchProblem& problem, Calibration& calibration) {
-  TRY_ASSIGN(const Sampled sampled, sample(problem, calibration, arguments.seconds));
+  Sampling sampling;
+  sampling.seconds = arguments.seconds;
+  TRY_ASSIGN(const std::vector<Sampled> samples, sample_in_turn({&problem}, calibration, sampling));
+  const Sampled& sampled = samples.front();
   const double gflops = static_cast<double>(problem.flops()) / sampled.ms / 1e6;
   if (arguments.json) {
     Json json = set_up_json(arguments.request, problem);
     json.update(Json{{"ms", sampled.ms},
                      {"gflops", gflops},
-                     {"fma_peak", sampled.fma_peak},
+                     {"fma_peak", calibration.peak()},
                      {"samples_kept", sampled.kept},
                      {"samples", sampled.all}});
     say(json_text(json));
@@ -188,9 +122,9 @@ Result<int> measure(const BenchArguments& arguments, BenchProblem& problem, Cali
   say("machine  " + set_up["cpu"].get<std::string>() + ", " + problem.executor().isa() + " kernels");
   say("time     " + decimal(sampled.ms, 3) + " ms, the 20th percentile of " + std::to_string(sampled.kept) +
       " undisturbed samples of " + std::to_string(sampled.all) +
-      (sampled.kept < kFewest ? " (too few: all count)" : ""));
+      (sampled.disturbed ? " (too few: the 5th of all)" : ""));
   say("rate     " + decimal(gflops, 1) + " GFLOP/s on live weights; registers alone reach " +
-      decimal(sampled.fma_peak, 0));
+      decimal(calibration.peak(), 0));
   say("work     " + with_commas(problem.live_weights()) + " of " + with_commas(problem.total_weights()) +
       " weights, " + quantity(static_cast<double>(problem.flops()), "FLOP") + "; dense " +
       quantity(static_cast<double>(problem.dense_flops()), "FLOP"));
@@ -199,11 +133,14 @@ Result<int> measure(const BenchArguments& arguments, BenchProblem& problem, Cali
   std::string formats;
   for (const KernelChoice& choice : problem.executor().choices())
     append_item(formats, choice.weight + " " + choice.format, ", ");
-  say("formats  " + formats);
+  say("formats  " + formats + "; by " + cost_table_text(arguments.request.cost_table));
   return kFine;
 }
 
-int run_bench(const BenchArguments& arguments) {
+int run_bench(BenchArguments& arguments) {
+  auto table = find_cost_table(Env::system(), arguments.cost_table, arguments.request.isa);
+  if (!table.ok()) return fail(kName, table.status());
+  arguments.request.cost_table = table.take();
   auto problem = BenchProblem::create(arguments.request);
   if (!problem.ok()) return fail(kName, problem.status(), kUsage);
   Calibration calibration((*problem)->executor().isa(), arguments.request.threads);
@@ -254,6 +191,9 @@ void add_bench_command(CLI::App& app, int& exit) {
     kind->add_option("--block", request.block, "1x1, 4x1, 16x1 or 16x4")->capture_default_str();
     kind->add_option("--threads", request.threads, "")->check(CLI::Range(1, 1024))->capture_default_str();
     kind->add_option("--isa", request.isa, "c, avx2, avx512 or neon; else the best here");
+    kind->add_option("--cost-table", arguments->cost_table,
+                     "rates that choose weight formats; else those of `coppice tune`")
+        ->type_name("default | FILE");
     kind->add_option("--seconds", arguments->seconds, "how long to sample")
         ->check(CLI::Range(0.01, 3600.0))
         ->capture_default_str();

@@ -8,6 +8,7 @@
 #include "terminal.h"
 #include "train/text.h"
 #include "train/trainer.h"
+#include "tuning.h"
 
 namespace coppice::cli {
 namespace {
@@ -27,14 +28,18 @@ struct Subject {
 
 bool is_recipe(const std::string& path) { return path.size() > 5 && path.substr(path.size() - 5) == ".toml"; }
 
+bool is_run(const ExplainArguments& arguments) {
+  return !arguments.subject.empty() && !is_recipe(arguments.subject);
+}
+
 Result<Subject> subject_of(Env& env, const ExplainArguments& arguments) {
-  if (!arguments.subject.empty() && !is_recipe(arguments.subject)) {
+  if (is_run(arguments)) {
     TRY_ASSIGN(Checkpoint run, read_run(env, arguments.subject, kBestFile));
     return Subject{run.info.recipe, std::move(run.network)};
   }
   TRY_ASSIGN(Recipe recipe, recipe_from(env, arguments.subject, arguments.flags));
   TRY_ASSIGN(const Dataset data, load_recipe_data(env, recipe, nullptr));
-  TRY_ASSIGN(Network network, make_network(recipe, data));
+  TRY_ASSIGN(Network network, make_network(env, recipe, data));
   return Subject{std::move(recipe), std::move(network)};
 }
 
@@ -97,6 +102,8 @@ Result<int> explain(const ExplainArguments& arguments) {
       ", " + std::to_string(options.threads) + (options.threads == 1 ? " thread, " : " threads, ") +
       executor->isa() + " kernels\n");
   say_layers(subject.network, *executor);
+  say("\nFormats are chosen by the cost table " + cost_table_text(subject.network.cost_table) +
+      (is_run(arguments) ? "; the run keeps it" : ""));
   if (arguments.calls) say_calls(executor->schedule());
   const MemoryReport memory = executor->memory();
   say("\nMemory of a training step: " + bytes_text(memory.total()) + " (weights, gradients and optimizer " +

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <atomic>
-#include <csignal>
 #include <memory>
 
 #include "command.h"
@@ -8,9 +6,11 @@
 #include "models/models.h"
 #include "recipe_flags.h"
 #include "run_directory.h"
+#include "stop.h"
 #include "terminal.h"
 #include "train/text.h"
 #include "train/trainer.h"
+#include "tuning.h"
 
 namespace coppice::cli {
 namespace {
@@ -29,14 +29,6 @@ struct TrainArguments {
   bool json = false, models = false;
   RecipeFlags flags;
 };
-
-std::atomic<bool> g_stop{false};
-
-// The first Ctrl-C asks to stop, the second one does not wait.
-void ask_to_stop(int signal) {
-  g_stop.store(true);
-  std::signal(signal, SIG_DFL);
-}
 
 std::string data_line(const Dataset& data) {
   std::string line = data.name + ": " + with_commas(data.train.size()) + " train, " +
@@ -69,6 +61,8 @@ class Reporter {
         bytes_text(event.training.params) + "), batch " + std::to_string(recipe.batch) + ", " +
         std::to_string(event.threads) + (event.threads == 1 ? " thread, " : " threads, ") + event.isa +
         " kernels");
+    if (!event.network.cost_table.same_rates(shipped_cost_table()))
+      say("table    " + cost_table_text(event.network.cost_table));
     say("run      " + directory_ + ": " + with_commas(event.updates) + " updates, seed " +
         std::to_string(recipe.seed) + "\n");
     say(std::string("  epoch  train loss   val loss   val acc ") + (dense_ ? "   exact" : "") +
@@ -235,9 +229,7 @@ int run_train(const CLI::App& command, const TrainArguments& arguments) {
   };
   callbacks.on_step = [&](const StepEvent& event) { reporter.step(event); };
   callbacks.on_epoch = [&](const EpochEvent& event) { reporter.epoch(event); };
-  callbacks.stop = &g_stop;
-  std::signal(SIGINT, ask_to_stop);
-  std::signal(SIGTERM, ask_to_stop);
+  callbacks.stop = &stop_on_signals();
   const auto report = train(env, request.take(), callbacks);
   reporter.done();
   if (!report.ok()) return fail(kName, report.status());

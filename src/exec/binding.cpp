@@ -136,9 +136,9 @@ Result<Binding> bind_parameters(Network& network, const Graph& graph, const std:
         // copy of x.
         const PlanValue& x = values[static_cast<size_t>(user->inputs[0])];
         if (x.wrap == tiling.conv.wrap) tiling.conv.x_halo = std::max(tiling.conv.x_halo, x.halo);
-        choice = choose_conv(pattern, tiling.conv);
+        choice = choose_conv(pattern, tiling.conv, network.cost_table, param.format());
       } else {
-        choice = choose_linear(pattern, shipped_cost_table(), param.format());
+        choice = choose_linear(pattern, network.cost_table, param.format());
         with_copy = has_linear_dx(graph, id);
       }
       // Not anew what is there: another executor may be using it.

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "graph/graph.h"
+#include "kernels/choose.h"
 #include "sparse/param.h"
 
 namespace coppice {
@@ -38,6 +39,9 @@ class Network {
   std::vector<Param> params;         // trained, in the order of their values in the graph
   std::vector<Param> states;         // running statistics
   std::vector<LayerChoice> choices;  // one per weight
+  // What the formats of its weights are chosen by. It belongs to the network, as a format decides the order
+  // of sums: the same table, the same bits.
+  CostTable cost_table = shipped_cost_table();
 
   // How many numbers create() would allocate for values, without the indices of their patterns.
   struct Size {

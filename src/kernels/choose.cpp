@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <map>
 
 #include "formats/csr.h"
 #include "formats/formats.h"
@@ -11,20 +12,83 @@
 namespace coppice {
 namespace {
 
-// Weights that the format's kernels multiply, padding included.
-double executed(const FormatDef& format, const Pattern& pattern) {
-  const int64_t padded_rows = (pattern.rows() + 15) / 16 * 16;
-  return static_cast<double>(&format == &kDense ? padded_rows * pattern.cols() : pattern.live());
+using Layer = FormatCandidate::Layer;
+
+template <const FormatDef& format>
+std::string by_pattern(const Pattern& pattern, const ConvGeometry&) {
+  return format.refuses(pattern);
 }
 
-std::string rate_name(const FormatDef& format, const Pattern& pattern) {
-  return &format == &kBlocks ? "blocks" + std::to_string(pattern.block().rows) : format.name;
+const RateDef* rate_of(const FormatCandidate& candidate, const Pattern& pattern) {
+  for (const RateDef& rate : candidate.rates)
+    if ((!rate.full || pattern.is_full()) &&
+        (rate.block_rows == 0 || rate.block_rows == pattern.block().rows))
+      return &rate;
+  return nullptr;
+}
+
+// Weights that the kernels multiply, padding included.
+double executed(const RateDef& rate, const Pattern& pattern) {
+  const int64_t step = rate.padded_rows_to, padded = (pattern.rows() + step - 1) / step * step;
+  return static_cast<double>(pattern.live()) * static_cast<double>(padded) /
+         static_cast<double>(pattern.rows());
 }
 
 std::string cost_text(double cost) {
   char text[48];
   std::snprintf(text, sizeof text, "%.3g ns a sample", cost);
   return text;
+}
+
+struct Costed {
+  const FormatDef* format;
+  double cost;
+};
+
+// The cheapest, unless the one in use is within a tenth of it.
+const Costed* cheapest(const std::vector<Costed>& list, const FormatDef* current) {
+  const auto handicapped = [current](const Costed& c) {
+    return c.cost * (current && c.format != current ? 1.1 : 1.0);
+  };
+  const Costed* best = nullptr;
+  for (const Costed& one : list)
+    if (!best || handicapped(one) < handicapped(*best)) best = &one;
+  return best;
+}
+
+// format = null: every candidate refuses the pattern, and the reason holds only why.
+FormatChoice choose(Layer layer, const Pattern& pattern, const ConvGeometry& geometry, const CostTable& table,
+                    const FormatDef* current) {
+  std::vector<Costed> costed;
+  const FormatDef* general = nullptr;
+  std::string refusals;
+  // 2 FLOPs a weight and position for each of three products.
+  const double products =
+      layer == Layer::kConv ? 6.0 * geometry.out_height * static_cast<double>(geometry.out_width) : 6.0;
+  for (const FormatCandidate& candidate : format_candidates()) {
+    if (candidate.layer != layer) continue;
+    std::string refusal = candidate.refuses(pattern, geometry);
+    if (refusal.empty()) {
+      general = candidate.format;
+      const RateDef* def = rate_of(candidate, pattern);
+      const double rate = def ? table.rate(def->name, pattern.density()) : 0.0;
+      if (rate > 0.0) {
+        costed.push_back({candidate.format, products * executed(*def, pattern) / rate});
+        continue;
+      }
+      refusal = "the cost table lacks it";
+    }
+    refusals += "; not " + std::string(candidate.format->name) + ": " + refusal;
+  }
+  const Costed* best = cheapest(costed, current);
+  // A table without a row for the formats that take the pattern: it runs all the same.
+  if (!best)
+    return {general, (general ? std::string(general->name) + ": it takes this pattern" : "") + refusals};
+  std::string reason = std::string(best->format->name) + ": " + cost_text(best->cost);
+  for (const Costed& other : costed)
+    if (other.format != best->format)
+      reason += "; " + std::string(other.format->name) + " would take " + cost_text(other.cost);
+  return {best->format, reason + refusals};
 }
 
 }  // namespace
@@ -39,57 +103,72 @@ double CostTable::rate(const std::string& format, double density) const {
 }
 
 const CostTable& shipped_cost_table() {
-  static const CostTable kTable = {"shipped (Emerald Rapids)",
+  static const CostTable kTable = {"Intel Emerald Rapids",
                                    {{"segments", 0.05, 88},
                                     {"segments", 0.1, 92},
                                     {"segments", 0.5, 95},
                                     {"segments", 1.0, 95},
                                     {"blocks4", 0.1, 120},
+                                    {"blocks4", 0.5, 132},
+                                    {"blocks4", 1.0, 136},
                                     {"blocks16", 0.1, 138},
-                                    {"dense", 1.0, 145}}};
+                                    {"dense", 1.0, 145},
+                                    {"gather", 0.05, 55},
+                                    {"gather", 0.1, 79},
+                                    {"gather", 0.5, 115},
+                                    {"gather", 1.0, 126}},
+                                   "avx512",
+                                   "",
+                                   "shipped with coppice"};
   return kTable;
 }
 
-FormatChoice choose_linear(const Pattern& pattern, const CostTable& table, const FormatDef* current) {
-  struct Candidate {
-    const FormatDef* format;
-    double cost;
+std::span<const FormatCandidate> format_candidates() {
+  static const std::vector<FormatCandidate> kCandidates = {
+      {Layer::kLinear, &kDense, by_pattern<kDense>, {{"dense", 0, true, 16}}},
+      {Layer::kLinear, &kBlocks, by_pattern<kBlocks>, {{"blocks4", 4}, {"blocks16", 16}}},
+      {Layer::kLinear, &kSegments, by_pattern<kSegments>, {{"segments"}}},
+      {Layer::kConv, &kGather, gather_refuses, {{"gather"}}},
   };
-  std::vector<Candidate> candidates;
-  std::string refusals;
-  for (const FormatDef* format : {&kDense, &kBlocks, &kSegments}) {
-    const std::string refusal = format->refuses(pattern);
-    const double rate = table.rate(rate_name(*format, pattern), pattern.density());
-    if (!refusal.empty() || rate <= 0.0) {
-      refusals += "; not " + std::string(format->name) + ": " +
-                  (refusal.empty() ? "the cost table lacks it" : refusal);
-      continue;
-    }
-    // 2 FLOPs a weight for each of three products.
-    candidates.push_back({format, 6.0 * executed(*format, pattern) / rate});
-  }
-  const Candidate* best = nullptr;
-  for (const Candidate& candidate : candidates) {
-    const double handicap = current && candidate.format != current ? 1.1 : 1.0;
-    const double best_handicap = best && current && best->format != current ? 1.1 : 1.0;
-    if (!best || candidate.cost * handicap < best->cost * best_handicap) best = &candidate;
-  }
-  // A table without a row for the formats that take the pattern: it runs all the same.
-  if (!best) {
-    const FormatDef* format = kSegments.refuses(pattern).empty() ? &kSegments : &kBlocks;
-    return {format, std::string(format->name) + ": it takes this pattern" + refusals};
-  }
-  std::string reason = std::string(best->format->name) + ": " + cost_text(best->cost);
-  for (const Candidate& candidate : candidates)
-    if (candidate.format != best->format)
-      reason += "; " + std::string(candidate.format->name) + " would take " + cost_text(candidate.cost);
-  return {best->format, reason + refusals};
+  return kCandidates;
 }
 
-FormatChoice choose_conv(const Pattern& pattern, const ConvGeometry& geometry) {
-  const std::string refusal = gather_refuses(pattern, geometry);
-  if (refusal.empty()) return {&kGather, "gather: one offset per live weight, dX and dW in one pass"};
-  return {&kCsr, "csr: the general convolution takes everything; not gather: " + refusal};
+std::vector<std::string> missing_rates(const CostTable& table) {
+  std::vector<std::string> missing;
+  for (const FormatCandidate& candidate : format_candidates())
+    for (const RateDef& rate : candidate.rates)
+      if (table.rate(rate.name, 1.0) <= 0.0) missing.emplace_back(rate.name);
+  return missing;
+}
+
+double crossover(const CostTable& table, const std::string& sparse, const std::string& dense) {
+  std::map<double, double> time_at;  // of a weight of the full pattern
+  for (const CostTable::Row& row : table.rows)
+    if (row.format == sparse) time_at[row.density] = row.density / row.gflops;
+  const double limit = 1 / table.rate(dense, 1);
+  // Thinner than the thinnest row its rate holds, thicker than the thickest as well.
+  const auto [first, first_time] = *time_at.begin();
+  const auto [last, last_time] = *time_at.rbegin();
+  if (first_time >= limit) return 0;
+  time_at[1] = last_time / last;
+  double density = first, time = first_time;
+  for (const auto& [next, next_time] : time_at) {
+    if (next_time >= limit) return density + (next - density) * (limit - time) / (next_time - time);
+    density = next;
+    time = next_time;
+  }
+  return 1;
+}
+
+FormatChoice choose_linear(const Pattern& pattern, const CostTable& table, const FormatDef* current) {
+  return choose(Layer::kLinear, pattern, {}, table, current);
+}
+
+FormatChoice choose_conv(const Pattern& pattern, const ConvGeometry& geometry, const CostTable& table,
+                         const FormatDef* current) {
+  FormatChoice choice = choose(Layer::kConv, pattern, geometry, table, current);
+  if (choice.format) return choice;
+  return {&kCsr, "csr: the general convolution takes everything" + choice.reason};
 }
 
 }  // namespace coppice

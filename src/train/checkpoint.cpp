@@ -9,6 +9,7 @@
 #include "models/graph_json.h"
 #include "models/json.h"
 #include "train/checkpoint_tensors.h"
+#include "train/cost_table.h"
 
 namespace coppice {
 namespace {
@@ -16,7 +17,7 @@ namespace {
 // Keys of the metadata. Persisted.
 constexpr char kVersionKey[] = "coppice.checkpoint", kProgramKey[] = "coppice.version", kGraphKey[] = "graph",
                kRecipeKey[] = "recipe", kPreprocessingKey[] = "preprocessing", kWeightsKey[] = "weights",
-               kProgressKey[] = "progress", kIsaKey[] = "isa";
+               kProgressKey[] = "progress", kIsaKey[] = "isa", kCostTableKey[] = "cost_table";
 
 constexpr int64_t kMost = int64_t{1} << 53;  // counters that JSON readers keep exact
 
@@ -161,6 +162,10 @@ Result<Network> read_network(const SafetensorsFile& file) {
   TRY_ASSIGN(network.graph, graph_from_json(graph));
   TRY_ASSIGN(const std::string weights, metadata_text(file, kWeightsKey));
   TRY_ASSIGN(network.choices, read_weights(weights));
+  // Runs from before there was a choice of tables had the shipped one.
+  if (file.metadata().count(kCostTableKey) > 0) {
+    TRY_ASSIGN(network.cost_table, cost_table_from_json(file.metadata().at(kCostTableKey), kCostTableKey));
+  }
   std::vector<std::string> used;
   for (const Value& value : network.graph.values()) {
     if (value.kind != ValueKind::kParam && value.kind != ValueKind::kState) continue;
@@ -215,6 +220,7 @@ Status write_checkpoint(Env& env, const std::string& path, const Network& networ
   metadata[kWeightsKey] = json_text(weights_json(network));
   metadata[kProgressKey] = json_text(progress_json(info.progress));
   metadata[kIsaKey] = info.isa;
+  metadata[kCostTableKey] = json_text(cost_table_json(network.cost_table));
   return write_safetensors(env, path, sink.views(), metadata);
 }
 

@@ -42,6 +42,7 @@ struct Recipe {
   uint64_t seed = 1;
   int64_t threads = 0, micro_batch = 0, memory = 0;  // 0: all cores, the batch, no limit in bytes
   std::string isa;
+  std::string cost_table;  // "default", a file; empty: see find_cost_table()
   double save_every = 60;  // seconds
 };
 

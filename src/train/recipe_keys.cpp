@@ -304,6 +304,9 @@ void add_run_keys(std::vector<RecipeKey>& keys) {
       "500M"));
   keys.push_back(text_key({"isa", group, "SET", "kernels: c, avx2, avx512 or neon; empty: the best here"},
                           &Recipe::isa));
+  keys.push_back(text_key({"cost_table", group, "default | FILE",
+                           "rates that choose weight formats; else those of `coppice tune`"},
+                          &Recipe::cost_table));
   keys.push_back(unit_key(
       {"save_every", group, "TIME", "also save within an epoch so often; 0: only at its end", true},
       [](Recipe& r) -> double& { return r.save_every; }, {{'s', 1}, {'m', 60}, {'h', 3600}}, "60s"));

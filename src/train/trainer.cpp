@@ -8,6 +8,7 @@
 #include "dataset/loader.h"
 #include "host/usage.h"
 #include "models/models.h"
+#include "train/cost_table.h"
 #include "train/metrics.h"
 
 namespace coppice {
@@ -39,6 +40,7 @@ class Trainer {
   Status open_executors();
   Status check_last_batch() const;
   Status open_directory();
+  Status keep_cost_table();
   Status go_on();
   void announce();
   int64_t updates() const;
@@ -93,7 +95,7 @@ Status Trainer::open_network() {
   if (data_.train.size() == 0)
     return invalid("data '" + recipe_.data + "': leaves no sample to train on; lower --validation");
   if (!from_) {
-    TRY_ASSIGN(network_, make_network(recipe_, data_));
+    TRY_ASSIGN(network_, make_network(env_, recipe_, data_));
     return {};
   }
   network_ = std::move(from_->network);
@@ -166,11 +168,20 @@ Status Trainer::open_directory() {
   if (!from_ && env_.exists(join_path(directory_, kLastFile)))
     return invalid(directory_ +
                    ": holds a run already; go on with --resume, or choose another place with --out");
+  TRY(keep_cost_table());
   TRY(write_atomic(env_, join_path(directory_, kRecipeFile), recipe_to_toml(recipe_)));
   TRY_ASSIGN(metrics_, MetricsLog::open(env_, join_path(directory_, kMetricsFile), progress_.step));
   // From here on there is something to go on from, whenever the run stops.
   if (!from_) TRY(save(kLastFile, true));
   return {};
+}
+
+// A copy in the run, which its recipe names: the recipe repeats the run whatever is tuned later.
+Status Trainer::keep_cost_table() {
+  recipe_.cost_table = kShippedCostTable;
+  if (network_.cost_table.same_rates(shipped_cost_table())) return {};
+  recipe_.cost_table = join_path(directory_, kCostTableFile);
+  return write_cost_table(env_, recipe_.cost_table, network_.cost_table);
 }
 
 void Trainer::announce() {
@@ -392,7 +403,7 @@ Result<TrainReport> Trainer::report(Stop stop) {
 
 }  // namespace
 
-Result<Network> make_network(const Recipe& recipe, const Dataset& data) {
+Result<Network> make_network(Env& env, const Recipe& recipe, const Dataset& data) {
   ModelInput input;
   input.channels = data.features.channels;
   input.height = data.features.height;
@@ -402,7 +413,9 @@ Result<Network> make_network(const Recipe& recipe, const Dataset& data) {
   input.label_smoothing = recipe.label_smoothing;
   TRY_ASSIGN(Graph graph, make_model(recipe.model, input));
   TRY(check_parameter_memory(graph, recipe.sparsity, training_options(recipe)));
-  return Network::create(std::move(graph), recipe.sparsity, recipe.seed);
+  TRY_ASSIGN(Network network, Network::create(std::move(graph), recipe.sparsity, recipe.seed));
+  TRY_ASSIGN(network.cost_table, find_cost_table(env, recipe.cost_table, recipe.isa));
+  return network;
 }
 
 ExecOptions training_options(const Recipe& recipe) {

@@ -20,7 +20,8 @@ namespace coppice {
 
 // Files of a run directory.
 inline constexpr char kRecipeFile[] = "recipe.toml", kMetricsFile[] = "metrics.jsonl",
-                      kBestFile[] = "best.safetensors", kLastFile[] = "last.safetensors";
+                      kBestFile[] = "best.safetensors", kLastFile[] = "last.safetensors",
+                      kCostTableFile[] = "cost-table.json";  // only where it is not the shipped one
 
 // Floating-point operations of all training steps so far.
 struct Work {
@@ -89,8 +90,9 @@ struct TrainRequest {
 // Refuses a directory that holds a run already unless it goes on from a checkpoint.
 Result<TrainReport> train(Env& env, TrainRequest request, const TrainCallbacks& callbacks);
 
-// The network and data of a recipe, as train() would begin with.
-Result<Network> make_network(const Recipe& recipe, const Dataset& data);
+// The network of a recipe and its data, as train() would begin with; its formats are chosen by the recipe's
+// cost table.
+Result<Network> make_network(Env& env, const Recipe& recipe, const Dataset& data);
 ExecOptions training_options(const Recipe& recipe);
 
 }  // namespace coppice

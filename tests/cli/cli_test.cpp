@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -37,6 +38,9 @@ std::string content(const std::string& path) {
 
 class Cli : public ::testing::Test {
  protected:
+  // What somebody tuned on this machine does not count.
+  Cli() { setenv("COPPICE_CONFIG_DIR", folder_.file("config").c_str(), 1); }
+
   // Runs the program in the folder of the test.
   Outcome coppice(const std::string& arguments, const std::string& input = "") {
     const std::string command = "cd '" + folder_.path() + "' && '" COPPICE_BINARY "' " + arguments +
@@ -86,7 +90,7 @@ TEST_F(Cli, SaysItsVersion) {
 TEST_F(Cli, HelpNamesEveryCommandAndExample) {
   const Outcome outcome = coppice("--help");
   EXPECT_EQ(outcome.code, 0);
-  for (const char* command : {"train", "eval", "explain", "inspect", "data", "bench"}) {
+  for (const char* command : {"train", "eval", "explain", "inspect", "data", "bench", "tune"}) {
     EXPECT_NE(outcome.out.find(command), std::string::npos) << command;
     const Outcome help = coppice(std::string(command) + " --help");
     EXPECT_EQ(help.code, 0) << command;
@@ -110,6 +114,8 @@ TEST_F(Cli, RefusesWrongUsageWithCodeTwo) {
   expect_refusal("bench", 2, "subcommand");
   expect_refusal("bench linear --rows 0", 2, "--rows");
   expect_refusal("bench linear --block 3x3", 2, "block '3x3'");
+  expect_refusal("tune --seconds 0", 2, "--seconds");
+  expect_refusal("tune --threads none", 2, "--threads");
 }
 
 TEST_F(Cli, RefusesWhatCannotBeDoneWithCodeOne) {
@@ -120,6 +126,12 @@ TEST_F(Cli, RefusesWhatCannotBeDoneWithCodeOne) {
   expect_refusal("train --model mlp:783-10", 1, "starts with 783, but a sample has 784");
   expect_refusal("train --layer fc9=0.5", 1, "layer 'fc9': there is no such layer");
   expect_refusal("data nothing", 1, "nothing");
+  expect_refusal("tune --isa mmx", 1, "instruction set 'mmx'");
+  expect_refusal("train --cost-table none.json", 1, "none.json: no such file");
+  folder_.write("bad.json", "{\"coppice.cost_table\":7}");
+  for (const char* command : {"train", "explain", "bench linear"})
+    expect_refusal(std::string(command) + " --cost-table bad.json", 1,
+                   "bad.json: has cost table format version 7");
   folder_.write("x.safetensors", "no safetensors at all");
   expect_refusal("inspect x.safetensors", 1, "x.safetensors");
   expect_refusal("eval x.safetensors", 1, "x.safetensors");
@@ -228,6 +240,87 @@ TEST_F(Cli, BenchTimesStepsAndConvolutions) {
     EXPECT_GT((*json)["ms"].get<double>(), 0);
     EXPECT_GT((*json)["gflops"].get<double>(), 0);
   }
+}
+
+// The table that it writes is the one that the next run takes, and says so.
+TEST_F(Cli, TunesAndUsesTheTable) {
+  const std::string network = "--model mlp:784-16-10 --train-samples 400 --test-samples 50 --epochs 1 ";
+  const Outcome before = coppice("explain " + network);
+  EXPECT_NE(before.out.find("by the cost table shipped with coppice"), std::string::npos) << before.out;
+
+  const Outcome tuned = coppice("tune --quick --seconds 0.01 --json");
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  const auto json = parse_json("tune", tuned.out);
+  ASSERT_TRUE(json.ok()) << tuned.out;
+  const std::string file = (*json)["file"];
+  EXPECT_EQ(file.rfind(folder_.file("config") + "/cost-", 0), 0u) << file;
+  EXPECT_EQ((*parse_json("file", content(file))), (*json)["table"]);
+  std::set<std::string> formats;
+  for (const Json& row : (*json)["table"]["rows"]) {
+    formats.insert(row["format"]);
+    EXPECT_GT(row["gflops"].get<double>(), 0);
+  }
+  for (const char* format : {"segments", "blocks4", "blocks16", "dense", "gather"})
+    EXPECT_TRUE(formats.contains(format)) << format;
+  EXPECT_EQ((*json)["crossovers"].size(), 3u) << tuned.out;
+
+  const Outcome explained = coppice("explain " + network);
+  EXPECT_NE(explained.out.find("by the cost table " + file), std::string::npos) << explained.out;
+  EXPECT_NE(coppice("explain --cost-table default " + network).out.find("shipped"), std::string::npos);
+  const Outcome trained = coppice("train --out here " + network);
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_NE(trained.out.find("table    " + file), std::string::npos) << trained.out;
+
+  // The run keeps the table: it is judged by it when nobody else has it any more.
+  std::filesystem::remove_all(folder_.file("config"));
+  const Outcome kept = coppice("explain here");
+  EXPECT_NE(kept.out.find(file), std::string::npos) << kept.out;
+  EXPECT_NE(kept.out.find("; the run keeps it"), std::string::npos) << kept.out;
+  EXPECT_EQ(coppice("eval here").code, 0);
+  expect_refusal("train --resume here --cost-table default", 2, "--cost-table: cannot be changed");
+  const Outcome bench =
+      coppice("bench linear --rows 64 --cols 64 --seconds 0.02 --cost-table here/cost-table.json");
+  EXPECT_NE(bench.out.find("by here/cost-table.json"), std::string::npos) << bench.out << bench.err;
+}
+
+TEST_F(Cli, TuneSaysWhatItMeasured) {
+  const Outcome tuned = coppice("tune --quick --seconds 0.01 --isa c --threads 2 --out table.json");
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  for (const char* part : {"c kernels, 2 threads", "before   shipped with coppice", "segments", "blocks16",
+                           "faster than", "rough ", "written  table.json"})
+    EXPECT_NE(tuned.out.find(part), std::string::npos) << part << "\n" << tuned.out;
+  EXPECT_TRUE(std::filesystem::exists(folder_.file("table.json")));
+  EXPECT_FALSE(std::filesystem::exists(folder_.file("config")));
+  const Outcome unwritable = coppice("tune --quick --seconds 0.01 --out table.json/t.json");
+  EXPECT_EQ(unwritable.code, 1);
+  EXPECT_NE(unwritable.err.find("table.json"), std::string::npos) << unwritable.err;
+}
+
+TEST_F(Cli, TuneLeavesNothingAfterCtrlC) {
+  const pid_t child = fork();
+  if (child == 0) {
+    if (std::freopen("/dev/null", "w", stdout) == nullptr ||
+        std::freopen("/dev/null", "w", stderr) == nullptr)
+      _exit(99);
+    execl(COPPICE_BINARY, "coppice", "tune", "--seconds", "600", nullptr);
+    _exit(99);
+  }
+  // Before it listens, a signal would end it without a word.
+  const std::string status_file = "/proc/" + std::to_string(child) + "/status";
+  const auto listens = [&] {
+    const std::string text = content(status_file);
+    const size_t at = text.find("SigCgt:");
+    return at != std::string::npos &&
+           (std::stoull(text.substr(at + 7), nullptr, 16) >> (SIGINT - 1) & 1) != 0;
+  };
+  for (int wait = 0; wait < 1000 && !listens(); ++wait)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  kill(child, SIGINT);
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status)) << status;
+  EXPECT_EQ(WEXITSTATUS(status), 130);
+  EXPECT_FALSE(std::filesystem::exists(folder_.file("config")));
 }
 
 TEST_F(Cli, ShowsData) {

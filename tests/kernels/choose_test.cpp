@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 
 #include "formats/csr.h"
@@ -79,6 +80,15 @@ TEST(ChooseLinear, LeavesACurrentFormatThatNoLongerTakesThePattern) {
   EXPECT_EQ(choose_linear(sparse({16, 1}, 0.9), shipped_cost_table(), &kDense).format, &kBlocks);
 }
 
+// The choice follows the table, not the code: rates that turn the shipped ones round turn the choice round.
+TEST(ChooseLinear, FollowsTheTable) {
+  const CostTable turned = {"test", {{"dense", 1.0, 10}, {"segments", 1.0, 100}, {"blocks16", 1.0, 100}}};
+  EXPECT_EQ(choose_linear(Pattern::full(256, 256), turned, nullptr).format, &kSegments);
+  EXPECT_EQ(choose_linear(Pattern::full(256, 256, {16, 1}), turned, nullptr).format, &kBlocks);
+  EXPECT_EQ(choose_linear(Pattern::full(256, 256, {4, 1}), turned, nullptr).format, &kDense)
+      << "blocks of 4 have no row";
+}
+
 TEST(ChooseLinear, FindsAFormatAlsoInATableThatLacksIt) {
   const CostTable empty = {"empty", {}};
   for (const BlockShape block : {BlockShape{1, 1}, BlockShape{4, 1}, BlockShape{16, 1}, BlockShape{16, 4}})
@@ -101,7 +111,40 @@ TEST(CostTable, TakesTheRowOfTheNearestDensity) {
   EXPECT_EQ(table.rate("blocks4", 0.1), 0);
 }
 
-TEST(ChooseConv, GathersUnlessTheGeometryForbidsIt) {
+TEST(CostTable, ListsWhatItLacks) {
+  EXPECT_EQ(missing_rates(shipped_cost_table()), std::vector<std::string>{});
+  CostTable table = shipped_cost_table();
+  std::erase_if(table.rows,
+                [](const CostTable::Row& row) { return row.format == "dense" || row.format == "blocks4"; });
+  EXPECT_EQ(missing_rates(table), (std::vector<std::string>{"dense", "blocks4"}));
+  EXPECT_FALSE(table.same_rates(shipped_cost_table()));
+}
+
+TEST(FormatCandidates, HaveRatesOfDifferentNames) {
+  std::set<std::string> names;
+  for (const FormatCandidate& candidate : format_candidates()) {
+    EXPECT_FALSE(candidate.rates.empty()) << candidate.format->name;
+    for (const RateDef& rate : candidate.rates) EXPECT_TRUE(names.insert(rate.name).second) << rate.name;
+  }
+  // Tables that people keep name these.
+  for (const char* name : {"dense", "blocks4", "blocks16", "segments", "gather"})
+    EXPECT_TRUE(names.contains(name)) << name;
+}
+
+TEST(Crossover, IsWhereBothTakeAsLong) {
+  // A full layer takes 1 of time when dense; sparse 0.5 at half density, and 2 when full.
+  CostTable table = {"test", {{"dense", 1.0, 1}, {"segments", 0.5, 1}, {"segments", 1.0, 0.5}}};
+  EXPECT_NEAR(crossover(table, "segments", "dense"), 0.5 + 0.5 / 3, 1e-12);
+  // One row: its rate holds at every density.
+  table.rows = {{"dense", 1.0, 145}, {"segments", 0.1, 58}};
+  EXPECT_NEAR(crossover(table, "segments", "dense"), 0.4, 1e-12);
+  table.rows = {{"segments", 0.2, 10}, {"dense", 1.0, 100}};
+  EXPECT_EQ(crossover(table, "segments", "dense"), 0) << "slower at the thinnest that was measured";
+  table.rows = {{"segments", 0.2, 101}, {"dense", 1.0, 100}};
+  EXPECT_EQ(crossover(table, "segments", "dense"), 1);
+}
+
+ConvGeometry small_conv() {
   ConvGeometry g;
   g.channels = 4;
   g.height = g.width = 8;
@@ -111,12 +154,28 @@ TEST(ChooseConv, GathersUnlessTheGeometryForbidsIt) {
   g.padding = 1;
   g.x_halo = gather_x_halo(g);
   g.dy_halo = gather_dy_halo(g);
+  return g;
+}
+
+TEST(ChooseConv, GathersUnlessTheGeometryForbidsIt) {
+  ConvGeometry g = small_conv();
   const Pattern pattern = random_pattern(8, 36, {}, 60, 1, "w");
-  EXPECT_EQ(choose_conv(pattern, g).format, &kGather);
+  EXPECT_EQ(choose_conv(pattern, g, shipped_cost_table(), nullptr).format, &kGather);
   g.x_halo = 0;  // too little for its padding
-  const FormatChoice refused = choose_conv(pattern, g);
+  const FormatChoice refused = choose_conv(pattern, g, shipped_cost_table(), &kGather);
   EXPECT_EQ(refused.format, &kCsr);
   EXPECT_TRUE(says(refused, "not gather: ")) << refused.reason;
+}
+
+TEST(ChooseConv, TakesTheCostFromTheTable) {
+  const Pattern pattern = random_pattern(8, 36, {}, 60, 1, "w");
+  const CostTable table = {"test", {{"gather", 0.2, 48}}};
+  // 60 weights, 64 positions, 6 FLOPs, 48 a nanosecond.
+  const FormatChoice choice = choose_conv(pattern, small_conv(), table, nullptr);
+  EXPECT_TRUE(says(choice, "gather: 480 ns a sample")) << choice.reason;
+  const FormatChoice lacking = choose_conv(pattern, small_conv(), {"empty", {}}, nullptr);
+  EXPECT_EQ(lacking.format, &kGather);
+  EXPECT_TRUE(says(lacking, "the cost table lacks it")) << lacking.reason;
 }
 
 }  // namespace

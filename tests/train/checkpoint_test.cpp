@@ -75,6 +75,21 @@ TEST(Checkpoint, GivesBackWeightsStateAndProgressBitForBit) {
     }
 }
 
+TEST(Checkpoint, KeepsTheCostTableBitForBit) {
+  const TempDir folder;
+  const std::string path = folder.file("x.safetensors");
+  Network network = some_network("mlp:784-8-10", "1x1", 0.1);
+  network.cost_table = {"a CPU", {{"segments", 0.1, 1.0 / 3.0}, {"dense", 1.0, 0.1 + 0.2}}, "avx2", "c0de"};
+  network.cost_table.origin = "somewhere.json";
+  ASSERT_TRUE(write_checkpoint(Env::system(), path, network, some_info(), true).ok());
+  const auto read = read_checkpoint(Env::system(), path);
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  EXPECT_TRUE(read->network.cost_table.same_rates(network.cost_table));
+  EXPECT_EQ(read->network.cost_table.origin, "somewhere.json");
+  EXPECT_EQ(read->network.cost_table.cpu, "a CPU");
+  EXPECT_EQ(read->network.cost_table.isa, "avx2");
+}
+
 TEST(Checkpoint, KeepsRunningStatistics) {
   const TempDir folder;
   const std::string path = folder.file("x.safetensors");
@@ -188,6 +203,13 @@ TEST(Checkpoint, RefusesFilesThatContradictThemselves) {
     EXPECT_EQ(text.find(folder.file("changed.safetensors")), 0u) << text;
   };
   EXPECT_EQ(refusal(folder, path, [](Metadata&, Views&, Contents&) {}), "accepted");
+  EXPECT_EQ(refusal(folder, path, [](Metadata& m, Views&, Contents&) { m.erase("cost_table"); }), "accepted")
+      << "from before there was a choice of tables";
+  says("cost_table: is not valid JSON", [](Metadata& m, Views&, Contents&) { m["cost_table"].pop_back(); });
+  says("cost_table.rows[0].gflops", [](Metadata& m, Views&, Contents&) {
+    const size_t at = m["cost_table"].find("\"gflops\":");
+    m["cost_table"].insert(at + 9, "-");
+  });
   says("not a checkpoint", [](Metadata& m, Views&, Contents&) { m.erase("coppice.checkpoint"); });
   says("format version 2", [](Metadata& m, Views&, Contents&) { m["coppice.checkpoint"] = "2"; });
   says("metadata 'graph' is missing", [](Metadata& m, Views&, Contents&) { m.erase("graph"); });

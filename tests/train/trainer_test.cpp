@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 
 #include "host/usage.h"
@@ -12,6 +13,7 @@
 #include "support/networks.h"
 #include "support/small_run.h"
 #include "support/temp_dir.h"
+#include "train/cost_table.h"
 
 namespace coppice {
 namespace {
@@ -112,6 +114,76 @@ TEST(Train, GoesOnBitForBitWithFreshBoardsOfLife) {
   ASSERT_TRUE(run(Env::system(), recipe, parts.path(), false, after.callbacks).ok());
   ASSERT_TRUE(run(Env::system(), recipe, parts.path(), true).ok());
   expect_same_run(whole.path(), parts.path());
+}
+
+// A full layer on single weights: no table that ships would choose that.
+constexpr char kTurnedTable[] =
+    R"({"coppice.cost_table":1,"cpu":"a CPU","isa":"c","rows":[
+        {"format":"dense","density":1,"gflops":1},{"format":"segments","density":1,"gflops":100}]})";
+
+std::string formats_of(Network& network) {
+  std::string names;
+  const auto executor = Executor::create(network, training_options(small_recipe()));
+  EXPECT_TRUE(executor.ok());
+  for (const KernelChoice& choice : (*executor)->choices()) names += choice.format + " ";
+  return names;
+}
+
+// The tables that lie around when a run goes on, or is judged, are not those that it began with.
+TEST(Train, GoesOnWithTheCostTableThatItBeganWith) {
+  const TempDir whole, parts, tables;
+  const std::string file = tables.write("table.json", kTurnedTable);
+  const Recipe recipe = small_recipe({{"density", "1"}, {"cost_table", file}});
+  const auto report = run(Env::system(), recipe, whole.path(), false);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  StopAfter after(7);
+  ASSERT_TRUE(run(Env::system(), recipe, parts.path(), false, after.callbacks).ok());
+
+  ASSERT_TRUE(Env::system().remove(file).ok());
+  const std::string isa = last_of(parts.path()).info.isa;
+  setenv("COPPICE_CONFIG_DIR", tables.path().c_str(), 1);
+  ASSERT_TRUE(write_cost_table(Env::system(), *tuned_table_path(isa), shipped_cost_table()).ok());
+  std::string formats;
+  TrainCallbacks callbacks;
+  callbacks.on_plan = [&formats](const PlanEvent& event) {
+    for (const KernelChoice& choice : event.choices) formats += choice.format + " ";
+  };
+  // As the command line does: the recipe comes from the checkpoint.
+  const auto rest = run(Env::system(), last_of(parts.path()).info.recipe, parts.path(), true, callbacks);
+  ASSERT_TRUE(rest.ok()) << rest.status().message();
+  EXPECT_EQ(formats, "segments segments segments ");
+  expect_same_run(whole.path(), parts.path());
+  EXPECT_EQ(rest->test->loss, report->test->loss);
+
+  Checkpoint best = read_checkpoint(Env::system(), join_path(parts.path(), kBestFile)).take();
+  EXPECT_EQ(best.network.cost_table.origin, file);
+  EXPECT_EQ(formats_of(best.network), "segments segments segments ");
+  Checkpoint shipped = read_checkpoint(Env::system(), join_path(parts.path(), kBestFile)).take();
+  shipped.network.cost_table = shipped_cost_table();
+  // The last layer has 10 outputs, which a dense format would pad to 16.
+  EXPECT_EQ(formats_of(shipped.network), "dense dense segments ") << "the tables would make no difference";
+
+  // The recipe of the run names the copy that the run keeps, so it repeats the run.
+  EXPECT_EQ(best.info.recipe.cost_table, join_path(parts.path(), kCostTableFile));
+  const TempDir again;
+  ASSERT_TRUE(run(Env::system(), best.info.recipe, again.path(), false).ok());
+  expect_same_run(whole.path(), again.path());
+  unsetenv("COPPICE_CONFIG_DIR");
+}
+
+TEST(Train, NamesTheShippedCostTableInItsRecipe) {
+  const TempDir folder;
+  ASSERT_TRUE(run(Env::system(), small_recipe({{"cost_table", "default"}}), folder.path(), false).ok());
+  EXPECT_EQ(last_of(folder.path()).info.recipe.cost_table, "default");
+  EXPECT_FALSE(Env::system().exists(folder.file(kCostTableFile)));
+}
+
+TEST(Train, RefusesACostTableThatIsNone) {
+  const TempDir folder, tables;
+  const std::string file = tables.write("table.json", "{\"coppice.cost_table\":1}");
+  const auto report = run(Env::system(), small_recipe({{"cost_table", file}}), folder.path(), false);
+  EXPECT_EQ(report.status().message(), file + ".cpu: is missing; it should be a text");
+  EXPECT_FALSE(Env::system().exists(folder.file(kLastFile)));
 }
 
 TEST(Train, OneEpochAndTwoMoreAreThreeEpochs) {
