@@ -57,7 +57,7 @@ typedef struct coppice_pool_args {
 typedef struct coppice_batch_norm_args {
   coppice_tiled x, y, dx;
   coppice_tiled residual; /* batch_norm: added before the activation, unless its width is 0 */
-  coppice_tiled sums;     /* [tiles][2 * channels] */
+  coppice_tiled sums;     /* [tiles][2 * channels]: of the forward pass mean and squared deviation */
   coppice_extent extent;
   const float *scale, *bias;
   float *running_mean, *running_variance;

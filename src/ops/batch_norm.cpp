@@ -127,7 +127,6 @@ Status lower(Lowering& lowering, const Node& node) {
   {
     auto call = lowering.call<Args>(node.name + " sums", lowering.pointwise->batch_norm_sums, width);
     fill(lowering, node, x, call.args());
-    call.args().running_mean = running_mean;
     call.in(&Args::x, x).out(&Args::sums, sums);
   }
   {

@@ -507,6 +507,55 @@ TEST_P(Pointwise, RetilingMovesEverySampleAndBack) {
   }
 }
 
+// Raw bytes, or a mean far from 0: running statistics that start at 0 and 1 are no help in the first step.
+TEST_P(Pointwise, BatchStatisticsKeepTheirDigitsWhereTheMeanIsLargeAgainstTheDeviation) {
+  Rng rng(10, 0);
+  for (const auto& [centre, deviation] :
+       {std::pair{0.0f, 1.0f}, {1000.0f, 1.0f}, {-3e4f, 7.0f}, {128.0f, 70.0f}, {1e-4f, 1e-6f}})
+    for (const int side : {1, 4, 9})
+      for (const int samples : {2, 15, 16, 17, 70}) {
+        SCOPED_TRACE(std::to_string(centre) + " +- " + std::to_string(deviation) + ", side " +
+                     std::to_string(side) + ", samples " + std::to_string(samples));
+        const coppice_extent extent = {3, side, side};
+        Tiled x(extent, 16, samples, 1), sums({1, 1, 1}, 16, samples);
+        for (float& v : x.memory) v = 1e9f;  // halo and padding count for nothing
+        x.fill([&, centre = centre, deviation = deviation] { return centre + deviation * rng.normal(); });
+        // The pixels that the sums are taken around lie far out in the last channel.
+        for (int n = 0; n < samples; ++n) x.at(n, 2, side / 2, side / 2) = centre + 30 * deviation;
+        std::vector<float> running_mean(3, 0.0f), running_variance(3, 1.0f), mean(3), inverse(3);
+        coppice_batch_norm_args args{};
+        args.x = x.view;
+        args.sums = sums.view;
+        args.extent = extent;
+        args.running_mean = running_mean.data();
+        args.running_variance = running_variance.data();
+        args.mean = mean.data();
+        args.inverse_deviation = inverse.data();
+        args.momentum = 1.0f;  // the running ones become those of the batch
+        args.epsilon = 1e-20f;
+        run(table().batch_norm_sums, args, state_of(samples), 16);
+        run(table().batch_norm_finish, args, state_of(samples), 16);
+        const double count = static_cast<double>(samples) * side * side;
+        for (int c = 0; c < 3; ++c) {
+          double true_mean = 0.0, square = 0.0;
+          const auto each = [&](auto f) {
+            for (int n = 0; n < samples; ++n)
+              for (int i = 0; i < side; ++i)
+                for (int j = 0; j < side; ++j) f(static_cast<double>(x.at(n, c, i, j)));
+          };
+          each([&](double v) { true_mean += v / count; });
+          each([&](double v) { square += (v - true_mean) * (v - true_mean); });
+          if (side == 1 && c == 2) continue;  // all the same
+          const auto at = static_cast<size_t>(c);
+          EXPECT_NEAR(mean[at], true_mean,
+                      2e-7 * std::abs(true_mean) + 1e-5 * static_cast<double>(deviation));
+          EXPECT_NEAR(inverse[at] * std::sqrt(square / count), 1.0, 1e-5);
+          EXPECT_NEAR(running_variance[at] / (square / (count - 1)), 1.0, 2e-5);
+          EXPECT_EQ(running_mean[at], mean[at]);
+        }
+      }
+}
+
 INSTANTIATE_TEST_SUITE_P(Isas, Pointwise, ::testing::ValuesIn(available_isas()),
                          [](const auto& one) { return one.param; });
 

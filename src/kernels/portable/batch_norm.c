@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Batch normalisation (Ioffe and Szegedy 2015). Sums are kept per tile and added in tile order, in double;
- * they are taken around the running mean, so that a mean far from 0 costs no digits. */
+ * Batch normalisation (Ioffe and Szegedy 2015). Mean and squared deviation are kept per tile and joined in
+ * tile order, in double (Chan, Golub and LeVeque 1979). */
 #include <math.h>
 
 #include "coppice_image.h"
@@ -19,14 +19,15 @@ static inline double channel_total(const coppice_tiled* sums, const coppice_run_
   return total;
 }
 
-static inline float lane_total(const pixel* lanes, int32_t valid) {
-  float total = 0.0f;
-  for (int32_t s = 0; s < valid; ++s) total += (*lanes)[s];
+static inline double lane_total(const pixel* lanes, int32_t valid) {
+  double total = 0.0;
+  for (int32_t s = 0; s < valid; ++s) total += (double)(*lanes)[s];
   return total;
 }
 
-/* sums[c] = sum of (x - shift), sums[C + c] = sum of (x - shift)^2 over the tile's valid samples; shift:
- * running mean. */
+/* sums[c] = mean of x over the tile's valid samples, sums[C + c] = sum of (x - mean)^2. x is summed around a
+ * shift near the mean, the pixel in the middle averaged over the samples: where the mean is large against the
+ * deviation, sums around 0 or around running statistics that do not know it yet would cancel out. */
 void KERNEL(batch_norm_sums)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_batch_norm_args* args = (const coppice_batch_norm_args*)raw;
   const coppice_extent e = args->extent;
@@ -38,7 +39,9 @@ void KERNEL(batch_norm_sums)(const void* raw, const coppice_run_state* rs, const
     for (int32_t c = 0; c < e.channels; ++c) {
       /* Two chains each, so that an addition need not wait for the one before. */
       pixel one = {0.0f}, two = one, one_b = one, two_b = one;
-      const float shift = args->running_mean[c];
+      const pixel* middle =
+          (const pixel*)coppice_pixel_row(&args->x, x_tile, e, c, e.height / 2) + e.width / 2;
+      const float shift = (float)(lane_total(middle, valid) / valid);
       for (int32_t y = 0; y < e.height; ++y) {
         const pixel* x = (const pixel*)coppice_pixel_row(&args->x, x_tile, e, c, y);
         int32_t i = 0;
@@ -57,10 +60,29 @@ void KERNEL(batch_norm_sums)(const void* raw, const coppice_run_state* rs, const
       }
       one += one_b;
       two += two_b;
-      sums[c] = lane_total(&one, valid);
-      sums[e.channels + c] = lane_total(&two, valid);
+      const double sum = lane_total(&one, valid), square = lane_total(&two, valid);
+      const double mean = sum / ((double)valid * e.height * e.width);
+      sums[c] = (float)((double)shift + mean);
+      sums[e.channels + c] = (float)(square - sum * mean);
     }
   }
+}
+
+/* Joins the tiles: returns the mean, and the sum of squared deviations from it. */
+static double join_tiles(const coppice_batch_norm_args* args, const coppice_run_state* rs, int32_t channel,
+                         double* deviation) {
+  const int32_t tiles = coppice_tile_count(rs, S), channels = args->extent.channels;
+  double sum = 0.0, square = 0.0;
+  for (int32_t tile = 0; tile < tiles; ++tile)
+    sum += coppice_valid(rs, S, tile) * (double)coppice_tile(&args->sums, rs, tile)[channel];
+  const double mean = sum / rs->samples, pixels = (double)args->extent.height * args->extent.width;
+  for (int32_t tile = 0; tile < tiles; ++tile) {
+    const float* sums = coppice_tile(&args->sums, rs, tile);
+    const double off = (double)sums[channel] - mean;
+    square += (double)sums[channels + channel] + coppice_valid(rs, S, tile) * pixels * off * off;
+  }
+  *deviation = square;
+  return mean;
 }
 
 /* From the sums (training; also moves the running statistics) or the running statistics (evaluation): mean
@@ -73,10 +95,10 @@ void KERNEL(batch_norm_finish)(const void* raw, const coppice_run_state* rs, con
   for (int32_t c = 0; c < channels; ++c) {
     double mean = (double)args->running_mean[c], variance = (double)args->running_variance[c];
     if (rs->training) {
-      const double one = channel_total(&args->sums, rs, c) / count;
-      const double two = channel_total(&args->sums, rs, channels + c) / count;
-      mean += one;
-      variance = two - one * one > 0.0 ? two - one * one : 0.0;
+      double square;
+      mean = join_tiles(args, rs, c, &square);
+      /* A NaN passes. */
+      variance = square < 0.0 ? 0.0 : square / count;
       const double m = (double)args->momentum,
                    unbiased = count > 1.0 ? variance * count / (count - 1.0) : variance;
       args->running_mean[c] = (float)((1.0 - m) * (double)args->running_mean[c] + m * mean);
@@ -148,8 +170,8 @@ void KERNEL(batch_norm_grad_sums)(const void* raw, const coppice_run_state* rs, 
         }
       }
       /* dy is 0 in padding columns. */
-      sums[c] = lane_total(&one, S);
-      sums[e.channels + c] = lane_total(&two, S);
+      sums[c] = (float)lane_total(&one, S);
+      sums[e.channels + c] = (float)lane_total(&two, S);
     }
   }
 }
