@@ -4,12 +4,16 @@
 #include <cmath>
 #include <cstdio>
 
+#include "formats/conv_blocks.h"
 #include "formats/csr.h"
 #include "formats/formats.h"
 #include "formats/gather.h"
 
 namespace coppice {
 namespace {
+
+// GFLOP/s of a step of a convolution (3x3, 64 to 64 channels), as conv_bench measures them on Emerald Rapids.
+constexpr double kGatherRate = 88, kConvDenseRate = 140, kConvBlocksRate = 60;
 
 // Weights that the format's kernels multiply, padding included.
 double executed(const FormatDef& format, const Pattern& pattern) {
@@ -88,8 +92,22 @@ FormatChoice choose_linear(const Pattern& pattern, const CostTable& table, const
 
 FormatChoice choose_conv(const Pattern& pattern, const ConvGeometry& geometry) {
   const std::string refusal = gather_refuses(pattern, geometry);
-  if (refusal.empty()) return {&kGather, "gather: one offset per live weight, dX and dW in one pass"};
-  return {&kCsr, "csr: the general convolution takes everything; not gather: " + refusal};
+  if (!refusal.empty())
+    return {&kCsr, "csr: the general convolution takes everything; not gather: " + refusal};
+  const auto cost = [&](double weights, double rate) {
+    return 6.0 * weights * geometry.out_height * geometry.out_width / rate;
+  };
+  const double gather = cost(static_cast<double>(pattern.live()), kGatherRate);
+  const std::string no_blocks = conv_blocks_refuses(pattern, geometry);
+  if (!no_blocks.empty())
+    return {&kGather, "gather: " + cost_text(gather) + "; not conv_blocks: " + no_blocks};
+  // Outputs are taken eight at a time; what is left of them costs as much as eight.
+  const double outputs = (pattern.rows() + 7) / 8 * 8;
+  const double blocks = cost(outputs * static_cast<double>(pattern.cols()) * pattern.density(),
+                             pattern.is_full() ? kConvDenseRate : kConvBlocksRate);
+  if (blocks < gather)
+    return {&kConvBlocks, "conv_blocks: " + cost_text(blocks) + "; gather would take " + cost_text(gather)};
+  return {&kGather, "gather: " + cost_text(gather) + "; conv_blocks would take " + cost_text(blocks)};
 }
 
 }  // namespace coppice

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // conv2d: y = act(W * x + bias), and its gradients. W is (o, i / groups, h, w), sparse or dense; any kernel,
 // stride, padding, dilation and groups; padding is zero or wraps around.
+#include "formats/conv_blocks.h"
 #include "formats/csr.h"
 #include "formats/gather.h"
 #include "kernels/train_kernels.h"
@@ -157,12 +158,14 @@ Status lower(Lowering& lowering, const Node& node) {
     call.args().bias = bias ? bias->value.data() : nullptr;
     if (bias) call.uses(*bias, 0);
   };
-  if (weight.format() == &kGather) {
-    const Encoding& forward = *weight.copy()->encoding;
+  if (weight.format() == &kGather || weight.format() == &kConvBlocks) {
+    const bool gather = weight.format() == &kGather;
+    const Encoding& forward = gather ? *weight.copy()->encoding : weight.encoding();
     const ConvGeometry& conv = weight.tiling().conv;
     const ValueId x = with_halo(lowering, node.inputs[0], conv.x_halo, conv.wrap);
-    auto call = lowering.call<coppice_conv_args>(node.name, lowering.rt->conv, width);
-    call.args().weights = static_cast<const coppice_conv_weights*>(weight.copy()->view);
+    auto call = lowering.call<coppice_conv_args>(
+        node.name, gather ? lowering.rt->conv : lowering.rt->conv_blocks, width);
+    call.args().weights = gather ? weight.copy()->view : weight.view();
     call.in(&coppice_conv_args::x, x).out(&coppice_conv_args::y, node.outputs[0]);
     call.uses(weight, forward.size() * 4 + forward.bytes()).parts(forward.forward_parts());
     complete(call);
@@ -196,18 +199,29 @@ void add_dw(const ReferenceCall& call, std::vector<double>& dw) {
 }
 void reference_dw(const ReferenceCall& call) { add_dw(call, call.out[0]->data); }
 
-// One pass over the live weights for dx and dw: dx and mask are kNoValue where there is none. Where an image
-// has many pixels, the weights' gradients are kept for each tile and added up in a call of their own.
+// A value for the gradients of single tiles, to be added up by sum_tiles(); kNoValue where the kernel adds
+// them up itself, as an image has too few pixels.
+ValueId tile_gradients(Lowering& lowering, const Node& node, const Param& weight, int width) {
+  if (!conv_bwd_by_tiles(weight.tiling().conv)) return kNoValue;
+  return lowering.temporary(node.name + " of tiles", (weight.encoding().size() + width - 1) / width, width);
+}
+
+void sum_tiles(Lowering& lowering, const Node& node, const Param& weight, ValueId tiles, int width,
+               ValueId dw) {
+  auto sum = lowering.call<coppice_tile_sum_args>(node.name + " sum", lowering.train->tile_sum, width);
+  sum.args().part_start = weight.part_start().data();
+  sum.in(&coppice_tile_sum_args::tiles, tiles);
+  gradient_parts(sum, weight, &coppice_tile_sum_args::gradient, dw);
+}
+
+// One pass over the live weights for dx and dw: dx and mask are kNoValue where there is none.
 void lower_gather_bwd(Lowering& lowering, const Node& node, const Param& weight, ValueId dx, ValueId mask,
                       ValueId dw) {
   const ConvGeometry& conv = weight.tiling().conv;
   const Encoding& encoding = weight.encoding();
   const ValueId x = node.inputs[0], dy = with_halo(lowering, node.inputs[1], conv.dy_halo, conv.wrap);
   const int width = lowering.width(x);
-  const ValueId tiles =
-      conv_bwd_by_tiles(conv)
-          ? lowering.temporary(node.name + " of tiles", (encoding.size() + width - 1) / width, width)
-          : kNoValue;
+  const ValueId tiles = tile_gradients(lowering, node, weight, width);
   {
     auto call = lowering.call<coppice_conv_bwd_args>(node.name, lowering.train->conv_bwd, width);
     call.args().weights = static_cast<const coppice_conv_weights*>(weight.view());
@@ -223,11 +237,39 @@ void lower_gather_bwd(Lowering& lowering, const Node& node, const Param& weight,
           .uses(weight, encoding.size() * 4 + encoding.bytes());
     call.spec().scratch = std::max(call.spec().scratch, conv_bwd_scratch(encoding));
   }
-  if (tiles == kNoValue) return;
-  auto sum = lowering.call<coppice_tile_sum_args>(node.name + " sum", lowering.train->tile_sum, width);
-  sum.args().part_start = weight.part_start().data();
-  sum.in(&coppice_tile_sum_args::tiles, tiles);
-  gradient_parts(sum, weight, &coppice_tile_sum_args::gradient, dw);
+  if (tiles != kNoValue) sum_tiles(lowering, node, weight, tiles, width, dw);
+}
+
+// In blocks: two calls on one layout.
+void lower_blocks_bwd(Lowering& lowering, const Node& node, const Param& weight, ValueId dx, ValueId mask,
+                      ValueId dw) {
+  const ConvGeometry& conv = weight.tiling().conv;
+  const Encoding& encoding = weight.encoding();
+  const auto* view = static_cast<const coppice_conv_blocks*>(weight.view());
+  const int64_t bytes = encoding.size() * 4 + encoding.bytes();
+  const ValueId dy = with_halo(lowering, node.inputs[1], conv.dy_halo, conv.wrap);
+  const int width = lowering.width(node.inputs[0]);
+  if (dx != kNoValue) {
+    auto call = lowering.call<coppice_conv_blocks_dx_args>(node.name, lowering.train->conv_blocks_dx, width);
+    call.args().weights = view;
+    call.in(&coppice_conv_blocks_dx_args::dy, dy).out(&coppice_conv_blocks_dx_args::dx, dx);
+    if (mask != kNoValue) call.in(&coppice_conv_blocks_dx_args::mask, mask);
+    call.uses(weight, bytes).parts(encoding.dx_parts());
+  }
+  const ValueId x = with_halo(lowering, node.inputs[0], conv.x_halo, conv.wrap);
+  const ValueId tiles = tile_gradients(lowering, node, weight, width);
+  {
+    auto call =
+        lowering.call<coppice_conv_blocks_dw_args>(node.name + " dw", lowering.train->conv_blocks_dw, width);
+    call.args().weights = view;
+    call.in(&coppice_conv_blocks_dw_args::x, x).in(&coppice_conv_blocks_dw_args::dy, dy);
+    if (tiles == kNoValue)
+      gradient_parts(call, weight, &coppice_conv_blocks_dw_args::gradient, dw);
+    else
+      call.out(&coppice_conv_blocks_dw_args::tile_gradients, tiles).parts(view->panels);
+    call.spec().scratch = std::max(call.spec().scratch, conv_blocks_dw_scratch(encoding));
+  }
+  if (tiles != kNoValue) sum_tiles(lowering, node, weight, tiles, width, dw);
 }
 
 void lower_general_dw(Lowering& lowering, const Node& node, const Geometry& g, const Param& weight,
@@ -246,6 +288,8 @@ Status lower_dw(Lowering& lowering, const Node& node) {
   const Param& weight = lowering.param(node.inputs[2]);
   if (weight.format() == &kGather)
     lower_gather_bwd(lowering, node, weight, kNoValue, kNoValue, node.outputs[0]);
+  else if (weight.format() == &kConvBlocks)
+    lower_blocks_bwd(lowering, node, weight, kNoValue, kNoValue, node.outputs[0]);
   else
     lower_general_dw(lowering, node, g, weight, node.outputs[0]);
   return {};
@@ -285,6 +329,10 @@ Status lower_grad(Lowering& lowering, const Node& node) {
   const ValueId mask = node.inputs.size() == 4 ? node.inputs[3] : kNoValue;
   if (weight.format() == &kGather) {
     lower_gather_bwd(lowering, node, weight, node.outputs[0], mask, node.outputs[1]);
+    return {};
+  }
+  if (weight.format() == &kConvBlocks) {
+    lower_blocks_bwd(lowering, node, weight, node.outputs[0], mask, node.outputs[1]);
     return {};
   }
   const ValueId dx =
@@ -330,6 +378,7 @@ std::vector<Sample> samples() {
   std::vector<Sample> out;
   out.push_back(sample("3x3", {"chw", {2, 4, 5}}, 4, {}));
   out.push_back(sample("several panels", {"chw", {20, 4, 5}}, 36, {}));
+  out.push_back(sample("strided panels", {"chw", {3, 6, 5}}, 20, with([](ConvOptions& o) { o.stride = 2; })));
   out.push_back(sample("stride 2", {"chw", {2, 5, 6}}, 4, with([](ConvOptions& o) { o.stride = 2; })));
   out.push_back(sample("wraps", {"chw", {1, 4, 4}}, 4, with([](ConvOptions& o) { o.wrap = true; })));
   out.push_back(

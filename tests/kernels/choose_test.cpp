@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "formats/conv_blocks.h"
 #include "formats/csr.h"
 #include "formats/formats.h"
 #include "formats/gather.h"
@@ -101,22 +102,54 @@ TEST(CostTable, TakesTheRowOfTheNearestDensity) {
   EXPECT_EQ(table.rate("blocks4", 0.1), 0);
 }
 
-TEST(ChooseConv, GathersUnlessTheGeometryForbidsIt) {
+struct ConvCase {
   ConvGeometry g;
-  g.channels = 4;
-  g.height = g.width = 8;
-  g.outputs = 8;
-  g.out_height = g.out_width = 8;
-  g.kernel_h = g.kernel_w = 3;
-  g.padding = 1;
-  g.x_halo = gather_x_halo(g);
-  g.dy_halo = gather_dy_halo(g);
+  explicit ConvCase(int channels, int outputs, int groups = 1) {
+    g.channels = channels;
+    g.height = g.width = 8;
+    g.outputs = outputs;
+    g.out_height = g.out_width = 8;
+    g.kernel_h = g.kernel_w = 3;
+    g.padding = 1;
+    g.groups = groups;
+    g.x_halo = gather_x_halo(g);
+    g.dy_halo = gather_dy_halo(g);
+  }
+  Pattern full() const { return Pattern::full(g.outputs, g.channels / g.groups * 9); }
+};
+
+TEST(ChooseConv, GathersUnlessTheGeometryForbidsIt) {
+  ConvCase c(4, 8);
   const Pattern pattern = random_pattern(8, 36, {}, 60, 1, "w");
-  EXPECT_EQ(choose_conv(pattern, g).format, &kGather);
-  g.x_halo = 0;  // too little for its padding
-  const FormatChoice refused = choose_conv(pattern, g);
+  const FormatChoice gather = choose_conv(pattern, c.g);
+  EXPECT_EQ(gather.format, &kGather);
+  EXPECT_TRUE(says(gather, "not conv_blocks: block 1x1 has a single row")) << gather.reason;
+  c.g.x_halo = 0;  // too little for its padding
+  const FormatChoice refused = choose_conv(pattern, c.g);
   EXPECT_EQ(refused.format, &kCsr);
   EXPECT_TRUE(says(refused, "not gather: ")) << refused.reason;
+}
+
+TEST(ChooseConv, TakesFullPatternsInBlocksOfOutputs) {
+  const ConvCase c(4, 64);
+  const FormatChoice full = choose_conv(c.full(), c.g);
+  EXPECT_EQ(full.format, &kConvBlocks);
+  EXPECT_TRUE(says(full, "gather would take ")) << full.reason;
+}
+
+// A single output would use an eighth of the registers.
+TEST(ChooseConv, GathersAFullPatternOfFewOutputs) {
+  const ConvCase c(4, 1);
+  const FormatChoice few = choose_conv(c.full(), c.g);
+  EXPECT_EQ(few.format, &kGather);
+  EXPECT_TRUE(says(few, "conv_blocks would take ")) << few.reason;
+}
+
+TEST(ChooseConv, GathersWhereThereAreGroups) {
+  const ConvCase c(64, 64, 4);
+  const FormatChoice grouped = choose_conv(c.full(), c.g);
+  EXPECT_EQ(grouped.format, &kGather);
+  EXPECT_TRUE(says(grouped, "not those of 4 groups")) << grouped.reason;
 }
 
 }  // namespace

@@ -12,6 +12,8 @@ void coppice_linear_segments_dw_c(const void* args, const coppice_run_state* rs,
 void coppice_linear_blocks_dw_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void coppice_bias_dw_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void coppice_conv_bwd_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
+void coppice_conv_blocks_dx_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
+void coppice_conv_blocks_dw_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void coppice_tile_sum_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void coppice_sgd_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void coppice_adam_c(const void* args, const coppice_run_state* rs, const coppice_item* item);

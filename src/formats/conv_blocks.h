@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// A convolution in blocks of 4 or 16 outputs that share an input channel and a tap (coppice_conv_blocks in
+// coppice_kernels.h): one encoding for forward, dX and dW. Takes blocked patterns, and full ones of any block
+// shape as blocks of 16 outputs; offsets depend on the geometry, as those of formats/gather.h do. Everything
+// here may be called from any thread.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "sparse/format.h"
+
+namespace coppice {
+
+extern const FormatDef kConvBlocks;  // geometry in the tiling
+
+// Empty: it can be encoded, and no read of a kernel leaves the padded planes. Else the reason.
+std::string conv_blocks_refuses(const Pattern& pattern, const ConvGeometry& geometry);
+
+// Bytes of scratch of one item of the dW kernel.
+size_t conv_blocks_dw_scratch(const Encoding& encoding);
+
+}  // namespace coppice
