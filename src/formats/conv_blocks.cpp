@@ -2,7 +2,9 @@
 #include "formats/conv_blocks.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
+#include <utility>
 
 #include "coppice_kernels.h"
 #include "formats/blocking.h"
@@ -81,7 +83,7 @@ class ConvBlocksEncoding final : public Encoding {
     for (int32_t row = 0; row < view_.block_rows; ++row) {
       const std::vector<Column> sorted = sorted_columns(row);
       for (size_t i = 0; i < sorted.size(); i += static_cast<size_t>(shape_.cols))
-        indices.push_back(sorted[i].column / shape_.cols);
+        indices.push_back(sorted[i].first / shape_.cols);
       indptr.push_back(static_cast<int32_t>(indices.size()));
     }
     return Pattern::from_indices(view_.rows, columns(), shape_, std::move(indptr), std::move(indices)).take();
@@ -96,16 +98,13 @@ class ConvBlocksEncoding final : public Encoding {
       for (size_t i = 0; i < sorted.size(); i += static_cast<size_t>(shape_.cols))
         for (int32_t row = first; row < first + shape_.rows; ++row)
           for (int c = 0; c < shape_.cols; ++c)
-            places.push_back(sorted[i + static_cast<size_t>(c)].place * view_.r + row % view_.r);
+            places.push_back(sorted[i + static_cast<size_t>(c)].second * view_.r + row % view_.r);
     }
     return places;
   }
 
  private:
-  struct Column {
-    int32_t column, place;  // of the pattern; of the storage
-    auto operator<=>(const Column&) const = default;
-  };
+  using Column = std::pair<int32_t, int32_t>;  // of the pattern, and its place in the storage
 
   int32_t columns() const { return g_.channels * view_.taps; }
 
@@ -150,11 +149,7 @@ class ConvBlocksEncoding final : public Encoding {
   }
 
   void fill(const Pattern& pattern) {
-    struct Place {
-      int32_t block, tap, channel;
-      auto operator<=>(const Place&) const = default;
-    };
-    std::vector<Place> places;
+    std::vector<std::array<int32_t, 3>> places;  // block of channels, number of the tap, channel
     const auto add = [&](int32_t column) {
       const int32_t channel = column / view_.taps;
       places.push_back(
@@ -172,9 +167,9 @@ class ConvBlocksEncoding final : public Encoding {
       for (int32_t block = 0; block < view_.blocks; ++block)
         for (int32_t tap = 0; tap < view_.taps; ++tap) {
           start_.push_back(static_cast<int32_t>(offset_.size()));
-          for (; place != places.end() && place->block == block && place->tap == tap; ++place) {
-            offset_.push_back(offset_of(place->channel, tap_order_[static_cast<size_t>(tap)]));
-            channel_.push_back(place->channel);
+          for (; place != places.end() && (*place)[0] == block && (*place)[1] == tap; ++place) {
+            offset_.push_back(offset_of((*place)[2], tap_order_[static_cast<size_t>(tap)]));
+            channel_.push_back((*place)[2]);
           }
         }
     }
@@ -188,9 +183,9 @@ class ConvBlocksEncoding final : public Encoding {
     for (int32_t i = 0; i < view_.blocks * view_.taps; ++i)
       for (int32_t k = start_[first + static_cast<size_t>(i)]; k < start_[first + static_cast<size_t>(i) + 1];
            ++k)
-        sorted.push_back(
-            {channel_[static_cast<size_t>(k)] * view_.taps + tap_order_[static_cast<size_t>(i % view_.taps)],
-             k});
+        sorted.emplace_back(
+            channel_[static_cast<size_t>(k)] * view_.taps + tap_order_[static_cast<size_t>(i % view_.taps)],
+            k);
     std::sort(sorted.begin(), sorted.end());
     return sorted;
   }

@@ -102,8 +102,8 @@ FormatChoice choose_conv(const Pattern& pattern, const ConvGeometry& geometry) {
   if (!no_blocks.empty())
     return {&kGather, "gather: " + cost_text(gather) + "; not conv_blocks: " + no_blocks};
   // Outputs are taken eight at a time; what is left of them costs as much as eight.
-  const double outputs = (pattern.rows() + 7) / 8 * 8;
-  const double blocks = cost(outputs * static_cast<double>(pattern.cols()) * pattern.density(),
+  const int64_t outputs = (pattern.rows() + 7) / 8 * 8;
+  const double blocks = cost(static_cast<double>(outputs * pattern.cols()) * pattern.density(),
                              pattern.is_full() ? kConvDenseRate : kConvBlocksRate);
   if (blocks < gather)
     return {&kConvBlocks, "conv_blocks: " + cost_text(blocks) + "; gather would take " + cost_text(gather)};
