@@ -161,8 +161,14 @@ typedef struct coppice_conv_blocks {
   const int32_t* start;     /* [block_rows * blocks * taps + 1], in storage order; counts blocks of weights */
   const int32_t* offset;    /* [count] */
   const int32_t* channel;   /* [count] */
-  float* value;             /* [count][r]; 64-byte aligned */
+  const uint8_t* turn;      /* [count], of coppice_conv_turn */
+  /* Channels that a phase of dX does not reach: idle[idle_start[i]] on, i = phase * blocks + block. */
+  const int32_t *idle_start, *idle;
+  float* value; /* [count][r]; 64-byte aligned */
 } coppice_conv_blocks;
+
+/* Whether a block of weights is the first of its channel in its phase, in storage order, or the last. */
+typedef enum coppice_conv_turn { COPPICE_CONV_FIRST = 1, COPPICE_CONV_LAST = 2 } coppice_conv_turn;
 
 /* Where the taps of a block row start in a block of channels: one entry each, and one that ends the last. */
 static inline const int32_t* coppice_conv_tap_starts(const coppice_conv_blocks* f, int32_t block_row,

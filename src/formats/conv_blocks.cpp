@@ -57,6 +57,7 @@ class ConvBlocksEncoding final : public Encoding {
         tiling.l1_bytes / 2 / (int64_t{kDwOutputs} * g_.out_width * kLineBytes), 1, g_.out_height));
     order_taps();
     fill(pattern);
+    take_turns();
     size_ = static_cast<int64_t>(start_.back()) * v.r;
     bytes_ = static_cast<int64_t>(
         (start_.size() + offset_.size() + channel_.size() + phase_tap_.size() + dy_offset_.size()) *
@@ -66,6 +67,9 @@ class ConvBlocksEncoding final : public Encoding {
     v.start = start_.data();
     v.offset = offset_.data();
     v.channel = channel_.data();
+    v.turn = turn_.data();
+    v.idle_start = idle_start_.data();
+    v.idle = idle_.data();
     forward_parts_ = v.panels;
     dx_parts_ = v.blocks;
     for (int32_t panel = 0; panel <= v.panels; ++panel)
@@ -176,6 +180,33 @@ class ConvBlocksEncoding final : public Encoding {
     start_.push_back(static_cast<int32_t>(offset_.size()));
   }
 
+  // Which weights start and end the sums of dX, and which channels have none.
+  void take_turns() {
+    turn_.resize(channel_.size(), 0);
+    idle_start_.push_back(0);
+    std::vector<int32_t> last(static_cast<size_t>(g_.channels));  // place; -1: none so far
+    for (size_t phase = 0; phase + 1 < phase_tap_.size(); ++phase) {
+      std::fill(last.begin(), last.end(), -1);
+      for (int32_t i = 0; i < view_.block_rows * view_.blocks; ++i) {
+        const auto starts = start_.begin() + static_cast<std::ptrdiff_t>(i) * view_.taps;
+        for (int32_t k = starts[phase_tap_[phase]]; k < starts[phase_tap_[phase + 1]]; ++k) {
+          int32_t& before = last[static_cast<size_t>(channel_[static_cast<size_t>(k)])];
+          if (before < 0) turn_[static_cast<size_t>(k)] = COPPICE_CONV_FIRST;
+          before = k;
+        }
+      }
+      for (int32_t c = 0; c < g_.channels; ++c) {
+        const int32_t k = last[static_cast<size_t>(c)];
+        if (k >= 0)
+          turn_[static_cast<size_t>(k)] |= COPPICE_CONV_LAST;
+        else
+          idle_.push_back(c);
+        if ((c + 1) % view_.block_channels == 0 || c + 1 == g_.channels)
+          idle_start_.push_back(static_cast<int32_t>(idle_.size()));
+      }
+    }
+  }
+
   // Live columns of a block row of the format, ascending, and where each is stored.
   std::vector<Column> sorted_columns(int32_t row) const {
     std::vector<Column> sorted;
@@ -195,7 +226,8 @@ class ConvBlocksEncoding final : public Encoding {
   bool full_;
   coppice_conv_blocks view_{};
   std::vector<int32_t> tap_order_, number_of_;  // tap of the kernel by its number here; and back
-  std::vector<int32_t> phase_tap_, dy_offset_, start_, offset_, channel_;
+  std::vector<int32_t> phase_tap_, dy_offset_, start_, offset_, channel_, idle_start_, idle_;
+  std::vector<uint8_t> turn_;
 };
 
 std::string refuses(const Pattern& pattern) {

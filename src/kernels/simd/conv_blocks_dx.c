@@ -6,115 +6,115 @@
 #include "coppice_halo.h"
 #include "train_simd.h"
 
+/* Binary logarithm of the pixels of a run. */
 #if LANES == 16
-enum { kChannels = 3, kLogRun = 3 };
-#define FOR_EACH_RUN(def)                                                                             \
-  def(1, 1) def(1, 2) def(1, 4) def(1, 8) def(2, 1) def(2, 2) def(2, 4) def(2, 8) def(3, 1) def(3, 2) \
-      def(3, 4) def(3, 8)
-#define RUN_TABLE(name)                                                                                 \
-  {                                                                                                     \
-    {name##_1x1, name##_1x2, name##_1x4, name##_1x8}, {name##_2x1, name##_2x2, name##_2x4, name##_2x8}, \
-        {name##_3x1, name##_3x2, name##_3x4, name##_3x8},                                               \
-  }
-#else
-enum { kChannels = 3, kLogRun = 1 };
-#define FOR_EACH_RUN(def) def(1, 1) def(1, 2) def(2, 1) def(2, 2) def(3, 1) def(3, 2)
+enum { kLogRun = 3 };
+#define FOR_EACH_RUN(def) def(1) def(2) def(4) def(8)
 #define RUN_TABLE(name) \
-  { {name##_1x1, name##_1x2}, {name##_2x1, name##_2x2}, {name##_3x1, name##_3x2}, }
+  { name##_1, name##_2, name##_4, name##_8 }
+#else
+enum { kLogRun = 1 };
+#define FOR_EACH_RUN(def) def(1) def(2)
+#define RUN_TABLE(name) \
+  { name##_1, name##_2 }
 #endif
 
-/* Weights of some channels and taps of one block row, one run of pixels. */
+/* One block row in one block of channels, one run of pixels of a phase. */
 typedef struct dx_step {
-  const float* value;   /* of the format, at the first channel's place among those of its tap */
-  const int32_t* start; /* of the taps */
-  const int32_t *dy_offset, *dy_end;
-  const int32_t* channel;
-  const float* dy; /* plane of the block row's first output, at the first pixel */
-  float* dx;       /* plane of channel 0, at the first pixel */
-  int64_t r, outputs, dy_plane, plane, column;
+  const coppice_conv_blocks* f;
+  const int32_t* start; /* of all taps */
+  const float* dy;      /* plane of the block row's first output, at the first pixel, less the tap's offset */
+  float* dx;            /* plane of channel 0, at the first pixel */
+  const float* mask;    /* the same; NULL: none */
+  int64_t plane, mask_plane, column;
+  int32_t outputs, tap_begin, tap_end;
 } dx_step;
 
 typedef void (*dx_run)(const dx_step* step);
 
-INLINE void run_step(const dx_step* s, int channels, int pixels) {
+static const float kZeros[kSamples << kLogRun];
+
+/* Weights [k, k + channels) of the taps from `tap` on, each tap's at the same distance from its start. */
+INLINE void add_channels(const dx_step* s, int channels, int pixels, int64_t column, int32_t tap,
+                         int32_t tap_end, int32_t k) {
   const int vectors = pixels * kPixelVectors;
-  const int64_t r = s->r, dy_plane = s->dy_plane, column = s->column;
-  const int32_t *start = s->start, *const dy_end = s->dy_end;
-  const float* const value = s->value;
+  const coppice_conv_blocks* f = s->f;
+  const int64_t r = f->r, dy_plane = (int64_t)f->dy_plane * kSamples;
+  const int64_t outputs = s->outputs;
+  const float* w = f->value + k * r;
   float* to[3];
   vec sum[24];
   UNROLL for (int c = 0; c < channels; ++c) {
-    to[c] = s->dx + s->channel[c] * s->plane;
+    to[c] = s->dx + f->channel[k + c] * s->plane;
+    /* Not a branch: it would follow the pattern, which nobody foresees. */
+    const int first = f->turn[k + c] & COPPICE_CONV_FIRST;
+    const float* from = first ? kZeros : to[c];
+    const int64_t step = first ? kSamples : column;
     UNROLL for (int p = 0; p < pixels; ++p) UNROLL for (int j = 0; j < kPixelVectors; ++j)
-        sum[c * vectors + p * kPixelVectors + j] = v_load(to[c] + p * column + j * LANES);
+        sum[c * vectors + p * kPixelVectors + j] = v_load(from + p * step + j * LANES);
   }
-  for (const int32_t* dy_offset = s->dy_offset; dy_offset < dy_end; ++dy_offset, ++start) {
-    const float* dy = s->dy + *dy_offset;
-    const float* w = value + *start * r;
-    for (const float* const end = w + s->outputs; w < end; ++w, dy += dy_plane) {
+  while (1) {
+    const float* dy = s->dy + f->dy_offset[tap];
+    for (const float *at = w, *const end = w + outputs; at < end; ++at, dy += dy_plane) {
       vec ww[3];
-      UNROLL for (int c = 0; c < channels; ++c) ww[c] = v_splat(w[c * r]);
+      UNROLL for (int c = 0; c < channels; ++c) ww[c] = v_splat(at[c * r]);
       UNROLL for (int v = 0; v < vectors; ++v) {
         vec d = v_load(dy + v * LANES);
         KEEP_VECTOR(d);
         UNROLL for (int c = 0; c < channels; ++c) sum[c * vectors + v] += ww[c] * d;
       }
     }
+    if (++tap == tap_end) break;
+    w += (s->start[tap] - s->start[tap - 1]) * r;
+    k += s->start[tap] - s->start[tap - 1];
   }
-  UNROLL for (int c = 0; c < channels; ++c) UNROLL for (int p = 0; p < pixels; ++p)
-      UNROLL for (int j = 0; j < kPixelVectors; ++j)
-          v_store(to[c] + p * column + j * LANES, sum[c * vectors + p * kPixelVectors + j]);
-}
-
-#define DEFINE_RUN(channels, pixels) \
-  NOINLINE void run_##channels##x##pixels(const dx_step* s) { run_step(s, channels, pixels); }
-FOR_EACH_RUN(DEFINE_RUN)
-
-static const dx_run kRuns[kChannels][kLogRun + 1] = RUN_TABLE(run);
-
-/* `count` channels from `step` on, three at a time; never a lone one behind others, as it would load a vector
- * of dY for each FMA. */
-INLINE void run_channels(dx_step step, int32_t count, int log_pixels) {
-  while (count > 0) {
-    const int32_t channels = count == 4 || count == 2 ? 2 : count == 1 ? 1 : 3;
-    kRuns[channels - 1][log_pixels](&step);
-    step.value += channels * step.r;
-    step.channel += channels;
-    count -= channels;
-  }
-}
-
-/* One run of pixels of a phase, block rows outermost: the planes of dY that its taps share stay in the L1. */
-static void run_pixels(const coppice_conv_blocks* f, const coppice_item* item, int32_t tap_begin,
-                       int32_t tap_end, dx_step step, int log_pixels) {
-  const float* const dy = step.dy;
-  if (tap_begin == tap_end) return;
-  for (int32_t row = 0; row < f->block_rows; ++row) {
-    step.dy = dy + (int64_t)row * f->r * step.dy_plane;
-    step.outputs = coppice_conv_block_outputs(f, row);
-    for (int32_t block = item->part_begin; block < item->part_end; ++block) {
-      const int32_t* start = coppice_conv_tap_starts(f, row, block);
-      const int32_t together = f->full ? tap_end - tap_begin : 1;
-      for (int32_t tap = tap_begin; tap < tap_end; tap += together) {
-        step.start = start + tap;
-        step.value = f->value;
-        step.dy_offset = f->dy_offset + tap;
-        step.dy_end = step.dy_offset + together;
-        step.channel = f->channel + start[tap];
-        run_channels(step, start[tap + 1] - start[tap], log_pixels);
-      }
+  UNROLL for (int c = 0; c < channels; ++c) {
+    const float* mask = NULL;
+    if (s->mask && f->turn[k + c] & COPPICE_CONV_LAST) mask = s->mask + f->channel[k + c] * s->mask_plane;
+    UNROLL for (int p = 0; p < pixels; ++p) UNROLL for (int j = 0; j < kPixelVectors; ++j) {
+      vec v = sum[c * vectors + p * kPixelVectors + j];
+      if (mask) v = v_gate(v, v_load(mask + p * column + j * LANES));
+      v_store(to[c] + p * column + j * LANES, v);
     }
   }
 }
 
-static void clear_rows(float* at, int32_t channels, int64_t plane, int32_t height, int64_t row,
-                       int64_t floats) {
-  for (int32_t c = 0; c < channels; ++c)
-    for (int32_t y = 0; y < height; ++y) memset(at + c * plane + y * row, 0, (size_t)floats * sizeof(float));
+/* Three channels at a time; never a lone one behind others, as it would load a vector of dY for each FMA. */
+INLINE void run_taps(const dx_step* s, int pixels, int64_t column) {
+  const int32_t together = s->f->full ? s->tap_end - s->tap_begin : 1;
+  for (int32_t tap = s->tap_begin; tap < s->tap_end; tap += together) {
+    int32_t k = s->start[tap];
+    const int32_t end = s->start[tap + 1];
+    for (; end - k >= 5 || end - k == 3; k += 3) add_channels(s, 3, pixels, column, tap, tap + together, k);
+    for (; end - k >= 2; k += 2) add_channels(s, 2, pixels, column, tap, tap + together, k);
+    if (k < end) add_channels(s, 1, pixels, column, tap, tap + together, k);
+  }
 }
 
-static void gate_row(float* dx, const float* mask, int64_t floats) {
-  for (int64_t i = 0; i < floats; i += LANES) v_store(dx + i, v_gate(v_load(dx + i), v_load(mask + i)));
+#define DEFINE_RUN(pixels)                                                         \
+  NOINLINE void near_##pixels(const dx_step* s) { run_taps(s, pixels, kSamples); } \
+  NOINLINE void strided_##pixels(const dx_step* s) { run_taps(s, pixels, s->column); }
+FOR_EACH_RUN(DEFINE_RUN)
+
+/* One run of pixels of a phase, block rows outermost: the planes of dY that its taps share stay in the L1. */
+static void run_pixels(const coppice_item* item, dx_step step, int log_pixels) {
+  static const dx_run near[] = RUN_TABLE(near), strided[] = RUN_TABLE(strided);
+  const coppice_conv_blocks* f = step.f;
+  const dx_run run = (f->stride == 1 ? near : strided)[log_pixels];
+  const float* const dy = step.dy;
+  for (int32_t row = 0; row < f->block_rows; ++row) {
+    step.dy = dy + (int64_t)row * f->r * f->dy_plane * kSamples;
+    step.outputs = coppice_conv_block_outputs(f, row);
+    for (int32_t block = item->part_begin; block < item->part_end; ++block) {
+      step.start = coppice_conv_tap_starts(f, row, block);
+      run(&step);
+    }
+  }
+}
+
+/* One run of pixels of a channel that nothing adds to. */
+static void clear_run(float* dx, int64_t column, int32_t pixels) {
+  for (int32_t p = 0; p < pixels; ++p) memset(dx + p * column, 0, kSamples * sizeof(float));
 }
 
 static void dx_tile(const coppice_conv_blocks_dx_args* a, const coppice_run_state* rs,
@@ -124,19 +124,20 @@ static void dx_tile(const coppice_conv_blocks_dx_args* a, const coppice_run_stat
   const int32_t first = item->part_begin * f->block_channels, blocks_end = item->part_end * f->block_channels;
   const int32_t channels = (blocks_end < f->channels ? blocks_end : f->channels) - first;
   const int64_t row = (int64_t)(f->x_width + 2 * halo) * kSamples, plane = (f->x_height + 2 * halo) * row;
-  const int64_t floats = (int64_t)f->x_width * kSamples;
   float* const dx = coppice_tile(&a->dx, rs, tile) + halo * row + (int64_t)halo * kSamples;
   const float* dy = coppice_tile(&a->dy, rs, tile);
+  const int64_t mask_row = (int64_t)(f->x_width + 2 * a->mask.halo) * kSamples;
+  const float* mask = a->mask.width ? coppice_tile(&a->mask, rs, tile) + a->mask.halo * mask_row +
+                                          (int64_t)a->mask.halo * kSamples
+                                    : NULL;
   dx_step step = {
-      .r = f->r,
-      .dy_plane = (int64_t)f->dy_plane * kSamples,
+      .f = f,
       .plane = plane,
+      .mask_plane = (f->x_height + 2 * a->mask.halo) * mask_row,
       .column = (int64_t)stride * kSamples,
   };
   for (int32_t top = 0; top < f->x_height; top += stride) {
     const int32_t height = f->x_height - top < stride ? f->x_height - top : stride;
-    float* const rows = dx + first * plane + top * row;
-    clear_rows(rows, channels, plane, height, row, floats);
     for (int32_t phase = 0; phase < height * stride; ++phase) {
       const int32_t out_x = phase % stride, y = top + phase / stride;
       const int32_t width = out_x < f->x_width ? (f->x_width - out_x + stride - 1) / stride : 0;
@@ -144,18 +145,16 @@ static void dx_tile(const coppice_conv_blocks_dx_args* a, const coppice_run_stat
         while (x + (1 << log_pixels) > width) --log_pixels;
         step.dx = dx + y * row + ((int64_t)x * stride + out_x) * kSamples;
         step.dy = dy + ((int64_t)(top / stride) * f->dy_row_step + x) * kSamples;
-        run_pixels(f, item, f->phase_tap[phase], f->phase_tap[phase + 1], step, log_pixels);
+        if (mask) step.mask = mask + y * mask_row + ((int64_t)x * stride + out_x) * kSamples;
+        step.tap_begin = f->phase_tap[phase];
+        step.tap_end = f->phase_tap[phase + 1];
+        run_pixels(item, step, log_pixels);
+        const int32_t* idle = f->idle_start + phase * f->blocks;
+        for (int32_t i = idle[item->part_begin]; i < idle[item->part_end]; ++i)
+          clear_run(step.dx + f->idle[i] * plane, step.column, 1 << log_pixels);
         x += 1 << log_pixels;
       }
     }
-    if (!a->mask.width) continue;
-    const int64_t mask_row = (int64_t)(f->x_width + 2 * a->mask.halo) * kSamples;
-    const float* mask =
-        coppice_tile(&a->mask, rs, tile) + (top + a->mask.halo) * mask_row + (int64_t)a->mask.halo * kSamples;
-    for (int32_t c = 0; c < channels; ++c)
-      for (int32_t y = 0; y < height; ++y)
-        gate_row(rows + c * plane + y * row,
-                 mask + (first + c) * (f->x_height + 2 * a->mask.halo) * mask_row + y * mask_row, floats);
   }
   for (int32_t c = first; c < first + channels; ++c)
     coppice_fill_halo(coppice_tile(&a->dx, rs, tile) + c * plane, f->x_height, f->x_width, kSamples, halo,
