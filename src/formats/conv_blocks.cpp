@@ -243,6 +243,10 @@ std::unique_ptr<Encoding> encode(const Pattern& pattern, const Tiling& tiling) {
   return std::make_unique<ConvBlocksEncoding>(pattern, tiling);
 }
 
+std::unique_ptr<Encoding> encode_single(const Pattern& pattern, const Tiling& tiling) {
+  return encode_gather_backward(pattern, tiling.conv, tiling);
+}
+
 }  // namespace
 
 std::string conv_blocks_refuses(const Pattern& pattern, const ConvGeometry& geometry) {
@@ -266,5 +270,8 @@ const FormatDef kConvBlocks = {"conv_blocks",
                                "4 or 16 neighbouring outputs of a convolution share a channel and a tap; "
                                "one copy for all three products",
                                refuses, encode};
+const FormatDef kForwardBlocks = {"forward_blocks",
+                                  "conv_blocks for the forward pass, gather for the gradients", refuses,
+                                  encode_single, encode};
 
 }  // namespace coppice

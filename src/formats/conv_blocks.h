@@ -13,9 +13,12 @@
 
 namespace coppice {
 
-extern const FormatDef kConvBlocks;  // geometry in the tiling
+// Geometry in the tiling. Blocks of 4 share too little for dX: every third load of dY comes with a load and a
+// store of dx. So kForwardBlocks has single weights for dX and dW (the backward encoding of
+// formats/gather.h), and a copy in blocks for the forward pass.
+extern const FormatDef kConvBlocks, kForwardBlocks;
 
-// Empty: it can be encoded, and no read of a kernel leaves the padded planes. Else the reason.
+// Empty: both can be encoded, and no read of a kernel leaves the padded planes. Else the reason.
 std::string conv_blocks_refuses(const Pattern& pattern, const ConvGeometry& geometry);
 
 // Bytes of scratch of one item of the dW kernel.

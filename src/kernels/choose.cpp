@@ -12,8 +12,10 @@
 namespace coppice {
 namespace {
 
-// GFLOP/s of a step of a convolution (3x3, 64 to 64 channels), as conv_bench measures them on Emerald Rapids.
-constexpr double kGatherRate = 88, kConvDenseRate = 140, kConvBlocksRate = 60;
+// GFLOP/s of forward, dX and dW of a convolution (3x3, 64 to 64 channels; sparse: a tenth live), as
+// conv_bench measures them on Emerald Rapids.
+constexpr double kGatherRate = 100, kGatherFullRate = 126;
+constexpr double kConvDenseRate = 141, kConvBlocks16Rate = 117, kConvBlocks4Rate = 107;
 
 // Weights that the format's kernels multiply, padding included.
 double executed(const FormatDef& format, const Pattern& pattern) {
@@ -97,17 +99,22 @@ FormatChoice choose_conv(const Pattern& pattern, const ConvGeometry& geometry) {
   const auto cost = [&](double weights, double rate) {
     return 6.0 * weights * geometry.out_height * geometry.out_width / rate;
   };
-  const double gather = cost(static_cast<double>(pattern.live()), kGatherRate);
+  const bool full = pattern.is_full();
+  const double gather = cost(static_cast<double>(pattern.live()), full ? kGatherFullRate : kGatherRate);
   const std::string no_blocks = conv_blocks_refuses(pattern, geometry);
   if (!no_blocks.empty())
     return {&kGather, "gather: " + cost_text(gather) + "; not conv_blocks: " + no_blocks};
-  // Outputs are taken eight at a time; what is left of them costs as much as eight.
-  const int64_t outputs = (pattern.rows() + 7) / 8 * 8;
+  const FormatDef& format = full || pattern.block().rows == 16 ? kConvBlocks : kForwardBlocks;
+  // Outputs are taken eight at a time; what is left of a full pattern costs as much as eight.
+  const int64_t outputs = full ? (pattern.rows() + 7) / 8 * 8 : pattern.rows();
   const double blocks = cost(static_cast<double>(outputs * pattern.cols()) * pattern.density(),
-                             pattern.is_full() ? kConvDenseRate : kConvBlocksRate);
+                             full                         ? kConvDenseRate
+                             : pattern.block().rows == 16 ? kConvBlocks16Rate
+                                                          : kConvBlocks4Rate);
+  const std::string name = format.name;
   if (blocks < gather)
-    return {&kConvBlocks, "conv_blocks: " + cost_text(blocks) + "; gather would take " + cost_text(gather)};
-  return {&kGather, "gather: " + cost_text(gather) + "; conv_blocks would take " + cost_text(blocks)};
+    return {&format, name + ": " + cost_text(blocks) + "; gather would take " + cost_text(gather)};
+  return {&kGather, "gather: " + cost_text(gather) + "; " + name + " would take " + cost_text(blocks)};
 }
 
 }  // namespace coppice

@@ -137,6 +137,17 @@ TEST(ChooseConv, TakesFullPatternsInBlocksOfOutputs) {
   EXPECT_TRUE(says(full, "gather would take ")) << full.reason;
 }
 
+TEST(ChooseConv, TakesBlocksByTheirSize) {
+  const ConvCase c(64, 64);
+  const auto choice = [&](BlockShape block) {
+    return choose_conv(random_pattern(64, 576, block, 3686 / block.size(), 1, "w"), c.g).format;
+  };
+  EXPECT_EQ(choice({16, 1}), &kConvBlocks);
+  EXPECT_EQ(choice({16, 4}), &kConvBlocks);
+  EXPECT_EQ(choice({4, 1}), &kForwardBlocks);
+  EXPECT_EQ(choice({1, 1}), &kGather);
+}
+
 // A single output would use an eighth of the registers.
 TEST(ChooseConv, GathersAFullPatternOfFewOutputs) {
   const ConvCase c(4, 1);

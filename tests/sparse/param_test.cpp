@@ -18,11 +18,14 @@ namespace {
 
 std::vector<const FormatDef*> formats() {
   std::vector<const FormatDef*> all(weight_formats().begin(), weight_formats().end());
-  for (const FormatDef* of_convolutions : {&kCsr, &kGather, &kConvBlocks}) all.push_back(of_convolutions);
+  for (const FormatDef* of_convolutions : {&kCsr, &kGather, &kConvBlocks, &kForwardBlocks})
+    all.push_back(of_convolutions);
   return all;
 }
 
-bool needs_geometry(const FormatDef* format) { return format == &kGather || format == &kConvBlocks; }
+bool needs_geometry(const FormatDef* format) {
+  return format == &kGather || format == &kConvBlocks || format == &kForwardBlocks;
+}
 
 // Every format with every pattern that it takes.
 struct Case {
