@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernels of convolutions in blocks, of every instruction set that this CPU has, the plain C twins
 // included, against the definition in double precision.
-#include "formats/conv_blocks.h"
-
 #include "conv_planes.h"
+#include "formats/conv_blocks.h"
 
 namespace coppice {
 namespace {
@@ -22,6 +21,7 @@ std::vector<ConvProblem> problems() {
     }
   }
   all.push_back(conv_problem(8, 32, 5, 8, 1, 0, [](ConvProblem& p) { p.block = {16, 4}; }));
+  all.push_back(conv_problem(2, 16, 9, 10, 9, 0, [](ConvProblem& p) { p.density = 1.0; }));
   for (const int outputs : {1, 3, 4, 8, 12, 15, 16, 23})
     all.push_back(conv_problem(3, outputs, 4, 9, 3, 0, [](ConvProblem& p) { p.density = 1.0; }));
   for (const int channels : {1, 2, 3, 4, 7, 8}) {

@@ -28,9 +28,9 @@ enum { kColumns = 3, kLaneFloats = LANES };
 /* Some columns and outputs of one block row, some rows of pixels. */
 typedef struct dw_step {
   const float *x, *dy; /* at the first pixel; dy at the first output */
-  const int32_t* offset;
-  float* lanes; /* [column][r][LANES], at the first output */
-  int64_t x_row, x_column, dy_row, dy_plane, lanes_column;
+  int64_t offset[kColumns];
+  float* lanes; /* of the first column and output: [r][LANES], columns lanes_column apart */
+  int64_t x_row, x_column, dy_row, dy_plane, lanes_column, lanes_line;
   int32_t height, width, first;
 } dw_step;
 
@@ -72,21 +72,30 @@ FOR_EACH_RUN(DEFINE_RUN)
 
 typedef dw_run dw_runs[kOutputs == 8 ? 3 : 2][kColumns];
 
-/* `count` columns of a block row, some rows of pixels. */
-static void run_columns(const dw_runs* runs, const dw_step* at, int32_t outputs, int32_t count) {
+/* Columns of one block row: `lines` times `members`, of which neighbouring members are taken together.
+ * Sparse: one line of all columns; full: a line for each channel, its members the taps, which read the same
+ * rows of x. */
+typedef struct dw_columns {
+  int32_t first, lines, members, member_step; /* of places */
+} dw_columns;
+
+/* Some rows of pixels. */
+static void run_columns(const dw_runs* runs, const int32_t* offset, const dw_columns* set, const dw_step* at,
+                        int32_t outputs) {
   dw_step step = *at;
   for (int32_t done = 0, height; done < outputs; done += height) {
     const int32_t left = outputs - done;
     height = left >= 8 && kOutputs == 8 ? 8 : left >= 4 ? 4 : 1;
     step.dy = at->dy + done * step.dy_plane;
-    step.lanes = at->lanes + done * kLaneFloats;
-    step.offset = at->offset;
-    for (int32_t k = 0, columns; k < count; k += columns) {
-      columns = count - k == 4 || count - k == 2 ? 2 : count - k == 1 ? 1 : kColumns;
-      (*runs)[height == 8 ? 2 : height == 4][columns - 1](&step);
-      step.offset += columns;
-      step.lanes += columns * step.lanes_column;
-    }
+    for (int32_t line = 0; line < set->lines; ++line)
+      for (int32_t m = 0, columns; m < set->members; m += columns) {
+        const int32_t rest = set->members - m;
+        columns = rest == 4 || rest == 2 ? 2 : rest == 1 ? 1 : kColumns;
+        for (int32_t c = 0; c < columns; ++c)
+          step.offset[c] = offset[set->first + line + (m + c) * set->member_step];
+        step.lanes = at->lanes + line * at->lanes_line + m * at->lanes_column + done * kLaneFloats;
+        (*runs)[height == 8 ? 2 : height == 4][columns - 1](&step);
+      }
   }
 }
 
@@ -99,27 +108,28 @@ static void reduce_lanes(const float* lanes, int32_t weights, float* gradient, i
   }
 }
 
-/* Columns [begin, end) of a block row through all pixels of tiles whose gradients are one sum. `gradient` is
- * that of column `begin`. */
-static void dw_columns(const coppice_conv_blocks_dw_args* a, const coppice_run_state* rs, int32_t row,
-                       int32_t begin, int32_t end, int32_t tile_begin, int32_t tile_end, float* lanes,
-                       float* gradient, int add) {
+/* Some columns through all pixels of tiles whose gradients are one sum. `gradient` is that of the first one.
+ */
+static void run_tiles(const coppice_conv_blocks_dw_args* a, const coppice_run_state* rs, int32_t row,
+                      const dw_columns* set, int32_t tile_begin, int32_t tile_end, float* lanes,
+                      float* gradient, int add) {
   static const dw_runs near = RUN_TABLE(near), strided = RUN_TABLE(strided);
   const coppice_conv_blocks* f = a->weights;
   const dw_runs* runs = f->stride == 1 ? &near : &strided;
   const int32_t outputs = coppice_conv_block_outputs(f, row);
+  const int64_t lanes_line = (int64_t)f->r * kLaneFloats, lanes_column = set->lines * lanes_line;
   dw_step step = {
-      .offset = f->offset + begin,
       .lanes = lanes,
       .x_row = (int64_t)f->x_row_step * kSamples,
       .x_column = (int64_t)f->stride * kSamples,
       .dy_row = (int64_t)f->dy_row_step * kSamples,
       .dy_plane = (int64_t)f->dy_plane * kSamples,
-      .lanes_column = (int64_t)f->r * kLaneFloats,
+      .lanes_column = lanes_column,
+      .lanes_line = lanes_line,
       .width = f->y_width,
       .first = 1,
   };
-  if (outputs < f->r) memset(lanes, 0, (size_t)((end - begin) * step.lanes_column) * sizeof(float));
+  if (outputs < f->r) memset(lanes, 0, (size_t)(set->members * lanes_column) * sizeof(float));
   for (int32_t tile = tile_begin; tile < tile_end; ++tile) {
     if (coppice_valid(rs, kSamples, tile) == 0) continue;
     const float* x = coppice_tile(&a->x, rs, tile);
@@ -129,10 +139,12 @@ static void dw_columns(const coppice_conv_blocks_dw_args* a, const coppice_run_s
       step.height = f->y_height - y < f->dw_rows ? f->y_height - y : f->dw_rows;
       step.x = x + y * step.x_row;
       step.dy = dy + y * step.dy_row;
-      run_columns(runs, &step, outputs, end - begin);
+      run_columns(runs, f->offset, set, &step, outputs);
     }
   }
-  reduce_lanes(lanes, (end - begin) * f->r, gradient, add);
+  for (int32_t m = 0; m < set->members; ++m)
+    reduce_lanes(lanes + m * lanes_column, set->lines * f->r, gradient + (int64_t)m * set->member_step * f->r,
+                 add);
 }
 
 /* One panel; `gradient` is that of its first weight. */
@@ -140,14 +152,23 @@ static void dw_panel(const coppice_conv_blocks_dw_args* a, const coppice_run_sta
                      int32_t tile_begin, int32_t tile_end, float* lanes, float* gradient, int add) {
   const coppice_conv_blocks* f = a->weights;
   const int32_t most = COPPICE_CONV_BLOCKS_TOGETHER / f->r;
+  /* Not where a channel has too few taps to be taken together, or more than fit. */
+  const int by_channel = f->full && f->taps >= kColumns && f->taps <= most;
+  const int32_t origin = coppice_conv_panel_start(f, panel) / f->r;
   for (int32_t i = 0; i < f->part_block_rows; ++i) {
     const int32_t row = panel * f->part_block_rows + i;
     if (row == f->block_rows) return;
-    const int32_t end = *coppice_conv_tap_starts(f, row + 1, 0);
-    for (int32_t k = *coppice_conv_tap_starts(f, row, 0), next; k < end; k = next) {
-      next = k + most < end ? k + most : end;
-      dw_columns(a, rs, row, k, next, tile_begin, tile_end, lanes, gradient, add);
-      gradient += (next - k) * f->r;
+    for (int32_t block = 0; block < (by_channel ? f->blocks : 1); ++block) {
+      const int32_t* start = coppice_conv_tap_starts(f, row, block);
+      const int32_t end = by_channel ? start[1] : *coppice_conv_tap_starts(f, row + 1, 0);
+      const int32_t at_once = by_channel ? most / f->taps : most;
+      for (int32_t k = start[0]; k < end; k += at_once) {
+        const int32_t count = end - k < at_once ? end - k : at_once;
+        const dw_columns set =
+            by_channel ? (dw_columns){k, count, f->taps, end - start[0]} : (dw_columns){k, 1, count, 1};
+        run_tiles(a, rs, row, &set, tile_begin, tile_end, lanes, gradient + (int64_t)(k - origin) * f->r,
+                  add);
+      }
     }
   }
 }
