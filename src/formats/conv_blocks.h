@@ -13,8 +13,8 @@
 
 namespace coppice {
 
-// Geometry in the tiling. Blocks of 4 share too little for dX: every third load of dY comes with a load and a
-// store of dx. So kForwardBlocks has single weights for dX and dW (the backward encoding of
+// Geometry in the tiling. dX in blocks loads and stores dx once for every r FMAs, which for r = 4 costs more
+// than it saves. So kForwardBlocks has single weights for dX and dW (the backward encoding of
 // formats/gather.h), and a copy in blocks for the forward pass.
 extern const FormatDef kConvBlocks, kForwardBlocks;
 
