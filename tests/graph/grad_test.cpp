@@ -116,7 +116,7 @@ TEST(Gradients, AParameterOfTwoNodesIsRefusedByName) {
   Graph graph = b.finish().take();
   const Status status = build_gradients(graph).status();
   EXPECT_EQ(status.code(), Code::kUnsupported);
-  EXPECT_EQ(status.message().rfind("parameter 'tied.weight' is used by two nodes", 0), 0u)
+  EXPECT_EQ(status.message().rfind("linear 'one': parameter 'tied.weight' is used by two nodes", 0), 0u)
       << status.message();
 }
 
