@@ -28,9 +28,9 @@ static void add_panel(const coppice_gather* g, int32_t panel, const float* in, f
   }
 }
 
-/* Sums of one plane over the valid samples, which the lanes are. */
-static void sum_plane(const float* inner, int32_t height, int32_t width, int64_t row, int32_t valid,
-                      float* sum, float* square) {
+/* The lanes are the samples. */
+void coppice_sum_plane(const float* inner, int32_t height, int32_t width, int64_t row, int32_t valid,
+                       float* sum, float* square) {
   *sum = *square = 0;
   for (int32_t s = 0; s < valid; ++s) {
     float lane = 0, lane_square = 0;
@@ -46,7 +46,7 @@ static void sum_plane(const float* inner, int32_t height, int32_t width, int64_t
 }
 
 static void conv_panel(const coppice_conv_args* a, const coppice_run_state* rs, int32_t panel, int32_t tile) {
-  const coppice_conv_weights* w = a->weights;
+  const coppice_conv_weights* w = (const coppice_conv_weights*)a->weights;
   const int32_t valid = coppice_valid(rs, kSamples, tile), halo = a->y.halo;
   const int64_t row = (int64_t)(w->out_width + 2 * halo) * kSamples, plane = (w->out_height + 2 * halo) * row;
   const int32_t first = panel * w->gather->panel_rows;
@@ -60,7 +60,8 @@ static void conv_panel(const coppice_conv_args* a, const coppice_run_state* rs, 
     add_panel(w->gather + g, panel, coppice_tile(&a->x, rs, tile), inner, plane, row);
   float* sums = a->sums.width ? coppice_tile(&a->sums, rs, tile) : NULL;
   for (int32_t c = first; c < end; ++c, out += plane, inner += plane) {
-    if (sums) sum_plane(inner, w->out_height, w->out_width, row, valid, sums + c, sums + w->out_channels + c);
+    if (sums)
+      coppice_sum_plane(inner, w->out_height, w->out_width, row, valid, sums + c, sums + w->out_channels + c);
     if (a->activation == COPPICE_ACT_RELU)
       for (int64_t i = 0; i < plane; ++i) out[i] = out[i] < 0 ? 0.0f : out[i];
     coppice_fill_halo(out, w->out_height, w->out_width, kSamples, halo, a->y.wrap);

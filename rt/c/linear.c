@@ -100,5 +100,5 @@ static int64_t fma_loop(int32_t rounds) {
   return (int64_t)rounds * kChains * 2;
 }
 
-const coppice_kernel_table coppice_kernels_c = {"c", linear_segments, linear_blocks, coppice_conv_c,
-                                                fma_loop};
+const coppice_kernel_table coppice_kernels_c = {
+    "c", linear_segments, linear_blocks, coppice_conv_c, coppice_conv_blocks_c, fma_loop};

@@ -131,12 +131,73 @@ typedef struct coppice_conv_weights {
   int32_t out_channels, out_height, out_width;
 } coppice_conv_weights;
 
+/* ---- convolution in blocks
+ * ---------------------------------------------------------------------------------------
+ *
+ * Blocks of r neighbouring outputs (r = 4 or 16) that share one input channel and tap of the kernel; one
+ * layout for forward, dX and dW. `rows` need not be a multiple of r: the outputs past it have weight 0 and
+ * are never computed. The channels are cut into blocks of block_channels (their pixels of a register tile fit
+ * the L1). Storage order: block row, block of channels, tap, channel. The taps are numbered so that those of
+ * one phase of dX's strided grid follow each other: phase p = out_y * stride + out_x has the taps
+ * [phase_tap[p], phase_tap[p + 1]).
+ *   forward: y[o][py][px] += w * x[offset[k] + (py * x_row_step + px * stride) pixels]
+ *   dX, phase p: dx[channel[k]][qy * stride + out_y][qx * stride + out_x] +=
+ *                w * dy[o][dy_offset[tap] + (qy * dy_row_step + qx) pixels]
+ * Offsets are in floats of a tile (dy_offset: of a plane) and include the halo of what is read. `full`: every
+ * block of channels of every block row has all its weights. Parts: panels of part_block_rows block rows
+ * (forward, dW), blocks of channels (dX). */
+typedef struct coppice_conv_blocks {
+  int32_t rows, channels;
+  int32_t r, block_rows; /* block_rows = ceil(rows / r) */
+  int32_t part_block_rows, panels;
+  int32_t block_channels, blocks;
+  int32_t taps, stride, full;
+  int32_t x_height, x_width, y_height, y_width; /* without halo */
+  int32_t x_plane, x_row_step;                  /* in pixels: padded plane of x, and `stride` rows of it */
+  int32_t dy_plane, dy_row_step;                /* in pixels: padded plane of dy, and a row of it */
+  int32_t dw_rows; /* rows of dy that dW takes at a time, so that those of 8 outputs stay in the L1 */
+  const int32_t* phase_tap; /* [stride * stride + 1] */
+  const int32_t* dy_offset; /* [taps] */
+  const int32_t* start;     /* [block_rows * blocks * taps + 1], in storage order; counts blocks of weights */
+  const int32_t* offset;    /* [count] */
+  const int32_t* channel;   /* [count] */
+  const uint8_t* turn;      /* [count], of coppice_conv_turn */
+  /* Channels that a phase of dX does not reach: idle[idle_start[i]] on, i = phase * blocks + block. */
+  const int32_t *idle_start, *idle;
+  float* value; /* [count][r]; 64-byte aligned */
+} coppice_conv_blocks;
+
+/* Whether a block of weights is the first of its channel in its phase, in storage order, or the last. */
+typedef enum coppice_conv_turn { COPPICE_CONV_FIRST = 1, COPPICE_CONV_LAST = 2 } coppice_conv_turn;
+
+/* Where the taps of a block row start in a block of channels: one entry each, and one that ends the last. */
+static inline const int32_t* coppice_conv_tap_starts(const coppice_conv_blocks* f, int32_t block_row,
+                                                     int32_t block) {
+  return f->start + ((int64_t)block_row * f->blocks + block) * f->taps;
+}
+
+/* Outputs of a block row; the last one may have fewer than r. */
+static inline int32_t coppice_conv_block_outputs(const coppice_conv_blocks* f, int32_t block_row) {
+  const int32_t left = f->rows - block_row * f->r;
+  return left < f->r ? left : f->r;
+}
+
+/* The first weight of a panel. */
+static inline int32_t coppice_conv_panel_start(const coppice_conv_blocks* f, int32_t panel) {
+  const int32_t row = panel * f->part_block_rows;
+  return f->r * *coppice_conv_tap_starts(f, row < f->block_rows ? row : f->block_rows, 0);
+}
+
+/* dW takes this many weights of a block row through all pixels before the next (16 sums for each stay in the
+ * L2). */
+enum { COPPICE_CONV_BLOCKS_TOGETHER = 1024 };
+
 /* y = act(conv(x) + bias). Parts: panels. Fills y's halo. S is 16. If sums.width is not 0, the kernel also
  * writes sums[c] = sum over the tile's valid samples and pixels of y[c], and sums[channels + c] the same of
  * y^2 (before the activation), for batch norm: [tiles][2 * channels][1], width 1; it then needs 128 bytes of
  * item->scratch a channel. */
 typedef struct coppice_conv_args {
-  const coppice_conv_weights* weights;
+  const void* weights; /* coppice_conv_weights or coppice_conv_blocks, as the kernel says */
   const float* bias;
   coppice_tiled x, y;
   coppice_tiled sums;
@@ -152,7 +213,8 @@ typedef struct coppice_kernel_table {
   const char* isa;                /* "c", "avx2", "avx512", "neon" */
   coppice_kernel linear_segments; /* coppice_linear_args, coppice_segments */
   coppice_kernel linear_blocks;   /* coppice_linear_args, coppice_blocks with r = 4 or 16, sparse or dense */
-  coppice_kernel conv;            /* coppice_conv_args */
+  coppice_kernel conv;            /* coppice_conv_args, coppice_conv_weights */
+  coppice_kernel conv_blocks;     /* coppice_conv_args, coppice_conv_blocks */
   int64_t (*fma_loop)(
       int32_t rounds); /* multiplies and adds on registers at full rate; returns the FLOPs done */
 } coppice_kernel_table;

@@ -85,7 +85,7 @@ static void store_sums(const float* lanes, int32_t rows, int32_t valid, float* s
 static void conv_tile(const coppice_conv_args* a, const coppice_run_state* rs, const coppice_item* item,
                       int32_t tile) {
   static const conv_runs dense = TILE_TABLE(dense), strided = TILE_TABLE(strided);
-  const coppice_conv_weights* w = a->weights;
+  const coppice_conv_weights* w = (const coppice_conv_weights*)a->weights;
   const int32_t panel_rows = w->gather->panel_rows, first = item->part_begin * panel_rows;
   const int32_t end =
       item->part_end * panel_rows < w->out_channels ? item->part_end * panel_rows : w->out_channels;

@@ -23,5 +23,6 @@ INLINE int width_index(int32_t width) { return width == 16 ? 0 : width == 32 ? 1
 void KERNEL(coppice_linear_segments)(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void KERNEL(coppice_linear_blocks)(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void KERNEL(coppice_conv)(const void* args, const coppice_run_state* rs, const coppice_item* item);
+void KERNEL(coppice_conv_blocks)(const void* args, const coppice_run_state* rs, const coppice_item* item);
 
 #endif

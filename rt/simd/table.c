@@ -18,5 +18,6 @@ const coppice_kernel_table KERNEL(coppice_kernels) = {
     .linear_segments = KERNEL(coppice_linear_segments),
     .linear_blocks = KERNEL(coppice_linear_blocks),
     .conv = KERNEL(coppice_conv),
+    .conv_blocks = KERNEL(coppice_conv_blocks),
     .fma_loop = fma_loop,
 };

@@ -9,6 +9,7 @@
 
 #include "coppice_kernels.h"
 #include "formats/blocking.h"
+#include "formats/conv_taps.h"
 
 namespace coppice {
 namespace {
@@ -29,20 +30,6 @@ constexpr int kTileRows = 2, kTileColumns = 4;
 constexpr double kSegmentWeights = 16;
 
 constexpr int64_t kMaxSegment = UINT16_MAX;
-
-// One dimension of a gather: which taps of the kernel it has, and where they read.
-int floor_mod(int a, int n) { return ((a % n) + n) % n; }
-
-int phase_of(int tap, const ConvGeometry& g) { return floor_mod(tap * g.dilation - g.padding, g.stride); }
-
-// dX at y * stride + phase reads dY at y + this.
-int backward_shift(int tap, const ConvGeometry& g) {
-  return (phase_of(tap, g) + g.padding - tap * g.dilation) / g.stride;
-}
-
-int phase_pixels(int size, int phase, int stride) {
-  return phase < size ? (size - phase + stride - 1) / stride : 0;
-}
 
 int output_size(int size, int kernel, const ConvGeometry& g) {
   return (size + 2 * g.padding - (kernel - 1) * g.dilation - 1) / g.stride + 1;

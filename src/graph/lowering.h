@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/buffer.h"
@@ -82,6 +83,7 @@ class Lowering {
 
   std::vector<PlanValue> values_;
   std::vector<CallSpec> calls_;
+  std::vector<std::pair<ValueId, ValueId>> halo_copies_;  // of a value, made by with_halo()
 
  private:
   const Graph& graph_;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <map>
 
+#include "formats/conv_blocks.h"
 #include "formats/csr.h"
 #include "formats/formats.h"
 #include "formats/gather.h"
@@ -17,6 +18,11 @@ using Layer = FormatCandidate::Layer;
 template <const FormatDef& format>
 std::string by_pattern(const Pattern& pattern, const ConvGeometry&) {
   return format.refuses(pattern);
+}
+
+// The sentence of conv_blocks stands before it already.
+std::string as_conv_blocks(const Pattern& pattern, const ConvGeometry& geometry) {
+  return conv_blocks_refuses(pattern, geometry).empty() ? "" : "for the same reason";
 }
 
 const RateDef* rate_of(const FormatCandidate& candidate, const Pattern& pattern) {
@@ -71,7 +77,8 @@ FormatChoice choose(Layer layer, const Pattern& pattern, const ConvGeometry& geo
     if (refusal.empty()) {
       general = candidate.format;
       const RateDef* def = rate_of(candidate, pattern);
-      const double rate = def ? table.rate(def->name, pattern.density()) : 0.0;
+      if (!def) continue;  // takes it, but is not meant for it
+      const double rate = table.rate(def->name, pattern.density());
       if (rate > 0.0) {
         costed.push_back({candidate.format, products * executed(*def, pattern) / rate});
         continue;
@@ -113,6 +120,9 @@ const CostTable& shipped_cost_table() {
                                     {"blocks4", 1.0, 136},
                                     {"blocks16", 0.1, 138},
                                     {"dense", 1.0, 145},
+                                    {"conv_dense", 1.0, 141},
+                                    {"conv_blocks16", 0.1, 92},
+                                    {"conv_blocks4", 0.1, 87},
                                     {"gather", 0.05, 55},
                                     {"gather", 0.1, 79},
                                     {"gather", 0.5, 115},
@@ -128,6 +138,8 @@ std::span<const FormatCandidate> format_candidates() {
       {Layer::kLinear, &kDense, by_pattern<kDense>, {{"dense", 0, true, 16}}},
       {Layer::kLinear, &kBlocks, by_pattern<kBlocks>, {{"blocks4", 4}, {"blocks16", 16}}},
       {Layer::kLinear, &kSegments, by_pattern<kSegments>, {{"segments"}}},
+      {Layer::kConv, &kConvBlocks, conv_blocks_refuses, {{"conv_dense", 0, true, 8}, {"conv_blocks16", 16}}},
+      {Layer::kConv, &kForwardBlocks, as_conv_blocks, {{"conv_blocks4", 4}}},
       {Layer::kConv, &kGather, gather_refuses, {{"gather"}}},
   };
   return kCandidates;

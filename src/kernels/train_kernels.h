@@ -57,6 +57,24 @@ typedef struct coppice_conv_bwd_args {
   coppice_tiled tile_gradients;
 } coppice_conv_bwd_args;
 
+/* dX of a convolution in blocks, addend and mask as in coppice_conv_bwd_args. Parts: blocks of channels; a
+ * part writes these channels of dx and their halo. */
+typedef struct coppice_conv_blocks_dx_args {
+  const coppice_conv_blocks* weights;
+  coppice_tiled dy, dx, addend, mask;
+} coppice_conv_blocks_dx_args;
+
+/* Gradient of the weights of a convolution in blocks, in the order of the format; that of padding is 0.
+ * Parts: panels of block rows, whose weights are contiguous. gradient and tile_gradients are as in
+ * coppice_conv_bwd_args. item->scratch also holds 16 sums for each weight at work
+ * (conv_blocks_dw_scratch in formats/conv_blocks.h). */
+typedef struct coppice_conv_blocks_dw_args {
+  const coppice_conv_blocks* weights;
+  coppice_tiled x, dy;
+  float* gradient;
+  coppice_tiled tile_gradients;
+} coppice_conv_blocks_dw_args;
+
 /* gradient[i] = sum over the item's tiles of their i-th number, in their order. Parts are those of
  * part_start; gradient as in coppice_linear_dw_args. */
 typedef struct coppice_tile_sum_args {
@@ -97,6 +115,8 @@ typedef struct coppice_train_table {
   coppice_kernel linear_segments_dw; /* coppice_linear_dw_args, coppice_segments */
   coppice_kernel linear_blocks_dw;   /* coppice_linear_dw_args, coppice_blocks */
   coppice_kernel conv_bwd;           /* coppice_conv_bwd_args */
+  coppice_kernel conv_blocks_dx;     /* coppice_conv_blocks_dx_args */
+  coppice_kernel conv_blocks_dw;     /* coppice_conv_blocks_dw_args */
   coppice_kernel tile_sum;           /* coppice_tile_sum_args */
   coppice_kernel sgd, adam;          /* coppice_update_args */
   coppice_kernel refresh;            /* coppice_refresh_args */

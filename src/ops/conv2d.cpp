@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // conv2d: y = act(W * x + bias), and its gradients. W is (o, i / groups, h, w), sparse or dense; any kernel,
 // stride, padding, dilation and groups; padding is zero or wraps around.
+#include "formats/conv_blocks.h"
 #include "formats/csr.h"
 #include "formats/gather.h"
 #include "kernels/train_kernels.h"
@@ -155,12 +156,13 @@ Status lower(Lowering& lowering, const Node& node) {
     call.args().bias = bias ? bias->value.data() : nullptr;
     if (bias) call.uses(*bias, 0);
   };
-  if (weight.format() == &kGather) {
-    const Encoding& forward = *weight.copy()->encoding;
+  if (weight.format() != &kCsr) {
+    const Encoding& forward = weight.copy() ? *weight.copy()->encoding : weight.encoding();
     const ConvGeometry& conv = weight.tiling().conv;
     const ValueId x = with_halo(lowering, node.inputs[0], conv.x_halo, conv.wrap);
-    auto call = lowering.call<coppice_conv_args>(node.name, lowering.rt->conv, width);
-    call.args().weights = static_cast<const coppice_conv_weights*>(weight.copy()->view);
+    auto call = lowering.call<coppice_conv_args>(
+        node.name, weight.format() == &kGather ? lowering.rt->conv : lowering.rt->conv_blocks, width);
+    call.args().weights = weight.copy() ? weight.copy()->view : weight.view();
     call.in(&coppice_conv_args::x, x).out(&coppice_conv_args::y, node.outputs[0]);
     call.uses(weight, forward.size() * 4 + forward.bytes()).parts(forward.forward_parts());
     complete(call);
@@ -204,40 +206,86 @@ Fused fused_into(const Node& node) {
 }
 ValueId input_at(const Node& node, size_t index) { return index == 0 ? kNoValue : node.inputs[index]; }
 
-// One pass over the live weights for dx and dw: dx, addend and mask are kNoValue where there is none. Where
-// an image has many pixels, the weights' gradients are kept for each tile and added up in a call of their
-// own.
-void lower_gather_bwd(Lowering& lowering, const Node& node, const Param& weight, ValueId dx, ValueId addend,
-                      ValueId mask, ValueId dw) {
+bool gathers_backward(const Param& weight) {
+  return weight.format() == &kGather || weight.format() == &kForwardBlocks;
+}
+
+// A value for the gradients of single tiles, to be added up by sum_tiles(); kNoValue where the kernel adds
+// them up itself, as an image has too few pixels.
+ValueId tile_gradients(Lowering& lowering, const Node& node, const Param& weight, int width) {
+  if (!conv_bwd_by_tiles(weight.tiling().conv)) return kNoValue;
+  return lowering.temporary(node.name + " of tiles", (weight.encoding().size() + width - 1) / width, width);
+}
+
+void sum_tiles(Lowering& lowering, const Node& node, const Param& weight, ValueId tiles, int width,
+               ValueId dw) {
+  auto sum = lowering.call<coppice_tile_sum_args>(node.name + " sum", lowering.train->tile_sum, width);
+  sum.args().part_start = weight.part_start().data();
+  sum.in(&coppice_tile_sum_args::tiles, tiles);
+  gradient_parts(sum, weight, &coppice_tile_sum_args::gradient, dw);
+}
+
+// The operands of a gradient; kNoValue where there is none.
+struct Gradient {
+  ValueId dx, addend, mask, dw;
+};
+
+// One pass over the live weights for dx and dw.
+void lower_gather_bwd(Lowering& lowering, const Node& node, const Param& weight, const Gradient& out) {
   const ConvGeometry& conv = weight.tiling().conv;
   const Encoding& encoding = weight.encoding();
   const ValueId x = node.inputs[0], dy = with_halo(lowering, node.inputs[1], conv.dy_halo, conv.wrap);
   const int width = lowering.width(x);
-  const ValueId tiles =
-      conv_bwd_by_tiles(conv)
-          ? lowering.temporary(node.name + " of tiles", (encoding.size() + width - 1) / width, width)
-          : kNoValue;
+  const ValueId tiles = tile_gradients(lowering, node, weight, width);
   {
     auto call = lowering.call<coppice_conv_bwd_args>(node.name, lowering.train->conv_bwd, width);
     call.args().weights = static_cast<const coppice_conv_weights*>(weight.view());
     call.args().part_start = weight.part_start().data();
     call.in(&coppice_conv_bwd_args::x, x).in(&coppice_conv_bwd_args::dy, dy);
-    if (dx != kNoValue) call.out(&coppice_conv_bwd_args::dx, dx);
-    if (addend != kNoValue) call.in(&coppice_conv_bwd_args::addend, addend);
-    if (mask != kNoValue) call.in(&coppice_conv_bwd_args::mask, mask);
+    if (out.dx != kNoValue) call.out(&coppice_conv_bwd_args::dx, out.dx);
+    if (out.addend != kNoValue) call.in(&coppice_conv_bwd_args::addend, out.addend);
+    if (out.mask != kNoValue) call.in(&coppice_conv_bwd_args::mask, out.mask);
     if (tiles == kNoValue)
-      gradient_parts(call, weight, &coppice_conv_bwd_args::gradient, dw);
+      gradient_parts(call, weight, &coppice_conv_bwd_args::gradient, out.dw);
     else
       call.out(&coppice_conv_bwd_args::tile_gradients, tiles)
           .parts(encoding.dx_parts())
           .uses(weight, encoding.size() * 4 + encoding.bytes());
     call.spec().scratch = std::max(call.spec().scratch, conv_bwd_scratch(encoding));
   }
-  if (tiles == kNoValue) return;
-  auto sum = lowering.call<coppice_tile_sum_args>(node.name + " sum", lowering.train->tile_sum, width);
-  sum.args().part_start = weight.part_start().data();
-  sum.in(&coppice_tile_sum_args::tiles, tiles);
-  gradient_parts(sum, weight, &coppice_tile_sum_args::gradient, dw);
+  if (tiles != kNoValue) sum_tiles(lowering, node, weight, tiles, width, out.dw);
+}
+
+// In blocks: two calls on one layout.
+void lower_blocks_bwd(Lowering& lowering, const Node& node, const Param& weight, const Gradient& out) {
+  const ConvGeometry& conv = weight.tiling().conv;
+  const Encoding& encoding = weight.encoding();
+  const auto* view = static_cast<const coppice_conv_blocks*>(weight.view());
+  const int64_t bytes = encoding.size() * 4 + encoding.bytes();
+  const ValueId dy = with_halo(lowering, node.inputs[1], conv.dy_halo, conv.wrap);
+  const int width = lowering.width(node.inputs[0]);
+  if (out.dx != kNoValue) {
+    auto call = lowering.call<coppice_conv_blocks_dx_args>(node.name, lowering.train->conv_blocks_dx, width);
+    call.args().weights = view;
+    call.in(&coppice_conv_blocks_dx_args::dy, dy).out(&coppice_conv_blocks_dx_args::dx, out.dx);
+    if (out.addend != kNoValue) call.in(&coppice_conv_blocks_dx_args::addend, out.addend);
+    if (out.mask != kNoValue) call.in(&coppice_conv_blocks_dx_args::mask, out.mask);
+    call.uses(weight, bytes).parts(encoding.dx_parts());
+  }
+  const ValueId x = with_halo(lowering, node.inputs[0], conv.x_halo, conv.wrap);
+  const ValueId tiles = tile_gradients(lowering, node, weight, width);
+  {
+    auto call =
+        lowering.call<coppice_conv_blocks_dw_args>(node.name + " dw", lowering.train->conv_blocks_dw, width);
+    call.args().weights = view;
+    call.in(&coppice_conv_blocks_dw_args::x, x).in(&coppice_conv_blocks_dw_args::dy, dy);
+    if (tiles == kNoValue)
+      gradient_parts(call, weight, &coppice_conv_blocks_dw_args::gradient, out.dw);
+    else
+      call.out(&coppice_conv_blocks_dw_args::tile_gradients, tiles).parts(view->panels);
+    call.spec().scratch = std::max(call.spec().scratch, conv_blocks_dw_scratch(encoding));
+  }
+  if (tiles != kNoValue) sum_tiles(lowering, node, weight, tiles, width, out.dw);
 }
 
 void lower_general_dw(Lowering& lowering, const Node& node, const Geometry& g, const Param& weight,
@@ -254,8 +302,11 @@ Status lower_dw(Lowering& lowering, const Node& node) {
   TRY_ASSIGN(const Geometry g,
              geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[2]).shape, node));
   const Param& weight = lowering.param(node.inputs[2]);
-  if (weight.format() == &kGather)
-    lower_gather_bwd(lowering, node, weight, kNoValue, kNoValue, kNoValue, node.outputs[0]);
+  const Gradient out = {kNoValue, kNoValue, kNoValue, node.outputs[0]};
+  if (gathers_backward(weight))
+    lower_gather_bwd(lowering, node, weight, out);
+  else if (weight.format() == &kConvBlocks)
+    lower_blocks_bwd(lowering, node, weight, out);
   else
     lower_general_dw(lowering, node, g, weight, node.outputs[0]);
   return {};
@@ -296,15 +347,19 @@ Status lower_grad(Lowering& lowering, const Node& node) {
   TRY_ASSIGN(const Geometry g,
              geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[2]).shape, node));
   Param& weight = lowering.param(node.inputs[2]);
-  const ValueId addend = input_at(node, fused_into(node).addend),
-                mask = input_at(node, fused_into(node).mask);
-  if (weight.format() == &kGather) {
-    lower_gather_bwd(lowering, node, weight, node.outputs[0], addend, mask, node.outputs[1]);
+  const Gradient out = {node.outputs[0], input_at(node, fused_into(node).addend),
+                        input_at(node, fused_into(node).mask), node.outputs[1]};
+  if (gathers_backward(weight)) {
+    lower_gather_bwd(lowering, node, weight, out);
+    return {};
+  }
+  if (weight.format() == &kConvBlocks) {
+    lower_blocks_bwd(lowering, node, weight, out);
     return {};
   }
   // The product alone, then an element-wise call for each thing that was fused into it.
-  const bool more = addend != kNoValue || mask != kNoValue;
-  ValueId dx = more ? lowering.like(node.name + " alone", node.outputs[0]) : node.outputs[0];
+  const bool more = out.addend != kNoValue || out.mask != kNoValue;
+  ValueId dx = more ? lowering.like(node.name + " alone", out.dx) : out.dx;
   {
     auto call = lowering.call<coppice_general_conv_args>(node.name, lowering.pointwise->general_conv_dx,
                                                          lowering.width(dx));
@@ -313,15 +368,15 @@ Status lower_grad(Lowering& lowering, const Node& node) {
     call.uses(weight, 0);
   }
   const auto then = [&](const char* what, coppice_kernel kernel, ValueId with, bool last) {
-    const ValueId out = last ? node.outputs[0] : lowering.like(node.name + " so far", node.outputs[0]);
+    const ValueId to = last ? out.dx : lowering.like(node.name + " so far", out.dx);
     auto call = lowering.call<coppice_map_args>(node.name + what, kernel, lowering.width(dx));
-    call.in(&coppice_map_args::a, dx).in(&coppice_map_args::b, with).out(&coppice_map_args::out, out);
+    call.in(&coppice_map_args::a, dx).in(&coppice_map_args::b, with).out(&coppice_map_args::out, to);
     call.args().extent = lowering.extent(dx);
-    dx = out;
+    dx = to;
   };
-  if (addend != kNoValue) then(" sum", lowering.pointwise->add, addend, mask == kNoValue);
-  if (mask != kNoValue) then(" mask", lowering.pointwise->relu_grad, mask, true);
-  lower_general_dw(lowering, node, g, weight, node.outputs[1]);
+  if (out.addend != kNoValue) then(" sum", lowering.pointwise->add, out.addend, out.mask == kNoValue);
+  if (out.mask != kNoValue) then(" mask", lowering.pointwise->relu_grad, out.mask, true);
+  lower_general_dw(lowering, node, g, weight, out.dw);
   return {};
 }
 
@@ -347,6 +402,7 @@ std::vector<Sample> samples() {
   std::vector<Sample> out;
   out.push_back(sample("3x3", {"chw", {2, 4, 5}}, 4, {}));
   out.push_back(sample("several panels", {"chw", {20, 4, 5}}, 36, {}));
+  out.push_back(sample("strided panels", {"chw", {4, 6, 5}}, 32, with([](ConvOptions& o) { o.stride = 2; })));
   out.push_back(sample("stride 2", {"chw", {2, 5, 6}}, 4, with([](ConvOptions& o) { o.stride = 2; })));
   out.push_back(sample("wraps", {"chw", {1, 4, 4}}, 4, with([](ConvOptions& o) { o.wrap = true; })));
   out.push_back(

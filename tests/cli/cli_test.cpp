@@ -260,9 +260,10 @@ TEST_F(Cli, TunesAndUsesTheTable) {
     formats.insert(row["format"]);
     EXPECT_GT(row["gflops"].get<double>(), 0);
   }
-  for (const char* format : {"segments", "blocks4", "blocks16", "dense", "gather"})
+  for (const char* format :
+       {"segments", "blocks4", "blocks16", "dense", "gather", "conv_dense", "conv_blocks4", "conv_blocks16"})
     EXPECT_TRUE(formats.contains(format)) << format;
-  EXPECT_EQ((*json)["crossovers"].size(), 3u) << tuned.out;
+  EXPECT_EQ((*json)["crossovers"].size(), 6u) << tuned.out;
 
   const Outcome explained = coppice("explain " + network);
   EXPECT_NE(explained.out.find("by the cost table " + file), std::string::npos) << explained.out;

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "formats/conv_blocks.h"
 #include "formats/csr.h"
 #include "formats/formats.h"
 #include "formats/gather.h"
@@ -127,7 +128,8 @@ TEST(FormatCandidates, HaveRatesOfDifferentNames) {
     for (const RateDef& rate : candidate.rates) EXPECT_TRUE(names.insert(rate.name).second) << rate.name;
   }
   // Tables that people keep name these.
-  for (const char* name : {"dense", "blocks4", "blocks16", "segments", "gather"})
+  for (const char* name :
+       {"dense", "blocks4", "blocks16", "segments", "gather", "conv_dense", "conv_blocks4", "conv_blocks16"})
     EXPECT_TRUE(names.contains(name)) << name;
 }
 
@@ -144,25 +146,34 @@ TEST(Crossover, IsWhereBothTakeAsLong) {
   EXPECT_EQ(crossover(table, "segments", "dense"), 1);
 }
 
-ConvGeometry small_conv() {
+struct ConvCase {
   ConvGeometry g;
-  g.channels = 4;
-  g.height = g.width = 8;
-  g.outputs = 8;
-  g.out_height = g.out_width = 8;
-  g.kernel_h = g.kernel_w = 3;
-  g.padding = 1;
-  g.x_halo = gather_x_halo(g);
-  g.dy_halo = gather_dy_halo(g);
-  return g;
+  explicit ConvCase(int channels, int outputs, int groups = 1) {
+    g.channels = channels;
+    g.height = g.width = 8;
+    g.outputs = outputs;
+    g.out_height = g.out_width = 8;
+    g.kernel_h = g.kernel_w = 3;
+    g.padding = 1;
+    g.groups = groups;
+    g.x_halo = gather_x_halo(g);
+    g.dy_halo = gather_dy_halo(g);
+  }
+  Pattern full() const { return Pattern::full(g.outputs, g.channels / g.groups * 9); }
+};
+
+FormatChoice shipped_choice(const Pattern& pattern, const ConvGeometry& geometry) {
+  return choose_conv(pattern, geometry, shipped_cost_table(), nullptr);
 }
 
 TEST(ChooseConv, GathersUnlessTheGeometryForbidsIt) {
-  ConvGeometry g = small_conv();
+  ConvCase c(4, 8);
   const Pattern pattern = random_pattern(8, 36, {}, 60, 1, "w");
-  EXPECT_EQ(choose_conv(pattern, g, shipped_cost_table(), nullptr).format, &kGather);
-  g.x_halo = 0;  // too little for its padding
-  const FormatChoice refused = choose_conv(pattern, g, shipped_cost_table(), &kGather);
+  const FormatChoice gather = shipped_choice(pattern, c.g);
+  EXPECT_EQ(gather.format, &kGather);
+  EXPECT_TRUE(says(gather, "not conv_blocks: block 1x1 has a single row")) << gather.reason;
+  c.g.x_halo = 0;  // too little for its padding
+  const FormatChoice refused = shipped_choice(pattern, c.g);
   EXPECT_EQ(refused.format, &kCsr);
   EXPECT_TRUE(says(refused, "not gather: ")) << refused.reason;
 }
@@ -171,11 +182,44 @@ TEST(ChooseConv, TakesTheCostFromTheTable) {
   const Pattern pattern = random_pattern(8, 36, {}, 60, 1, "w");
   const CostTable table = {"test", {{"gather", 0.2, 48}}};
   // 60 weights, 64 positions, 6 FLOPs, 48 a nanosecond.
-  const FormatChoice choice = choose_conv(pattern, small_conv(), table, nullptr);
+  const FormatChoice choice = choose_conv(pattern, ConvCase(4, 8).g, table, nullptr);
   EXPECT_TRUE(says(choice, "gather: 480 ns a sample")) << choice.reason;
-  const FormatChoice lacking = choose_conv(pattern, small_conv(), {"empty", {}}, nullptr);
+  const FormatChoice lacking = choose_conv(pattern, ConvCase(4, 8).g, {"empty", {}}, nullptr);
   EXPECT_EQ(lacking.format, &kGather);
   EXPECT_TRUE(says(lacking, "the cost table lacks it")) << lacking.reason;
+}
+
+TEST(ChooseConv, TakesFullPatternsInBlocksOfOutputs) {
+  const ConvCase c(4, 64);
+  const FormatChoice full = shipped_choice(c.full(), c.g);
+  EXPECT_EQ(full.format, &kConvBlocks);
+  EXPECT_TRUE(says(full, "gather would take ")) << full.reason;
+}
+
+TEST(ChooseConv, TakesBlocksByTheirSize) {
+  const ConvCase c(64, 64);
+  const auto choice = [&](BlockShape block) {
+    return shipped_choice(random_pattern(64, 576, block, 3686 / block.size(), 1, "w"), c.g).format;
+  };
+  EXPECT_EQ(choice({16, 1}), &kConvBlocks);
+  EXPECT_EQ(choice({16, 4}), &kConvBlocks);
+  EXPECT_EQ(choice({4, 1}), &kForwardBlocks);
+  EXPECT_EQ(choice({1, 1}), &kGather);
+}
+
+// A single output would use an eighth of the registers.
+TEST(ChooseConv, GathersAFullPatternOfFewOutputs) {
+  const ConvCase c(4, 1);
+  const FormatChoice few = shipped_choice(c.full(), c.g);
+  EXPECT_EQ(few.format, &kGather);
+  EXPECT_TRUE(says(few, "conv_blocks would take ")) << few.reason;
+}
+
+TEST(ChooseConv, GathersWhereThereAreGroups) {
+  const ConvCase c(64, 64, 4);
+  const FormatChoice grouped = shipped_choice(c.full(), c.g);
+  EXPECT_EQ(grouped.format, &kGather);
+  EXPECT_TRUE(says(grouped, "not those of 4 groups")) << grouped.reason;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/rng.h"
+#include "formats/conv_blocks.h"
 #include "formats/csr.h"
 #include "formats/formats.h"
 #include "formats/gather.h"
@@ -17,8 +18,13 @@ namespace {
 
 std::vector<const FormatDef*> formats() {
   std::vector<const FormatDef*> all(weight_formats().begin(), weight_formats().end());
-  for (const FormatDef* of_convolutions : {&kCsr, &kGather}) all.push_back(of_convolutions);
+  for (const FormatDef* of_convolutions : {&kCsr, &kGather, &kConvBlocks, &kForwardBlocks})
+    all.push_back(of_convolutions);
   return all;
+}
+
+bool needs_geometry(const FormatDef* format) {
+  return format == &kGather || format == &kConvBlocks || format == &kForwardBlocks;
 }
 
 // Every format with every pattern that it takes.
@@ -61,13 +67,13 @@ std::vector<Case> cases() {
     for (const BlockShape shape : {BlockShape{1, 1}, BlockShape{4, 1}, BlockShape{16, 1}, BlockShape{16, 4}})
       for (const double density : {1.0, 0.3, 0.02}) {
         // Several panels and column blocks of every format.
-        const int64_t rows = 304, cols = format == &kGather ? 40 * 9 : 520;
+        const int64_t rows = 304, cols = needs_geometry(format) ? 40 * 9 : 520;
         const auto blocks = static_cast<int64_t>(density * static_cast<double>(rows * cols / shape.size()));
         const Pattern pattern = random_pattern(rows, cols, shape, blocks, 1, "w");
         if (!format->refuses(pattern).empty()) continue;
         for (const bool with_copy : {false, true}) {
           if (with_copy && !format->encode_copy) continue;
-          out.push_back({format, pattern, format == &kGather ? conv_tiling() : small_tiling(), with_copy,
+          out.push_back({format, pattern, needs_geometry(format) ? conv_tiling() : small_tiling(), with_copy,
                          std::string(format->name) + " " + shape.text() + " density " +
                              std::to_string(density) + (with_copy ? " with a copy" : "")});
         }
@@ -155,7 +161,7 @@ TEST(Param, ChangesItsFormatWithoutALoss) {
   Param param = param_of(pattern, true);
   const auto before = by_position(param, param.moment2);
   for (const FormatDef* format : formats()) {
-    if (!format->refuses(pattern).empty() || format == &kGather) continue;
+    if (!format->refuses(pattern).empty() || needs_geometry(format)) continue;
     param.encode(*format, small_tiling());
     EXPECT_EQ(param.format(), format);
     EXPECT_EQ(by_position(param, param.moment2), before) << format->name;

@@ -11,6 +11,8 @@ void coppice_interleave_c(const void* args, const coppice_run_state* rs, const c
 void coppice_linear_segments_dw_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void coppice_linear_blocks_dw_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void coppice_conv_bwd_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
+void coppice_conv_blocks_dx_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
+void coppice_conv_blocks_dw_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void coppice_tile_sum_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void coppice_sgd_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void coppice_adam_c(const void* args, const coppice_run_state* rs, const coppice_item* item);

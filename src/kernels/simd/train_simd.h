@@ -14,6 +14,8 @@ void KERNEL(coppice_linear_segments_dw)(const void* args, const coppice_run_stat
 void KERNEL(coppice_linear_blocks_dw)(const void* args, const coppice_run_state* rs,
                                       const coppice_item* item);
 void KERNEL(coppice_conv_bwd)(const void* args, const coppice_run_state* rs, const coppice_item* item);
+void KERNEL(coppice_conv_blocks_dx)(const void* args, const coppice_run_state* rs, const coppice_item* item);
+void KERNEL(coppice_conv_blocks_dw)(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void KERNEL(coppice_tile_sum)(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void KERNEL(coppice_sgd)(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void KERNEL(coppice_adam)(const void* args, const coppice_run_state* rs, const coppice_item* item);

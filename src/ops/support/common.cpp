@@ -40,7 +40,10 @@ Status lower_map(Lowering& lowering, const Node& node, coppice_kernel kernel) {
 
 ValueId with_halo(Lowering& lowering, ValueId id, int halo, bool wrap) {
   const PlanValue have = lowering.value(id);
-  if (have.halo == halo && (halo == 0 || have.wrap == wrap)) return id;
+  const auto fits = [&](const PlanValue& v) { return v.halo == halo && (halo == 0 || v.wrap == wrap); };
+  if (fits(have)) return id;
+  for (const auto& [source, made] : lowering.halo_copies_)
+    if (source == id && fits(lowering.value(made))) return made;
   const ValueId copy = lowering.temporary(have.name + " with halo", have.elements, have.width);
   PlanValue& made = lowering.values_[static_cast<size_t>(copy)];
   made.extent = have.extent;
@@ -49,6 +52,7 @@ ValueId with_halo(Lowering& lowering, ValueId id, int halo, bool wrap) {
   auto call = lowering.call<coppice_map_args>(have.name + " with halo", lowering.pointwise->copy, have.width);
   call.in(&coppice_map_args::a, id).out(&coppice_map_args::out, copy);
   call.args().extent = have.extent;
+  lowering.halo_copies_.emplace_back(id, copy);
   return copy;
 }
 
