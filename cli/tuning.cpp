@@ -36,6 +36,12 @@ struct Measured {
   std::unique_ptr<BenchProblem> problem;
 };
 
+// Full patterns then count by that one.
+bool has_full_rate(const FormatCandidate& candidate) {
+  return std::any_of(candidate.rates.begin(), candidate.rates.end(),
+                     [](const RateDef& rate) { return rate.full; });
+}
+
 // A table with one row leaves no choice, so the problem runs on the format that is to be measured.
 Result<Measured> prepare(BenchRequest request, const FormatCandidate& candidate, const RateDef& rate,
                          double density) {
@@ -59,7 +65,7 @@ Result<Tuned> measure_cost_table(const TuneRequest& request) {
   for (const FormatCandidate& candidate : format_candidates())
     for (const RateDef& rate : candidate.rates)
       for (const double density : densities) {
-        if (rate.full && density < 1) continue;
+        if (rate.full ? density < 1 : density == 1 && has_full_rate(candidate)) continue;
         TRY_ASSIGN(Measured one, prepare(layer_request(request, candidate.layer), candidate, rate, density));
         measured.push_back(std::move(one));
       }

@@ -110,26 +110,20 @@ double CostTable::rate(const std::string& format, double density) const {
 }
 
 const CostTable& shipped_cost_table() {
-  static const CostTable kTable = {"Intel Emerald Rapids",
-                                   {{"segments", 0.05, 88},
-                                    {"segments", 0.1, 92},
-                                    {"segments", 0.5, 95},
-                                    {"segments", 1.0, 95},
-                                    {"blocks4", 0.1, 120},
-                                    {"blocks4", 0.5, 132},
-                                    {"blocks4", 1.0, 136},
-                                    {"blocks16", 0.1, 138},
-                                    {"dense", 1.0, 145},
-                                    {"conv_dense", 1.0, 141},
-                                    {"conv_blocks16", 0.1, 92},
-                                    {"conv_blocks4", 0.1, 87},
-                                    {"gather", 0.05, 55},
-                                    {"gather", 0.1, 79},
-                                    {"gather", 0.5, 115},
-                                    {"gather", 1.0, 126}},
-                                   "avx512",
-                                   "",
-                                   "shipped with coppice"};
+  static const CostTable kTable = {
+      "Intel Emerald Rapids",
+      {{"segments", 0.05, 88},      {"segments", 0.1, 92},       {"segments", 0.5, 95},
+       {"segments", 1.0, 95},       {"blocks4", 0.1, 120},       {"blocks4", 0.5, 132},
+       {"blocks4", 1.0, 136},       {"blocks16", 0.1, 138},      {"dense", 1.0, 145},
+       {"conv_dense", 1.0, 208},    {"conv_blocks16", 0.02, 41}, {"conv_blocks16", 0.05, 76},
+       {"conv_blocks16", 0.1, 110}, {"conv_blocks16", 0.2, 152}, {"conv_blocks16", 0.5, 189},
+       {"conv_blocks4", 0.02, 31},  {"conv_blocks4", 0.05, 53},  {"conv_blocks4", 0.1, 84},
+       {"conv_blocks4", 0.2, 102},  {"conv_blocks4", 0.5, 125},  {"gather", 0.02, 33},
+       {"gather", 0.05, 51},        {"gather", 0.1, 80},         {"gather", 0.2, 97},
+       {"gather", 0.5, 114},        {"gather", 1.0, 126}},
+      "avx512",
+      "",
+      "shipped with coppice"};
   return kTable;
 }
 

@@ -31,7 +31,7 @@ struct CostTable {
 };
 
 // Measured on Emerald Rapids (linear 1024x1024, batch 128; convolution 3x3 64->64 on 16x16, batch 32);
-// ratios between formats are alike on Zen 4.
+// linear and convolution on different days, as their rows never compete.
 const CostTable& shipped_cost_table();
 
 // What a row of a cost table is measured for. The names are persisted.
