@@ -33,7 +33,7 @@ static void conv_output(const coppice_conv_args* a, const coppice_run_state* rs,
                       sums + f->rows);
   }
   if (a->activation == COPPICE_ACT_RELU)
-    for (int64_t i = 0; i < plane; ++i) out[i] = out[i] > 0 ? out[i] : 0.0f;
+    for (int64_t i = 0; i < plane; ++i) out[i] = out[i] < 0 ? 0.0f : out[i];
   coppice_fill_halo(out, f->y_height, f->y_width, kSamples, halo, a->y.wrap);
 }
 

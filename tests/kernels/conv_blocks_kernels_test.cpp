@@ -132,6 +132,23 @@ TEST(ConvBlocksKernels, ForwardIsTheConvolution) {
   });
 }
 
+TEST(ConvBlocksKernels, ReluPassesNanOn) {
+  each_layer([](const Kernels& kernels, Layer& l) {
+    const std::vector<float> bias(static_cast<size_t>(l.p.g.outputs),
+                                  std::numeric_limits<float>::quiet_NaN());
+    Planes y(l.p.g.outputs, l.p.g.out_height, l.p.g.out_width, 0, l.p.tiles());
+    coppice_conv_args args{};
+    args.weights = l.view;
+    args.bias = bias.data();
+    args.x = l.x.view();
+    args.y = y.view();
+    args.activation = COPPICE_ACT_RELU;
+    run_conv(kernels.forward->conv_blocks, &args, l.p, l.w.encoding->forward_parts(), Cut::kAll, nullptr);
+    for (size_t pixel = 0; pixel < y.pixels(); ++pixel)
+      for (int s = 0; s < l.p.samples; ++s) ASSERT_TRUE(std::isnan(y.at(pixel, s))) << pixel << " " << s;
+  });
+}
+
 TEST(ConvBlocksKernels, ForwardDoesNotMixSamples) {
   each_layer([](const Kernels& kernels, Layer& l) {
     if (l.p.samples % 16 == 0) return;
