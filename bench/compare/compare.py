@@ -10,6 +10,7 @@ the samples that count.
   compare.py                              every row, with 1 and 2 threads
   compare.py --rows linear-1024 --threads 2 --out rows.jsonl
   compare.py --list                       the names of the rows
+  compare.py --table rows.jsonl           prints the newest measurement of each row that is in the file
 
 The protocol of both sides is the one of bench/peers/worker.py; ours also answers `cal` with {"fma_gflops": x}.
 """
@@ -240,17 +241,32 @@ def set_up_line(row):
     )
 
 
+def print_tables(results):
+    """The newest of each row, in the order of CASES."""
+    newest = {(result["row"], result["threads"]): result for result in results}
+    names = [name for name, *_ in rows_of([])]
+    chosen = sorted((key for key in newest if key[0] in names), key=lambda key: (names.index(key[0]), key[1]))
+    print(HEADER)
+    for key in chosen:
+        print(table_line(newest[key]))
+    print("\n" + "\n".join(dict.fromkeys(set_up_line(newest[key]) for key in chosen)))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="", help="words, separated by commas; rows whose name contains one of them")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--seconds", type=float, default=15, help="for each row; up to three times that when disturbed")
     parser.add_argument("--out", help="appends one JSON line for each row")
+    parser.add_argument("--table", help="prints rows that --out has written, and measures nothing")
     parser.add_argument("--list", action="store_true", help="prints the names of the rows")
     parser.add_argument("--ours", default="build/release/coppice bench", help="command before the arguments of a row")
     parser.add_argument("--peer", default="bench/peers/worker.py", help="command before the arguments of a row")
     args = parser.parse_args()
 
+    if args.table:
+        print_tables([json.loads(line) for line in pathlib.Path(args.table).read_text().splitlines()])
+        return
     rows = list(rows_of([word for word in args.rows.split(",") if word]))
     if args.list:
         print("\n".join(name for name, *_ in rows))
