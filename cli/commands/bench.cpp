@@ -30,7 +30,8 @@ struct BenchArguments {
   double seconds = 5;
 };
 
-// Where the time goes: milliseconds of processor time of an iteration, call by call, the slowest first.
+// Where the time goes: milliseconds of an iteration spent in each call, all threads added up, the slowest
+// first.
 Result<int> say_calls(const BenchArguments& arguments, BenchProblem& problem) {
   TRY(problem.run());
   const std::vector<double> before = problem.executor().call_times();
@@ -198,7 +199,8 @@ void add_bench_command(CLI::App& app, int& exit) {
         ->check(CLI::Range(0.01, 3600.0))
         ->capture_default_str();
     kind->add_flag("--json", arguments->json, "print one JSON object");
-    kind->add_flag("--calls", request.time_calls, "print the processor time of each call instead");
+    kind->add_flag("--calls", request.time_calls,
+                   "print the time spent in each call instead, all threads added up");
     kind->add_flag("--serve", arguments->serve,
                    "answer go, cal, memory and quit on standard input (bench/compare)");
     kind->callback([kind, arguments, &exit] {

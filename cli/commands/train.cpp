@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
 #include <memory>
 
 #include "command.h"
@@ -138,9 +139,12 @@ void say_account(const TrainReport& report, const std::string& directory, bool d
       (report.progress.best_epoch > 0 ? "; the best epoch was " + std::to_string(report.progress.best_epoch)
                                       : "; no epoch was whole"));
   if (report.test) say("test     " + evaluation_line(*report.test, dense));
-  const double rate = report.work.useful / report.seconds;
+  // The work is that of the whole run, and so is the time that it is divided by.
+  const double rate = report.work.useful / report.seconds_in_all;
+  const bool resumed = report.seconds_in_all > report.seconds + 0.1;
   say("time     " + seconds_text(report.seconds) + ", of processors " + seconds_text(report.cpu_seconds) +
-      "; " + quantity(rate, "FLOP/s") + " on live weights, evaluation and files included");
+      (resumed ? ", since it went on; " + seconds_text(report.seconds_in_all) + " in all" : "") + "; " +
+      quantity(rate, "FLOP/s") + " on live weights, evaluation and files included");
   say("weights  " + weights_line(report.live_weights, report.total_weights));
   say("work     " + quantity(report.work.useful, "FLOP") + " useful, " +
       quantity(report.work.executed, "FLOP") + " executed; the dense network takes " +
@@ -168,6 +172,7 @@ Json account_json(const TrainReport& report, const std::string& directory) {
               {"test", evaluation_json(report.test)},
               {"seconds", report.seconds},
               {"cpu_seconds", report.cpu_seconds},
+              {"seconds_in_all", report.seconds_in_all},
               {"live_weights", report.live_weights},
               {"total_weights", report.total_weights},
               {"useful_flop", report.work.useful},
@@ -204,7 +209,11 @@ Result<TrainRequest> resumed_run(Env& env, const TrainArguments& arguments) {
     settings.push_back(setting);
   }
   TRY_ASSIGN(Recipe recipe, make_recipe(settings));
-  return TrainRequest{std::move(recipe), arguments.resume, std::move(from)};
+  // The file of a run stands for the run.
+  const std::filesystem::path run(arguments.resume);
+  const std::string directory =
+      env.is_directory(arguments.resume) ? arguments.resume : run.parent_path().string();
+  return TrainRequest{std::move(recipe), directory.empty() ? "." : directory, std::move(from)};
 }
 
 int run_train(const CLI::App& command, const TrainArguments& arguments) {

@@ -75,8 +75,9 @@ void call_optimizer(Lowering& lowering, const Param& param, const ExecOptions& o
     coppice_update_args& args = call.args();
     args.part_start = param.part_start().data();
     args.value = param.value.data();
-    call.spec().arrays = {
-        {&args.gradient, &param.gradient}, {&args.moment1, &param.moment1}, {&args.moment2, &param.moment2}};
+    call.spec().arrays = {{&args.moment1, &param.moment1}, {&args.moment2, &param.moment2}};
+    // Another executor may have left one there that this one does not write.
+    if (stores_gradients(options)) call.spec().arrays.emplace_back(&args.gradient, &param.gradient);
     args.beta1 = adam ? optimizer.beta1 : optimizer.momentum;
     args.beta2 = optimizer.beta2;
     args.epsilon = optimizer.epsilon;
@@ -205,6 +206,15 @@ std::vector<PlanValue> plan_values(const Graph& graph, int batch) {
         if ((is(back, "conv2d_grad") || is(back, "conv2d_dw")) && back.inputs[2] == node.inputs[1])
           want(back.inputs[1], g.dy_halo, g.wrap);
     }
+  // Gradients in blocks read x by the offsets of the forward pass, also where it was computed anew for them.
+  for (const Node& node : graph.nodes())
+    for (const Node& back : graph.nodes())
+      if (is(node, "conv2d") && (is(back, "conv2d_grad") || is(back, "conv2d_dw")) &&
+          back.inputs[2] == node.inputs[1] && back.inputs[0] != node.inputs[0]) {
+        const PlanValue& x = values[static_cast<size_t>(node.inputs[0])];
+        values[static_cast<size_t>(back.inputs[0])].halo = x.halo;
+        values[static_cast<size_t>(back.inputs[0])].wrap = x.wrap;
+      }
   return values;
 }
 

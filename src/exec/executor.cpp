@@ -354,7 +354,7 @@ Result<double> ProgramExecutor::evaluate(const BatchView& batch) {
 Cost ProgramExecutor::cost() const {
   const WeightCounts weights = [this](ValueId v) {
     const Param& param = network_.param(v);
-    return Cost{param.live(), param.encoding().size(), param.total()};
+    return Cost{param.live(), param.encoding().executed(), param.total()};
   };
   Cost sum;
   for (const Node& node : graph_.nodes())

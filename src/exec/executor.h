@@ -85,7 +85,7 @@ class Executor {
   virtual const std::vector<KernelChoice>& choices() const = 0;
   virtual const Schedule& schedule() const = 0;
   virtual const std::vector<PlanValue>& values() const = 0;  // that the calls of schedule() read and write
-  // Processor seconds since the start of each call of schedule().calls, all threads; empty without
+  // Seconds spent since the start in each call of schedule().calls, all threads added up; empty without
   // time_calls.
   virtual std::vector<double> call_times() const = 0;
   virtual std::string isa() const = 0;

@@ -59,6 +59,7 @@ class ConvBlocksEncoding final : public Encoding {
     fill(pattern);
     take_turns();
     size_ = static_cast<int64_t>(start_.back()) * v.r;
+    executed_ = pattern.live();
     bytes_ = static_cast<int64_t>(
         (start_.size() + offset_.size() + channel_.size() + phase_tap_.size() + dy_offset_.size()) *
         sizeof(int32_t));

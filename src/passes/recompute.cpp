@@ -46,9 +46,10 @@ int recompute(Graph& graph) {
     if (after == kNoValue) continue;
     Node again = node.op->again(node, after);
     if (!again.op) continue;
-    again.name = node.name + " again";
     Value value = graph.value(node.outputs[0]);
     value.name += " again";
+    while (graph.find(value.name) != kNoValue) value.name += "'";
+    again.name = value.name;
     again.outputs = {graph.add_value(std::move(value))};
     for (size_t late = static_cast<size_t>(loss) + 1; late < nodes.size(); ++late)
       std::replace(nodes[late].inputs.begin(), nodes[late].inputs.end(), node.outputs[0], again.outputs[0]);

@@ -46,6 +46,8 @@ class Encoding {
   // [live], place of each weight, in the canonical order of the pattern that was encoded (a copy's too).
   virtual std::vector<int32_t> positions() const = 0;
   int64_t size() const { return size_; }
+  // Weights that the kernels multiply: padding that they skip does not count.
+  int64_t executed() const { return executed_ >= 0 ? executed_ : size_; }
 
   // Starts of the parts of the dW kernel, [parts + 1], the last is size(): each is a contiguous range of
   // weights.
@@ -56,7 +58,7 @@ class Encoding {
   int64_t bytes() const { return bytes_; }        // of indices, without the weights
 
  protected:
-  int64_t size_ = 0, bytes_ = 0;
+  int64_t size_ = 0, executed_ = -1, bytes_ = 0;
   std::vector<int32_t> part_start_;
   int forward_parts_ = 1, dx_parts_ = 0, interleave_ = 1;
 };

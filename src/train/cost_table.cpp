@@ -82,7 +82,8 @@ Json cost_table_json(const CostTable& table) {
     rows.push_back(Json{{kFormatKey, row.format}, {kDensityKey, row.density}, {kRateKey, row.gflops}});
   Json json{{kVersionKey, kCostTableFormatVersion}, {kCpuKey, table.cpu}, {kIsaKey, table.isa}};
   if (!table.commit.empty()) json[kCommitKey] = table.commit;
-  if (!table.origin.empty()) json[kOriginKey] = table.origin;
+  // Checkpoints are published: where the file lay on this machine is nobody's business.
+  if (!table.origin.empty()) json[kOriginKey] = std::filesystem::path(table.origin).filename().string();
   json[kRowsKey] = std::move(rows);
   return json;
 }

@@ -176,12 +176,13 @@ Status Trainer::open_directory() {
   return {};
 }
 
-// A copy in the run, which its recipe names: the recipe repeats the run whatever is tuned later.
+// A copy in the run, which its recipe names by its place beside it: the recipe repeats the run whatever is
+// tuned later, and wherever the run is moved.
 Status Trainer::keep_cost_table() {
   recipe_.cost_table = kShippedCostTable;
   if (network_.cost_table.same_rates(shipped_cost_table())) return {};
-  recipe_.cost_table = join_path(directory_, kCostTableFile);
-  return write_cost_table(env_, recipe_.cost_table, network_.cost_table);
+  recipe_.cost_table = kCostTableFile;
+  return write_cost_table(env_, join_path(directory_, kCostTableFile), network_.cost_table);
 }
 
 void Trainer::announce() {
@@ -391,6 +392,7 @@ Result<TrainReport> Trainer::report(Stop stop) {
   report.validation = best_;
   report.progress = progress_;
   report.seconds = now() - began_;
+  report.seconds_in_all = seconds_before_ + report.seconds;
   report.cpu_seconds = coppice_host_cpu_seconds() - cpu_before_;
   report.live_weights = network_.live_weights();
   report.total_weights = network_.total_weights();

@@ -68,6 +68,7 @@ struct TrainReport {
   std::optional<Evaluation> validation;  // the best
   std::optional<Evaluation> test;        // of the best; not after an interruption
   double seconds = 0, cpu_seconds = 0;   // of this part of the run
+  double seconds_in_all = 0;             // with the parts before
   int64_t live_weights = 0, total_weights = 0;
   Work work;
   int64_t planned_bytes = 0, peak_bytes = 0, best_file_bytes = 0;

@@ -275,10 +275,16 @@ TEST_F(Cli, TunesAndUsesTheTable) {
   // The run keeps the table: it is judged by it when nobody else has it any more.
   std::filesystem::remove_all(folder_.file("config"));
   const Outcome kept = coppice("explain here");
-  EXPECT_NE(kept.out.find(file), std::string::npos) << kept.out;
+  EXPECT_NE(kept.out.find(std::filesystem::path(file).filename().string()), std::string::npos) << kept.out;
+  EXPECT_EQ(kept.out.find(folder_.path()), std::string::npos)
+      << "a checkpoint says where its table lay: " << kept.out;
   EXPECT_NE(kept.out.find("; the run keeps it"), std::string::npos) << kept.out;
   EXPECT_EQ(coppice("eval here").code, 0);
   expect_refusal("train --resume here --cost-table default", 2, "--cost-table: cannot be changed");
+  // Its recipe repeats it from anywhere, as it names the table beside it.
+  EXPECT_EQ(coppice("train here/recipe.toml --out again").code, 0);
+  EXPECT_EQ(coppice("train --resume here/last.safetensors --epochs 2").code, 0)
+      << "a file of a run stands for it";
   const Outcome bench =
       coppice("bench linear --rows 64 --cols 64 --seconds 0.02 --cost-table here/cost-table.json");
   EXPECT_NE(bench.out.find("by here/cost-table.json"), std::string::npos) << bench.out << bench.err;

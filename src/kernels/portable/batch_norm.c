@@ -118,21 +118,21 @@ void KERNEL(batch_norm)(const void* raw, const coppice_run_state* rs, const copp
     float* y_tile = coppice_tile(&args->y, rs, tile);
     float* residual = args->residual.width ? coppice_tile(&args->residual, rs, tile) : 0;
     for (int32_t c = 0; c < e.channels; ++c) {
-      const float scale = args->scale[c] * args->inverse_deviation[c],
-                  shift = args->bias[c] - args->mean[c] * scale;
+      const float scale = args->scale[c] * args->inverse_deviation[c], mean = args->mean[c],
+                  bias = args->bias[c];
       for (int32_t y = 0; y < e.height; ++y) {
         const float* in = coppice_pixel_row(&args->x, x_tile, e, c, y);
         float* out = coppice_pixel_row(&args->y, y_tile, e, c, y);
         if (residual) {
           const float* add = coppice_pixel_row(&args->residual, residual, e, c, y);
           for (int32_t i = 0; i < e.width * S; ++i) {
-            const float v = in[i] * scale + shift + add[i];
+            const float v = (in[i] - mean) * scale + bias + add[i];
             out[i] = v < floor ? floor : v;
           }
           continue;
         }
         for (int32_t i = 0; i < e.width * S; ++i) {
-          const float v = in[i] * scale + shift;
+          const float v = (in[i] - mean) * scale + bias;
           out[i] = v < floor ? floor : v;
         }
       }
@@ -152,7 +152,7 @@ void KERNEL(batch_norm_grad_sums)(const void* raw, const coppice_run_state* rs, 
     float* sums = coppice_tile(&args->sums, rs, tile);
     for (int32_t c = 0; c < e.channels; ++c) {
       const float mean = args->mean[c], inverse = args->inverse_deviation[c];
-      const float scale = args->scale[c] * inverse, shift = args->bias[c] - mean * scale;
+      const float scale = args->scale[c] * inverse, bias = args->bias[c];
       const float bar = args->activation ? 0.0f : -INFINITY;
       pixel one = {0.0f}, two = one;
       for (int32_t y = 0; y < e.height; ++y) {
@@ -161,9 +161,9 @@ void KERNEL(batch_norm_grad_sums)(const void* raw, const coppice_run_state* rs, 
         for (int32_t i = 0; i < e.width; ++i) {
           pixel g, product;
           for (int32_t s = 0; s < S; ++s) {
-            const float v = x[i * S + s];
-            g[s] = v * scale + shift > bar ? dy[i * S + s] : 0.0f;
-            product[s] = g[s] * ((v - mean) * inverse);
+            const float v = x[i * S + s] - mean;
+            g[s] = v * scale + bias > bar ? dy[i * S + s] : 0.0f;
+            product[s] = g[s] * (v * inverse);
           }
           one += g;
           two += product;
@@ -199,7 +199,7 @@ void KERNEL(batch_norm_dx)(const void* raw, const coppice_run_state* rs, const c
     float* dx_tile = coppice_tile(&args->dx, rs, tile);
     for (int32_t c = 0; c < e.channels; ++c) {
       const float mean = args->mean[c], inverse = args->inverse_deviation[c];
-      const float scale = args->scale[c] * inverse, shift = args->bias[c] - mean * scale;
+      const float scale = args->scale[c] * inverse, bias = args->bias[c];
       const float bar = args->activation ? 0.0f : -INFINITY;
       const float one = args->totals[c] / count, two = args->totals[e.channels + c] / count * inverse;
       for (int32_t y = 0; y < e.height; ++y) {
@@ -208,8 +208,8 @@ void KERNEL(batch_norm_dx)(const void* raw, const coppice_run_state* rs, const c
         float* dx = coppice_pixel_row(&args->dx, dx_tile, e, c, y);
         for (int32_t i = 0; i < e.width; ++i)
           for (int32_t s = 0; s < S; ++s) {
-            const float v = x[i * S + s], g = v * scale + shift > bar ? dy[i * S + s] : 0.0f;
-            dx[i * S + s] = scale * (g - one - (v - mean) * two) * keep[s];
+            const float v = x[i * S + s] - mean, g = v * scale + bias > bar ? dy[i * S + s] : 0.0f;
+            dx[i * S + s] = scale * (g - one - v * two) * keep[s];
           }
       }
       coppice_fill_halo(&args->dx, dx_tile, e, c);
