@@ -39,7 +39,7 @@ def run(args, recipe, seed):
     command = [args.coppice, *arguments, "--json", "--out", str(out.relative_to(ROOT))]
     # A run that was cut short goes on with its own recipe.
     if (out / "recipe.toml").exists():
-        command = [args.coppice, "train", "--resume", str(out.relative_to(ROOT)), "--json"]
+        command = [args.coppice, "train", "--resume", str(out.relative_to(ROOT)), "--threads", str(args.threads), "--json"]
     result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if result.returncode != 0:
         sys.exit(f"studies: '{shlex.join(command)}' ended with code {result.returncode}")

@@ -34,6 +34,9 @@ Status GradBuilder::pass_on(ValueId target, ValueId gradient) {
     return unsupported("parameter '" + name +
                        "' is used by two nodes; shared weights cannot be trained yet, give each "
                        "node its own");
+  if (!graph_.sum)
+    return invalid("value '" + name +
+                   "' is read twice, and whoever built the graph set no op that adds up gradients");
   std::string sum_name = "d " + name + " sum";
   while (graph_.find(sum_name) != kNoValue) sum_name += "'";
   TRY_ASSIGN(const std::vector<ValueId> sum, graph_.add(*graph_.sum, sum_name, {booked, gradient}));

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "graph/grad.h"
 #include "models/graph_json.h"
 #include "models/json.h"
 #include "ops/ops.h"
@@ -93,6 +94,11 @@ TEST(GraphJson, GivesBackEveryModelAndEverySampleOfAnOp) {
     ASSERT_TRUE(again.ok()) << again.status().message();
     EXPECT_EQ(graph_to_json(*again), text);
     EXPECT_EQ(again->nodes().size(), graph.nodes().size());
+    Graph before = graph, after = *again;
+    const auto gradients = build_gradients(after);
+    ASSERT_TRUE(gradients.ok()) << gradients.status().message();
+    ASSERT_TRUE(build_gradients(before).ok());
+    EXPECT_EQ(after.nodes().size(), before.nodes().size()) << "a run goes on from a graph that was read";
     for (const Value& value : graph.values()) {
       const ValueId id = again->find(value.name);
       ASSERT_NE(id, kNoValue) << value.name;

@@ -129,6 +129,18 @@ std::string formats_of(Network& network) {
   return names;
 }
 
+// Residual connections: a graph that was read adds up gradients as one that was built.
+TEST(Train, GoesOnBitForBitWithAResidualNetwork) {
+  const Recipe recipe = small_recipe({{"model", "resnet8"}, {"batch", "16"}, {"epochs", "1"}});
+  const TempDir whole, parts;
+  ASSERT_TRUE(run(Env::system(), recipe, whole.path(), false).ok());
+  StopAfter after(2);
+  ASSERT_TRUE(run(Env::system(), recipe, parts.path(), false, after.callbacks).ok());
+  const auto rest = run(Env::system(), recipe, parts.path(), true);
+  ASSERT_TRUE(rest.ok()) << rest.status().message();
+  expect_same_run(whole.path(), parts.path());
+}
+
 // The tables that lie around when a run goes on, or is judged, are not those that it began with.
 TEST(Train, GoesOnWithTheCostTableThatItBeganWith) {
   const TempDir whole, parts, tables;

@@ -213,6 +213,7 @@ Result<Graph> graph_from_json(const std::string& text) {
                        ", this coppice reads up to " + std::to_string(kGraphFormatVersion) +
                        "; use a newer one");
   Graph graph;
+  graph.sum = find_op("add");
   const std::pair<const char*, ValueKind> declared[] = {
       {"inputs", ValueKind::kInput}, {"parameters", ValueKind::kParam}, {"states", ValueKind::kState}};
   for (const auto& [key, kind] : declared) {
