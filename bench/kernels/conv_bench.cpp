@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Milliseconds and GFLOP/s on the live weights of convolution layers: forward (plain, and with the sums for
-// batch norm), dX and dW (in one pass where the format has it), on one thread. Items are timed one by one, as
+// Milliseconds and GFLOP/s on the live weights of convolution layers: forward, dX and dW
+// (in one pass where the format has it), on one thread. Items are timed one by one, as
 // a step runs them, and added up. Patterns that the format conv_blocks takes are run in it as well.
 #include <cstdio>
 #include <cstdlib>
@@ -78,18 +78,15 @@ class Bench {
         y_(q.g.outputs, q.g.out_height, q.g.x_halo, tiles_),
         dy_(q.g.outputs, q.g.out_height, q.g.dy_halo, tiles_),
         dx_(q.g.channels, q.g.height, q.g.x_halo, tiles_),
-        sums_(static_cast<size_t>(2 * q.g.outputs * tiles_)),
         gradient_(static_cast<size_t>(backward_.encoding->size())),
         tile_gradients_(static_cast<size_t>(backward_.encoding->size() * tiles_)),
-        scratch_(conv_bwd_scratch(*backward_.encoding) / 4 + conv_sums_scratch(q.g) / 4) {}
+        scratch_(conv_bwd_scratch(*backward_.encoding) / 4) {}
 
-  void forward(int tile, bool with_sums) {
+  void forward(int tile) {
     coppice_conv_args args{};
     args.weights = forward_.view;
     args.x = x_.view;
     args.y = y_.view;
-    if (with_sums)
-      args.sums.base = sums_.data(), args.sums.tile_stride = 2 * q_.g.outputs, args.sums.width = 1;
     run(k_.forward->conv, &args, {tile, tile + 1, 0, forward_.encoding->forward_parts(), scratch_.data()});
   }
   // One tile of all channels, or two tiles of one panel of channels.
@@ -138,7 +135,7 @@ class Bench {
   int tiles_;
   Weights forward_, backward_;
   Value x_, y_, dy_, dx_;
-  Floats sums_, gradient_, tile_gradients_, scratch_;
+  Floats gradient_, tile_gradients_, scratch_;
 };
 
 class BlocksBench {
@@ -154,21 +151,18 @@ class BlocksBench {
         y_(q.g.outputs, q.g.out_height, q.g.x_halo, tiles_),
         dy_(q.g.outputs, q.g.out_height, q.g.dy_halo, tiles_),
         dx_(q.g.channels, q.g.height, q.g.x_halo, tiles_),
-        sums_(static_cast<size_t>(2 * q.g.outputs * tiles_)),
         gradient_(static_cast<size_t>(encoding_->size())),
         tile_gradients_(static_cast<size_t>(encoding_->size() * tiles_)),
-        scratch_(conv_blocks_dw_scratch(*encoding_) / 4 + conv_sums_scratch(q.g) / 4) {
+        scratch_(conv_blocks_dw_scratch(*encoding_) / 4) {
     Rng rng(2, stream_id("bench", "weights"));
     for (float& f : value_) f = 0.1f * (rng.uniform() - 0.5f);
   }
 
-  void forward(int tile, bool with_sums) {
+  void forward(int tile) {
     coppice_conv_args args{};
     args.weights = view_;
     args.x = x_.view;
     args.y = y_.view;
-    if (with_sums)
-      args.sums.base = sums_.data(), args.sums.tile_stride = 2 * q_.g.outputs, args.sums.width = 1;
     run(k_.forward->conv_blocks, &args, {tile, tile + 1, 0, encoding_->forward_parts(), scratch_.data()});
   }
   void dx(int tile) {
@@ -220,7 +214,7 @@ class BlocksBench {
   Floats value_;
   const coppice_conv_blocks* view_;
   Value x_, y_, dy_, dx_;
-  Floats sums_, gradient_, tile_gradients_, scratch_;
+  Floats gradient_, tile_gradients_, scratch_;
 };
 
 double flops_of(const Request& q, const Pattern& pattern) {
@@ -233,17 +227,17 @@ void run_blocks(const Request& q, const Kernels& kernels, const Pattern& pattern
   int tile = 0;
   const auto next = [&] { return tile = (tile + 1) % bench.tiles(); };
   const std::vector<double> seconds =
-      meter.measure({[&] { bench.forward(next(), false); }, [&] { bench.forward(next(), true); },
-                     [&] { bench.dx(next()); }, [&] { bench.dw(next()); }, [&] { bench.tile_sum(); }},
+      meter.measure({[&] { bench.forward(next()); }, [&] { bench.dx(next()); }, [&] { bench.dw(next()); },
+                     [&] { bench.tile_sum(); }},
                     q.seconds);
   const double flops = flops_of(q, pattern), tiles = bench.tiles();
-  const double forward = seconds[0] * tiles, dx = first ? 0 : seconds[2] * tiles;
-  const double dw = seconds[3] * tiles + seconds[4], sum = forward + dx + dw;
+  const double forward = seconds[0] * tiles, dx = first ? 0 : seconds[1] * tiles;
+  const double dw = seconds[2] * tiles + seconds[3], sum = forward + dx + dw;
   std::printf(
-      "  in blocks (%d of channels, %d parts): forward %.3f ms %.1f, with sums %.3f, dX %.3f %.1f, dW %.3f "
+      "  in blocks (%d of channels, %d parts): forward %.3f ms %.1f, dX %.3f %.1f, dW %.3f "
       "%.1f"
       " | sum %.3f ms %.1f GFLOP/s\n",
-      bench.blocks(), bench.parts(), forward * 1e3, flops / forward / 1e9, seconds[1] * tiles * 1e3, dx * 1e3,
+      bench.blocks(), bench.parts(), forward * 1e3, flops / forward / 1e9, dx * 1e3,
       first ? 0 : flops / dx / 1e9, dw * 1e3, flops / dw / 1e9, sum * 1e3,
       (first ? 2 : 3) * flops / sum / 1e9);
   std::fflush(stdout);
@@ -258,25 +252,25 @@ void run(const Request& q, const Kernels& kernels, Meter& meter) {
   const bool first = q.g.channels == 3;  // of a network: has no dX
   int tile = 0;
   const auto next = [&](int step) { return tile = (tile + step) % bench.tiles(); };
-  std::vector<std::function<void()>> functions = {
-      [&] { bench.forward(next(1), false); }, [&] { bench.forward(next(1), true); },
-      [&] { bench.backward_tile(next(1), !first); }, [&] { bench.tile_sum(); }};
+  std::vector<std::function<void()>> functions = {[&] { bench.forward(next(1)); },
+                                                  [&] { bench.backward_tile(next(1), !first); },
+                                                  [&] { bench.tile_sum(); }};
   for (int part = 0; part < bench.parts(); ++part)
     functions.emplace_back([&, part, first] { bench.backward_part(part, next(2), !first); });
   const std::vector<double> seconds = meter.measure(functions, q.seconds);
 
   const double flops = flops_of(q, pattern);
-  const double forward = seconds[0] * bench.tiles(), sums = seconds[1] * bench.tiles();
-  const double backward = seconds[2] * bench.tiles() + seconds[3];
+  const double forward = seconds[0] * bench.tiles();
+  const double backward = seconds[1] * bench.tiles() + seconds[2];
   double by_parts = 0;
-  for (size_t i = 4; i < seconds.size(); ++i)
+  for (size_t i = 3; i < seconds.size(); ++i)
     by_parts += seconds[i] * bench.tiles() / std::min(2, bench.tiles());
   std::printf(
       "%s %dx%dx%d -> %d, %dx%d/%d, batch %d, density %.2f in %s, %d blocks, %d parts: forward %.3f ms %.1f, "
-      "with sums %.3f, %s %.3f %.1f, by parts %.3f | sum %.3f ms %.1f GFLOP/s\n",
+      "%s %.3f %.1f, by parts %.3f | sum %.3f ms %.1f GFLOP/s\n",
       kernels.forward->isa, q.g.channels, q.g.height, q.g.width, q.g.outputs, q.g.kernel_h, q.g.kernel_w,
       q.g.stride, q.batch, pattern.density(), q.block.text().c_str(), bench.blocks(), bench.parts(),
-      forward * 1e3, flops / forward / 1e9, sums * 1e3, first ? "dW" : "dX+dW", backward * 1e3,
+      forward * 1e3, flops / forward / 1e9, first ? "dW" : "dX+dW", backward * 1e3,
       (first ? 1 : 2) * flops / backward / 1e9, by_parts * 1e3, (forward + backward) * 1e3,
       (first ? 2 : 3) * flops / (forward + backward) / 1e9);
   std::fflush(stdout);

@@ -28,26 +28,9 @@ static void add_panel(const coppice_gather* g, int32_t panel, const float* in, f
   }
 }
 
-/* The lanes are the samples. */
-void coppice_sum_plane(const float* inner, int32_t height, int32_t width, int64_t row, int32_t valid,
-                       float* sum, float* square) {
-  *sum = *square = 0;
-  for (int32_t s = 0; s < valid; ++s) {
-    float lane = 0, lane_square = 0;
-    for (int32_t y = 0; y < height; ++y)
-      for (int32_t x = 0; x < width; ++x) {
-        const float value = inner[y * row + (int64_t)x * kSamples + s];
-        lane += value;
-        lane_square += value * value;
-      }
-    *sum += lane;
-    *square += lane_square;
-  }
-}
-
 static void conv_panel(const coppice_conv_args* a, const coppice_run_state* rs, int32_t panel, int32_t tile) {
   const coppice_conv_weights* w = (const coppice_conv_weights*)a->weights;
-  const int32_t valid = coppice_valid(rs, kSamples, tile), halo = a->y.halo;
+  const int32_t halo = a->y.halo;
   const int64_t row = (int64_t)(w->out_width + 2 * halo) * kSamples, plane = (w->out_height + 2 * halo) * row;
   const int32_t first = panel * w->gather->panel_rows;
   const int32_t end =
@@ -58,10 +41,7 @@ static void conv_panel(const coppice_conv_args* a, const coppice_run_state* rs, 
     for (int64_t i = 0; i < plane; ++i) out[(c - first) * plane + i] = a->bias ? a->bias[c] : 0.0f;
   for (int32_t g = 0; g < w->gathers; ++g)
     add_panel(w->gather + g, panel, coppice_tile(&a->x, rs, tile), inner, plane, row);
-  float* sums = a->sums.width ? coppice_tile(&a->sums, rs, tile) : NULL;
-  for (int32_t c = first; c < end; ++c, out += plane, inner += plane) {
-    if (sums)
-      coppice_sum_plane(inner, w->out_height, w->out_width, row, valid, sums + c, sums + w->out_channels + c);
+  for (int32_t c = first; c < end; ++c, out += plane) {
     if (a->activation == COPPICE_ACT_RELU)
       for (int64_t i = 0; i < plane; ++i) out[i] = out[i] < 0 ? 0.0f : out[i];
     coppice_fill_halo(out, w->out_height, w->out_width, kSamples, halo, a->y.wrap);

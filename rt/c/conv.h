@@ -8,8 +8,4 @@ void coppice_conv_c(const void* args, const coppice_run_state* rs, const coppice
 
 void coppice_conv_blocks_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
 
-/* Sum and sum of squares of one plane over the valid samples; `row` is the stride of its rows. */
-void coppice_sum_plane(const float* inner, int32_t height, int32_t width, int64_t row, int32_t valid,
-                       float* sum, float* square);
-
 #endif

@@ -27,11 +27,6 @@ static void conv_output(const coppice_conv_args* a, const coppice_run_state* rs,
        k < *coppice_conv_tap_starts(f, block_row + 1, 0); ++k)
     add_weight(f, f->value[(int64_t)k * f->r + output % f->r], coppice_tile(&a->x, rs, tile) + f->offset[k],
                inner, row);
-  if (a->sums.width) {
-    float* sums = coppice_tile(&a->sums, rs, tile) + output;
-    coppice_sum_plane(inner, f->y_height, f->y_width, row, coppice_valid(rs, kSamples, tile), sums,
-                      sums + f->rows);
-  }
   if (a->activation == COPPICE_ACT_RELU)
     for (int64_t i = 0; i < plane; ++i) out[i] = out[i] < 0 ? 0.0f : out[i];
   coppice_fill_halo(out, f->y_height, f->y_width, kSamples, halo, a->y.wrap);

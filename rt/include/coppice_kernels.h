@@ -192,15 +192,11 @@ static inline int32_t coppice_conv_panel_start(const coppice_conv_blocks* f, int
  * L2). */
 enum { COPPICE_CONV_BLOCKS_TOGETHER = 1024 };
 
-/* y = act(conv(x) + bias). Parts: panels. Fills y's halo. S is 16. If sums.width is not 0, the kernel also
- * writes sums[c] = sum over the tile's valid samples and pixels of y[c], and sums[channels + c] the same of
- * y^2 (before the activation), for batch norm: [tiles][2 * channels][1], width 1; it then needs 128 bytes of
- * item->scratch a channel. */
+/* y = act(conv(x) + bias). Parts: panels. Fills y's halo. S is 16. */
 typedef struct coppice_conv_args {
   const void* weights; /* coppice_conv_weights or coppice_conv_blocks, as the kernel says */
   const float* bias;
   coppice_tiled x, y;
-  coppice_tiled sums;
   int32_t activation;
 } coppice_conv_args;
 

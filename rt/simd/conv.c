@@ -15,19 +15,6 @@ INLINE void add_weight(vec* sum, float w, const float* in, int rows, int columns
   }
 }
 
-/* Adds the pixels of a tile, and their squares, to the sums of their channel. */
-INLINE void add_to_lanes(float* lanes, const vec* sum, int pixels) {
-  UNROLL for (int j = 0; j < kPixelVectors; ++j) {
-    vec total = v_load(lanes + j * LANES), square = v_load(lanes + kSamples + j * LANES);
-    UNROLL for (int p = 0; p < pixels; ++p) {
-      total += sum[p * kPixelVectors + j];
-      square += sum[p * kPixelVectors + j] * sum[p * kPixelVectors + j];
-    }
-    v_store(lanes + j * LANES, total);
-    v_store(lanes + kSamples + j * LANES, square);
-  }
-}
-
 /* Where VECTOR lies in y. */
 #define AT_Y (r * out_row + c * kSamples + j * LANES)
 
@@ -37,7 +24,7 @@ INLINE void run_tile(const conv_step* s, int rows, int columns, int64_t in_colum
   /* Copies: a store through out might change *s, as far as the compiler knows. */
   const float *in = s->in, *w = s->value, *bias = s->bias;
   const int32_t* offset = s->offset;
-  float *const out = s->out.at, *const lanes = s->lanes;
+  float* const out = s->out.at;
   const int64_t in_row = s->in_row, plane = s->out.plane, out_row = s->out.row;
   const int first = s->first, last = s->last, relu = s->relu;
   const coppice_segment* const end = s->segment_end;
@@ -59,10 +46,7 @@ INLINE void run_tile(const conv_step* s, int rows, int columns, int64_t in_colum
       add_weight(sum, *w++, in + *offset++, rows, columns, in_row, in_column);
     UNROLL for (int k = 1; k < sets; ++k) UNROLL for (int i = 0; i < vectors; ++i) sum[i] +=
         sum[k * vectors + i];
-    if (last) {
-      if (lanes) add_to_lanes(lanes + segment->row * 2 * kSamples, sum, rows * columns);
-      if (relu) UNROLL for (int i = 0; i < vectors; ++i) sum[i] = v_relu(sum[i]);
-    }
+    if (last && relu) UNROLL for (int i = 0; i < vectors; ++i) sum[i] = v_relu(sum[i]);
     FOR_EACH_VECTOR v_store(y + AT_Y, sum[VECTOR]);
   }
 }
@@ -72,16 +56,6 @@ INLINE void run_tile(const conv_step* s, int rows, int columns, int64_t in_colum
   NOINLINE void strided_##rows##x##columns(const conv_step* s) { run_tile(s, rows, columns, s->in_column); }
 FOR_EACH_TILE(DEFINE_RUN)
 
-static void store_sums(const float* lanes, int32_t rows, int32_t valid, float* sums, float* squares) {
-  for (int32_t row = 0; row < rows; ++row, lanes += 2 * kSamples) {
-    sums[row] = squares[row] = 0;
-    for (int32_t s = 0; s < valid; ++s) {
-      sums[row] += lanes[s];
-      squares[row] += lanes[kSamples + s];
-    }
-  }
-}
-
 static void conv_tile(const coppice_conv_args* a, const coppice_run_state* rs, const coppice_item* item,
                       int32_t tile) {
   static const conv_runs dense = TILE_TABLE(dense), strided = TILE_TABLE(strided);
@@ -89,9 +63,6 @@ static void conv_tile(const coppice_conv_args* a, const coppice_run_state* rs, c
   const int32_t panel_rows = w->gather->panel_rows, first = item->part_begin * panel_rows;
   const int32_t end =
       item->part_end * panel_rows < w->out_channels ? item->part_end * panel_rows : w->out_channels;
-  float* lanes = a->sums.width ? (float*)item->scratch : NULL;
-  if (lanes)
-    memset(lanes + (int64_t)first * 2 * kSamples, 0, (size_t)(end - first) * 2 * kSamples * sizeof(float));
   const conv_walk walk = {
       .gather = w->gather,
       .panel_begin = item->part_begin,
@@ -99,17 +70,10 @@ static void conv_tile(const coppice_conv_args* a, const coppice_run_state* rs, c
       .in = coppice_tile(&a->x, rs, tile),
       .out = conv_image_of(&a->y, rs, tile, w, w->gather),
       .bias = a->bias,
-      .lanes = lanes,
-      .lanes_per_row = 2 * kSamples,
       .relu = a->activation == COPPICE_ACT_RELU,
       .runs = w->gather->in_column_step == 1 ? &dense : &strided,
   };
   conv_walk_rows(&walk, 0, w->gather->height);
-  if (lanes) {
-    float* sums = coppice_tile(&a->sums, rs, tile) + first;
-    store_sums(lanes + (int64_t)first * 2 * kSamples, end - first, coppice_valid(rs, kSamples, tile), sums,
-               sums + w->out_channels);
-  }
   for (int32_t row = first; row < end; ++row)
     coppice_fill_halo(coppice_tile(&a->y, rs, tile) + row * walk.out.plane, w->out_height, w->out_width,
                       kSamples, a->y.halo, a->y.wrap);

@@ -34,7 +34,6 @@ typedef struct block_step {
   float* out; /* at the tile's first output and pixel */
   int64_t plane;
   const float* bias; /* NULL: none */
-  float* lanes;      /* [output][2][16]: sums over pixels, and of squares. NULL: none */
   int first, last, relu;
 } block_step;
 
@@ -52,23 +51,11 @@ INLINE void add_column(vec* sum, int outputs, int pixels, const float* w, const 
   }
 }
 
-INLINE void add_to_lanes(float* lanes, const vec* sum, int pixels) {
-  UNROLL for (int j = 0; j < kPixelVectors; ++j) {
-    vec total = v_load(lanes + j * LANES), square = v_load(lanes + kSamples + j * LANES);
-    UNROLL for (int p = 0; p < pixels; ++p) {
-      total += sum[p * kPixelVectors + j];
-      square += sum[p * kPixelVectors + j] * sum[p * kPixelVectors + j];
-    }
-    v_store(lanes + j * LANES, total);
-    v_store(lanes + kSamples + j * LANES, square);
-  }
-}
-
 INLINE void run_step(const block_step* s, int outputs, int pixels, int64_t in_column) {
   const int vectors = pixels * kPixelVectors;
   /* Copies: a store through out might change *s, as far as the compiler knows. */
   const float *in = s->in, *w = s->value, *bias = s->bias;
-  float *out = s->out, *lanes = s->lanes;
+  float* out = s->out;
   const int64_t plane = s->plane, r = s->r;
   const int last = s->last, relu = s->relu;
   const int32_t* const end = s->end;
@@ -85,10 +72,7 @@ INLINE void run_step(const block_step* s, int outputs, int pixels, int64_t in_co
     add_column(sum, outputs, pixels, w, in + *offset, in_column);
   UNROLL for (int i = 0; i < outputs; ++i) {
     vec* of_output = sum + i * vectors;
-    if (last) {
-      if (lanes) add_to_lanes(lanes + i * 2 * kSamples, of_output, pixels);
-      if (relu) UNROLL for (int v = 0; v < vectors; ++v) of_output[v] = v_relu(of_output[v]);
-    }
+    if (last && relu) UNROLL for (int v = 0; v < vectors; ++v) of_output[v] = v_relu(of_output[v]);
     UNROLL for (int v = 0; v < vectors; ++v) v_store(out + i * plane + v * LANES, of_output[v]);
   }
 }
@@ -112,17 +96,6 @@ static void run_block_row(const block_runs* runs, block_step step, int32_t outpu
     step.value += height;
     step.out += height * step.plane;
     if (step.bias) step.bias += height;
-    if (step.lanes) step.lanes += height * 2 * kSamples;
-  }
-}
-
-static void store_sums(const float* lanes, int32_t rows, int32_t valid, float* sums, float* squares) {
-  for (int32_t row = 0; row < rows; ++row, lanes += 2 * kSamples) {
-    sums[row] = squares[row] = 0;
-    for (int32_t s = 0; s < valid; ++s) {
-      sums[row] += lanes[s];
-      squares[row] += lanes[kSamples + s];
-    }
   }
 }
 
@@ -139,9 +112,6 @@ static void conv_tile(const coppice_conv_args* a, const coppice_run_state* rs, c
   const int64_t plane = (f->y_height + 2 * a->y.halo) * out_row;
   const float* x = coppice_tile(&a->x, rs, tile);
   float* const y = coppice_tile(&a->y, rs, tile);
-  float* lanes = a->sums.width ? (float*)item->scratch : NULL;
-  if (lanes)
-    memset(lanes + (int64_t)first * 2 * kSamples, 0, (size_t)(rows - first) * 2 * kSamples * sizeof(float));
   const int32_t most = f->r == 16 ? kPixels16 : kPixels4;
   for (int32_t py = 0; py < f->y_height; ++py)
     for (int32_t px = 0, pixels; px < f->y_width; px += pixels) {
@@ -162,7 +132,6 @@ static void conv_tile(const coppice_conv_args* a, const coppice_run_state* rs, c
               .out = y + output * plane + (py + a->y.halo) * out_row + (int64_t)(px + a->y.halo) * kSamples,
               .plane = plane,
               .bias = a->bias ? a->bias + output : NULL,
-              .lanes = lanes ? lanes + (int64_t)output * 2 * kSamples : NULL,
               .first = block == 0,
               .last = block == f->blocks - 1,
               .relu = a->activation == COPPICE_ACT_RELU,
@@ -170,11 +139,6 @@ static void conv_tile(const coppice_conv_args* a, const coppice_run_state* rs, c
           run_block_row(runs, step, coppice_conv_block_outputs(f, row), pixels);
         }
     }
-  if (lanes) {
-    float* sums = coppice_tile(&a->sums, rs, tile) + first;
-    store_sums(lanes + (int64_t)first * 2 * kSamples, rows - first, coppice_valid(rs, kSamples, tile), sums,
-               sums + f->rows);
-  }
   for (int32_t row = first; row < rows; ++row)
     coppice_fill_halo(y + row * plane, f->y_height, f->y_width, kSamples, a->y.halo, a->y.wrap);
 }

@@ -68,7 +68,7 @@ typedef struct conv_step {
   int64_t in_row, in_column;
   conv_image out, x, start, mask; /* at the panel's first row; start: what sums of dX begin with */
   const float* bias;              /* of the panel; NULL: none */
-  float* lanes; /* sums over pixels: forward [row of the panel][2][16], backward [weight][16]; or NULL */
+  float* lanes;                   /* backward: sums over pixels, [weight][16] */
   int first, last, relu;
 } conv_step;
 
@@ -82,8 +82,7 @@ typedef struct conv_walk {
   const float* in;
   conv_image out, x, addend, mask; /* at the gather's first pixel of row 0 */
   const float* bias;
-  float* lanes; /* of row 0, or of weight first_weight */
-  int64_t lanes_per_row, lanes_per_weight;
+  float* lanes; /* of weight first_weight, [weight][16]; NULL: forward */
   int32_t first_weight;
   int relu;
   const conv_runs* runs;
@@ -127,8 +126,7 @@ INLINE void conv_walk_strip(const conv_walk* w, int32_t y, int32_t x, int32_t en
           .last = block == g->blocks - 1,
           .relu = w->relu,
       };
-      if (w->lanes)
-        step.lanes = w->lanes + row * w->lanes_per_row + (weight - w->first_weight) * w->lanes_per_weight;
+      if (w->lanes) step.lanes = w->lanes + (int64_t)(weight - w->first_weight) * kSamples;
       for (int32_t at = x; at < end; at += columns) {
         step.in = w->in + y * step.in_row + at * step.in_column;
         step.out = conv_image_at(&w->out, row, y, at);

@@ -423,10 +423,6 @@ size_t conv_bwd_scratch(const Encoding& backward) {
   return static_cast<size_t>(most) * kLaneBytes;
 }
 
-size_t conv_sums_scratch(const ConvGeometry& geometry) {
-  return 2 * static_cast<size_t>(geometry.outputs) * kLaneBytes;
-}
-
 namespace {
 std::string refuses(const Pattern&) { return {}; }
 std::unique_ptr<Encoding> encode(const Pattern& pattern, const Tiling& tiling) {

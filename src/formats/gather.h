@@ -36,8 +36,7 @@ std::unique_ptr<Encoding> encode_gather_backward(const Pattern& pattern, const C
 // image has enough pixels to outweigh these sums. Else its items have all tiles.
 bool conv_bwd_by_tiles(const ConvGeometry& geometry);
 
-// Bytes of scratch of one item: of the backward kernel, and of the forward one where it writes sums.
+// Bytes of scratch of one item of the backward kernel.
 size_t conv_bwd_scratch(const Encoding& backward);
-size_t conv_sums_scratch(const ConvGeometry& geometry);
 
 }  // namespace coppice

@@ -154,48 +154,6 @@ TEST(ConvKernels, ForwardDoesNotMixSamples) {
   });
 }
 
-TEST(ConvKernels, SumsCountValidSamplesBeforeTheActivation) {
-  each_layer([](const Kernels& kernels, Layer& l) {
-    const std::vector<float> bias = biases(l.p.g.outputs);
-    const std::vector<Truth> truth = forward_truth(l, bias);
-    const auto channels = static_cast<size_t>(l.p.g.outputs), samples = static_cast<size_t>(l.p.samples);
-    std::vector<float> first;
-    for (const Cut cut : {Cut::kAll, Cut::kTilePart}) {
-      const size_t tiles = static_cast<size_t>(l.p.tiles()),
-                   floats = conv_sums_scratch(l.p.g) / sizeof(float);
-      Floats scratch(floats + 1);
-      scratch[floats] = kGuard;
-      std::vector<float> sums(tiles * 2 * channels + 1, kGuard);
-      coppice_conv_args args{};
-      args.weights = l.forward_view();
-      args.bias = bias.data();
-      args.x = l.x.view();
-      args.y = l.y.view();
-      args.sums.base = sums.data();
-      args.sums.tile_stride = static_cast<int64_t>(2 * channels);
-      args.sums.width = 1;
-      args.activation = COPPICE_ACT_RELU;
-      run_conv(kernels.forward->conv, &args, l.p, l.forward->forward_parts(), cut, scratch.data());
-      ASSERT_EQ(sums.back(), kGuard);
-      ASSERT_EQ(scratch[floats], kGuard) << "wrote behind its scratch";
-      if (first.empty()) first = sums;
-      ASSERT_TRUE(same_bits(sums, first)) << "bits depend on the cut into items";
-    }
-    std::vector<Truth> wanted(static_cast<size_t>(l.p.tiles()) * 2 * channels);
-    const size_t plane = l.y.pixels() / channels;
-    for (size_t i = 0; i < truth.size(); ++i) {
-      const size_t at = i % samples / 16 * 2 * channels + i / samples / plane;
-      const Truth& t = truth[i];
-      wanted[at].sum += t.sum;
-      wanted[at].magnitude += t.magnitude;
-      wanted[at + channels].sum += t.sum * t.sum;
-      wanted[at + channels].magnitude += t.magnitude * t.magnitude;
-    }
-    for (size_t i = 0; i < wanted.size(); ++i)
-      ASSERT_NO_FATAL_FAILURE(expect_near(first[i], wanted[i], "sum", static_cast<int64_t>(i)));
-  });
-}
-
 coppice_conv_bwd_args backward_args(Layer& l, Planes* dx, Planes* mask, float* gradient) {
   coppice_conv_bwd_args args{};
   args.weights = l.backward_view();

@@ -100,7 +100,6 @@ static void backward_tile(const coppice_conv_bwd_args* a, const coppice_run_stat
           .addend = conv_image_of(&a->addend, rs, tile, w, g),
           .mask = conv_image_of(&a->mask, rs, tile, w, g),
           .lanes = lanes,
-          .lanes_per_weight = kSamples,
           .first_weight = a->part_start[begin],
           .runs = a->dx.width ? &both : &dw,
       };
