@@ -129,6 +129,9 @@ Status BenchProblem::open_layer(const BenchRequest& request) {
   options.isa = request.isa;
   options.time_calls = request.time_calls;
   options.training = false;
+  // Nobody reads them here, as the layer before and the optimizer would; they count as work all the same.
+  for (const Node& node : network_.graph.nodes())
+    options.keep.insert(options.keep.end(), node.outputs.begin(), node.outputs.end());
   TRY_ASSIGN(executor_, Executor::create(network_, options));
   make_batch(request, false);
   return {};

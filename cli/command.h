@@ -17,7 +17,8 @@ enum Exit { kFine = 0, kFailed = 1, kUsage = 2, kStopped = 130 };
 using AddCommand = void (*)(CLI::App& app, int& exit);
 const std::vector<AddCommand>& all_commands();
 
-// Prints the sentence of a failure, in JSON if asked for, and gives the exit code that belongs to it.
-int fail(const std::string& command, const Status& status, Exit code = kFailed);
+// Prints the sentence of a failure and gives the exit code that belongs to it: kUsage for a request that
+// cannot be meant, kStopped for an interruption, else kFailed.
+int fail(const std::string& command, const Status& status);
 
 }  // namespace coppice::cli

@@ -5,6 +5,7 @@
 #include "command.h"
 #include "coppice_build.h"
 #include "terminal.h"
+#include "train/text.h"
 
 namespace {
 
@@ -20,6 +21,21 @@ constexpr char kExamples[] =
     "`coppice COMMAND --help` shows what a command takes.\n"
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.";
 
+// A sentence for the first argument that the command does not know; empty if there is none.
+std::string unknown_argument(const CLI::App& command) {
+  const std::vector<std::string> rest = command.remaining();
+  if (rest.empty()) return "";
+  const std::string name = rest.front().substr(0, rest.front().find('='));
+  std::vector<std::string> known;
+  if (name.rfind("--", 0) == 0)
+    for (const CLI::Option* option : command.get_options())
+      for (const std::string& flag : option->get_lnames()) known.push_back("--" + flag);
+  else
+    for (const CLI::App* sub : command.get_subcommands({})) known.push_back(sub->get_name());
+  if (known.empty()) return "'" + name + "' is one argument too many";
+  return "'" + name + "' is unknown; did you mean '" + coppice::nearest(name, known) + "'?";
+}
+
 int run(int argc, char** argv) {
   CLI::App app(kAbout, "coppice");
   app.footer(kExamples);
@@ -31,7 +47,16 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error) == 0 ? kFine : kFailed;
-    std::fprintf(stderr, "coppice: %s; `coppice --help` shows what there is\n", error.what());
+    const CLI::App* at = &app;
+    std::string command = "coppice";
+    while (!at->get_subcommands().empty()) {
+      at = at->get_subcommands().front();
+      command += " " + at->get_name();
+    }
+    std::string sentence = unknown_argument(*at);
+    if (sentence.empty()) sentence = error.what();
+    std::fprintf(stderr, "%s: %s; `%s --help` shows what there is\n", command.c_str(), sentence.c_str(),
+                 command.c_str());
     return kUsage;
   }
   if (app.get_subcommands().empty()) {
@@ -45,9 +70,16 @@ int run(int argc, char** argv) {
 
 namespace coppice::cli {
 
-int fail(const std::string& command, const Status& status, Exit code) {
+int fail(const std::string& command, const Status& status) {
   complain(command, status.message());
-  return code;
+  switch (status.code()) {
+    case Code::kInvalid:
+      return kUsage;
+    case Code::kInterrupted:
+      return kStopped;
+    default:
+      return kFailed;
+  }
 }
 
 }  // namespace coppice::cli

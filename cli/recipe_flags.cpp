@@ -33,6 +33,8 @@ void RecipeFlags::add_to(CLI::App& command, bool resume_only) {
       else
         option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     }
+    const std::string usual = default_text(key);
+    if (!usual.empty() && usual != "false") option->default_str(usual);
     option->group(key.group);
   }
 }
@@ -42,19 +44,9 @@ std::vector<Setting> RecipeFlags::settings() const {
   for (const RecipeKey& key : recipe_keys()) {
     const auto at = given_.find(key.name);
     if (at == given_.end()) continue;
-    for (const std::string& value : at->second) out.push_back({key.name, value, "command line"});
+    for (const std::string& value : at->second) out.push_back({key.name, value, flag_of(key.name)});
   }
   return out;
-}
-
-std::string unknown_arguments(const CLI::App& command) {
-  const std::vector<std::string> rest = command.remaining();
-  if (rest.empty()) return "";
-  std::string name = rest.front();
-  if (name.rfind("--", 0) != 0) return "'" + name + "' is one argument too many";
-  name = name.substr(2, name.find('=') - 2);
-  std::replace(name.begin(), name.end(), '-', '_');
-  return unknown_key(name);
 }
 
 Result<Recipe> recipe_from(Env& env, const std::string& path, const RecipeFlags& flags) {

@@ -27,9 +27,6 @@ class RecipeFlags {
 // "learning_rate" as a flag: "--learning-rate".
 std::string flag_of(const std::string& key);
 
-// Sentence for arguments that nobody knows; empty if there are none.
-std::string unknown_arguments(const CLI::App& command);
-
 // A recipe file, if a path is given, and the flags over it.
 Result<Recipe> recipe_from(Env& env, const std::string& path, const RecipeFlags& flags);
 

@@ -22,14 +22,26 @@ std::string new_run_directory(Env& env, const Recipe& recipe) {
   }
 }
 
-Result<Checkpoint> read_run(Env& env, const std::string& run, const char* file) {
+Result<std::string> checkpoint_path(Env& env, const std::string& run, const char* file) {
   if (!env.exists(run))
     return not_found(run + ": there is no such run; `coppice train` makes one under runs/");
-  if (!env.is_directory(run)) return read_checkpoint(env, run);
-  const std::string path = join_path(run, file);
-  if (!env.exists(path))
-    return not_found(run + ": holds no " + file + "; is it a run of coppice, and did an epoch end?");
-  return read_checkpoint(env, path);
+  if (!env.is_directory(run)) return run;
+  std::string path = join_path(run, file);
+  if (env.exists(path)) return path;
+  const std::string last = join_path(run, kLastFile);
+  return not_found(run + ": holds no " + file +
+                   (env.exists(last) ? ", as no epoch has ended yet; its state is in " + last
+                                     : "; is it a directory that `coppice train` made?"));
+}
+
+Result<Recipe> recipe_of_run(const Recipe& recipe, const RecipeFlags& flags) {
+  TRY_ASSIGN(std::vector<Setting> settings, settings_from_toml(recipe_to_toml(recipe), "checkpoint"));
+  for (const Setting& setting : flags.settings()) {
+    if (!find_recipe_key(setting.key)->on_resume)
+      return invalid(setting.origin + ": is part of the run and cannot be changed; start a new one for that");
+    settings.push_back(setting);
+  }
+  return make_recipe(settings);
 }
 
 }  // namespace coppice::cli

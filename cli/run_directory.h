@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/env.h"
-#include "train/checkpoint.h"
+#include "recipe_flags.h"
 #include "train/recipe.h"
 
 namespace coppice::cli {
@@ -14,6 +14,9 @@ namespace coppice::cli {
 std::string new_run_directory(Env& env, const Recipe& recipe);
 
 // RUN is a run directory, whose `file` is meant, or a file itself.
-Result<Checkpoint> read_run(Env& env, const std::string& run, const char* file);
+Result<std::string> checkpoint_path(Env& env, const std::string& run, const char* file);
+
+// The recipe of a run with flags over it; refuses those that would make it another run.
+Result<Recipe> recipe_of_run(const Recipe& recipe, const RecipeFlags& flags);
 
 }  // namespace coppice::cli

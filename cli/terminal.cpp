@@ -68,6 +68,12 @@ std::string quantity(double number, const char* unit) {
 
 std::string decimal(double number, int digits) { return printed("%.*f", digits, number); }
 
+std::string loss_text(double loss) { return printed(std::abs(loss) < 1e4 ? "%.4f" : "%.2g", loss); }
+
+std::string evaluation_progress(const std::string& split, int64_t done, int64_t all) {
+  return split + ": " + with_commas(done) + " of " + with_commas(all) + " samples";
+}
+
 std::string Table::text() const {
   std::vector<size_t> widths;
   for (const auto& row : rows_)

@@ -14,6 +14,8 @@ std::string bytes_text(int64_t bytes);                  // 1.9 MiB
 std::string seconds_text(double seconds);               // 0.4 s, 3:07, 2:10:45
 std::string quantity(double number, const char* unit);  // 1.23 GFLOP
 std::string decimal(double number, int digits);
+std::string loss_text(double loss);  // 0.2341, 3.1e+12
+std::string evaluation_progress(const std::string& split, int64_t done, int64_t all);
 
 // Columns as wide as their widest cell; the first one is flush left, numbers flush right.
 class Table {

@@ -143,7 +143,7 @@ int run_bench(BenchArguments& arguments) {
   if (!table.ok()) return fail(kName, table.status());
   arguments.request.cost_table = table.take();
   auto problem = BenchProblem::create(arguments.request);
-  if (!problem.ok()) return fail(kName, problem.status(), kUsage);
+  if (!problem.ok()) return fail(kName, problem.status());
   Calibration calibration((*problem)->executor().isa(), arguments.request.threads);
   const auto code = arguments.serve                ? serve(arguments, **problem, calibration)
                     : arguments.request.time_calls ? say_calls(arguments, **problem)
@@ -177,8 +177,8 @@ void add_bench_command(CLI::App& app, int& exit) {
   conv->add_option("--size", request.size, "height and width")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
-  conv->add_option("--kernel", request.kernel, "odd: 1, 3, 5")
-      ->check(CLI::Range(1, 31))
+  conv->add_option("--kernel", request.kernel, "its height and width")
+      ->check(CLI::IsMember({1, 3, 5, 7, 9, 11, 13, 15}))
       ->capture_default_str();
   CLI::App* step = command->add_subcommand("step", "Training step: forward, loss, backward, optimizer");
   step->add_option("--model", request.model, "as `coppice train --models` lists")->capture_default_str();

@@ -101,10 +101,9 @@ void say_data(const Dataset& data, int64_t show) {
 }
 
 int run_data(const DataArguments& arguments) {
-  const auto recipe = make_recipe({{"data", arguments.set, "command line"},
-                                   {"data_dir", arguments.dir, "command line"},
-                                   {"model", "any", "command line"}});
-  if (!recipe.ok()) return fail(kName, recipe.status(), kUsage);
+  const auto recipe = make_recipe(
+      {{"data", arguments.set, "SET"}, {"data_dir", arguments.dir, "--data-dir"}, {"model", "any", ""}});
+  if (!recipe.ok()) return fail(kName, recipe.status());
   const auto data = load_recipe_data(Env::system(), *recipe, nullptr);
   if (!data.ok()) return fail(kName, data.status());
   if (arguments.json)

@@ -5,6 +5,7 @@
 #include "command.h"
 #include "models/json.h"
 #include "run_directory.h"
+#include "stop.h"
 #include "terminal.h"
 #include "train/exact_life.h"
 #include "train/trainer.h"
@@ -29,8 +30,18 @@ const Split* split_of(const Dataset& data, const std::string& name) {
 Result<int> judge(Env& env, Checkpoint& model, const EvalArguments& arguments) {
   Recipe& recipe = model.info.recipe;
   TRY_ASSIGN(const Dataset data, load_recipe_data(env, recipe, &model.info.preprocessing));
-  TRY_ASSIGN(const Evaluation e,
-             evaluate_network(model.network, recipe, data, *split_of(data, arguments.split)));
+  TRY_ASSIGN(const std::unique_ptr<Executor> evaluator, make_evaluator(model.network, recipe, data.features));
+  ProgressLine line;
+  Watch watch;
+  watch.stop = &stop_on_signals();
+  watch.on_progress = [&](int64_t done, int64_t all) {
+    if (line.due()) line.show(evaluation_progress(arguments.split, done, all));
+  };
+  const auto evaluation =
+      evaluate(*evaluator, model.network.graph, data, *split_of(data, arguments.split), watch);
+  line.clear();
+  TRY(evaluation.status());
+  const Evaluation& e = *evaluation;
   const bool dense = data.dense_targets();
   if (arguments.json) {
     Json json{{"run", arguments.run},
@@ -47,7 +58,7 @@ Result<int> judge(Env& env, Checkpoint& model, const EvalArguments& arguments) {
   say("model    " + recipe.model + ", " + with_commas(model.network.live_weights()) + " of " +
       with_commas(model.network.total_weights()) + " weights live");
   say("data     " + data.name + ", " + arguments.split + ": " + with_commas(e.samples) + " samples");
-  say("loss     " + decimal(e.loss, 4));
+  say("loss     " + loss_text(e.loss));
   if (dense) {
     say("right    " + percent(e.accuracy) + " of cells, " + percent(e.exact) + " of boards exactly");
   } else {
@@ -90,7 +101,9 @@ Result<int> judge_life(Checkpoint& model, const EvalArguments& arguments) {
 
 int run_eval(const EvalArguments& arguments) {
   Env& env = Env::system();
-  auto model = read_run(env, arguments.run, arguments.last ? kLastFile : kBestFile);
+  const auto path = checkpoint_path(env, arguments.run, arguments.last ? kLastFile : kBestFile);
+  if (!path.ok()) return fail(kName, path.status());
+  auto model = read_checkpoint(env, *path);
   if (!model.ok()) return fail(kName, model.status());
   Recipe& recipe = model->info.recipe;
   if (!arguments.data.empty()) recipe.data = arguments.data;

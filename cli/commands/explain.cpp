@@ -34,7 +34,9 @@ bool is_run(const ExplainArguments& arguments) {
 
 Result<Subject> subject_of(Env& env, const ExplainArguments& arguments) {
   if (is_run(arguments)) {
-    TRY_ASSIGN(Checkpoint run, read_run(env, arguments.subject, kBestFile));
+    TRY_ASSIGN(const std::string path, checkpoint_path(env, arguments.subject, kLastFile));
+    TRY_ASSIGN(Checkpoint run, read_checkpoint(env, path));
+    TRY_ASSIGN(run.info.recipe, recipe_of_run(run.info.recipe, arguments.flags));
     return Subject{run.info.recipe, std::move(run.network)};
   }
   TRY_ASSIGN(Recipe recipe, recipe_from(env, arguments.subject, arguments.flags));
@@ -116,12 +118,9 @@ Result<int> explain(const ExplainArguments& arguments) {
   return kFine;
 }
 
-int run_explain(const CLI::App& command, const ExplainArguments& arguments) {
-  if (const std::string unknown = unknown_arguments(command); !unknown.empty())
-    return fail(kName, invalid(unknown), kUsage);
+int run_explain(const ExplainArguments& arguments) {
   const auto code = explain(arguments);
-  return code.ok() ? *code
-                   : fail(kName, code.status(), code.status().code() == Code::kInvalid ? kUsage : kFailed);
+  return code.ok() ? *code : fail(kName, code.status());
 }
 
 }  // namespace
@@ -133,12 +132,11 @@ void add_explain_command(CLI::App& app, int& exit) {
       ->type_name("RUN|FILE");
   command->add_flag("--calls", arguments->calls, "list the calls of a step");
   arguments->flags.add_to(*command);
-  command->allow_extras();
   command->footer(
       "\nExamples:\n"
       "  coppice explain --data glyphs --density 0.05 --block 16x1 --calls\n"
       "  coppice explain runs/third");
-  command->callback([command, arguments, &exit] { exit = run_explain(*command, *arguments); });
+  command->callback([arguments, &exit] { exit = run_explain(*arguments); });
 }
 
 }  // namespace coppice::cli

@@ -63,20 +63,20 @@ void say_file(const std::string& path, const SafetensorsFile& file, bool all) {
 
 int run_inspect(const InspectArguments& arguments) {
   Env& env = Env::system();
-  const std::string path =
-      env.is_directory(arguments.file) ? join_path(arguments.file, kBestFile) : arguments.file;
+  const auto path = checkpoint_path(env, arguments.file, kBestFile);
+  if (!path.ok()) return fail(kName, path.status());
   if (arguments.recipe) {
-    const auto checkpoint = read_checkpoint(env, path);
+    const auto checkpoint = read_checkpoint(env, *path);
     if (!checkpoint.ok()) return fail(kName, checkpoint.status());
     say(recipe_to_toml(checkpoint->info.recipe));
     return kFine;
   }
-  const auto file = SafetensorsFile::open(env, path);
+  const auto file = SafetensorsFile::open(env, *path);
   if (!file.ok()) return fail(kName, file.status());
   if (arguments.json)
     say(json_text(file_json(*file)));
   else
-    say_file(path, *file, arguments.all);
+    say_file(*path, *file, arguments.all);
   return kFine;
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 
@@ -44,6 +45,18 @@ std::string weights_line(int64_t live, int64_t total) {
          percent(static_cast<double>(live) / static_cast<double>(total)) + ")";
 }
 
+// ", blocks of 16x1 and 1x1" of the layers that are not dense: not each one takes the block that was asked
+// for.
+std::string blocks_text(const Network& network) {
+  std::vector<std::string> blocks;
+  for (const LayerChoice& layer : network.choices)
+    if (layer.density < 1 && std::find(blocks.begin(), blocks.end(), layer.block.text()) == blocks.end())
+      blocks.push_back(layer.block.text());
+  std::string text;
+  for (const std::string& block : blocks) append_item(text, block, " and ");
+  return text.empty() ? "" : ", blocks of " + text;
+}
+
 // What a run prints while it goes. Owns the table's layout: a headline, then one line an epoch.
 class Reporter {
  public:
@@ -57,7 +70,7 @@ class Reporter {
     say("data     " + data_line(event.data));
     say("network  " + recipe.model + ": " +
         weights_line(event.network.live_weights(), event.network.total_weights()) +
-        (recipe.sparsity.density < 1 ? ", blocks of " + recipe.sparsity.block.text() : ""));
+        blocks_text(event.network));
     say("plan     " + bytes_text(event.planned_bytes()) + " (weights and optimizer " +
         bytes_text(event.training.params) + "), batch " + std::to_string(recipe.batch) + ", " +
         std::to_string(event.threads) + (event.threads == 1 ? " thread, " : " threads, ") + event.isa +
@@ -80,6 +93,10 @@ class Reporter {
                seconds_text(event.left_seconds) + " left");
   }
 
+  void evaluation(const EvaluationEvent& event) {
+    if (!quiet_ && line_.due()) line_.show(evaluation_progress(event.split, event.done, event.all));
+  }
+
   void epoch(const EpochEvent& event) {
     if (quiet_) return;
     line_.clear();
@@ -87,9 +104,9 @@ class Reporter {
       return std::string(width - std::min(width, text.size()), ' ') + text;
     };
     std::string line = right(std::to_string(event.epoch) + "/" + std::to_string(event.epochs), 7) +
-                       right(decimal(event.train_loss, 4), 12);
+                       right(loss_text(event.train_loss), 12);
     if (event.validation) {
-      line += right(decimal(event.validation->loss, 4), 11) + right(percent(event.validation->accuracy), 10);
+      line += right(loss_text(event.validation->loss), 11) + right(percent(event.validation->accuracy), 10);
       if (dense_) line += right(percent(event.validation->exact), 10);
     } else {
       line += right("-", 11) + right("-", 10) + (dense_ ? right("-", 10) : "");
@@ -123,10 +140,10 @@ std::string evaluation_line(const Evaluation& e, bool dense) {
   std::string line =
       percent(e.accuracy) + (dense ? " of cells right, " + percent(e.exact) + " of boards exactly" : "");
   if (!dense) line += " right, " + percent(e.top5) + " among five";
-  return line + " (loss " + decimal(e.loss, 4) + ", " + with_commas(e.samples) + " samples)";
+  return line + " (loss " + loss_text(e.loss) + ", " + with_commas(e.samples) + " samples)";
 }
 
-void say_account(const TrainReport& report, const std::string& directory, bool dense) {
+void say_account(const TrainReport& report, const std::string& directory, bool dense, bool stopped) {
   if (report.stop == Stop::kInterrupted) {
     say("\nstopped  after update " + with_commas(report.progress.step) + "; `coppice train --resume " +
         directory + "` goes on from there");
@@ -138,7 +155,10 @@ void say_account(const TrainReport& report, const std::string& directory, bool d
                                         : "as its time was over") +
       (report.progress.best_epoch > 0 ? "; the best epoch was " + std::to_string(report.progress.best_epoch)
                                       : "; no epoch was whole"));
-  if (report.test) say("test     " + evaluation_line(*report.test, dense));
+  if (report.test)
+    say("test     " + evaluation_line(*report.test, dense));
+  else if (stopped)
+    say("test     interrupted; `coppice eval " + directory + "` makes it");
   // The work is that of the whole run, and so is the time that it is divided by.
   const double rate = report.work.useful / report.seconds_in_all;
   const bool resumed = report.seconds_in_all > report.seconds + 0.1;
@@ -199,16 +219,9 @@ Result<TrainRequest> new_run(Env& env, const TrainArguments& arguments) {
 Result<TrainRequest> resumed_run(Env& env, const TrainArguments& arguments) {
   if (!arguments.recipe.empty() || !arguments.out.empty())
     return invalid("--resume: takes recipe and place from the run; leave the others out");
-  TRY_ASSIGN(Checkpoint from, read_run(env, arguments.resume, kLastFile));
-  TRY_ASSIGN(std::vector<Setting> settings,
-             settings_from_toml(recipe_to_toml(from.info.recipe), "checkpoint"));
-  for (const Setting& setting : arguments.flags.settings()) {
-    if (!find_recipe_key(setting.key)->on_resume)
-      return invalid(flag_of(setting.key) +
-                     ": cannot be changed when a run goes on; start a new one for that");
-    settings.push_back(setting);
-  }
-  TRY_ASSIGN(Recipe recipe, make_recipe(settings));
+  TRY_ASSIGN(const std::string path, checkpoint_path(env, arguments.resume, kLastFile));
+  TRY_ASSIGN(Checkpoint from, read_checkpoint(env, path));
+  TRY_ASSIGN(Recipe recipe, recipe_of_run(from.info.recipe, arguments.flags));
   // The file of a run stands for the run.
   const std::filesystem::path run(arguments.resume);
   const std::string directory =
@@ -216,17 +229,14 @@ Result<TrainRequest> resumed_run(Env& env, const TrainArguments& arguments) {
   return TrainRequest{std::move(recipe), directory.empty() ? "." : directory, std::move(from)};
 }
 
-int run_train(const CLI::App& command, const TrainArguments& arguments) {
-  if (const std::string unknown = unknown_arguments(command); !unknown.empty())
-    return fail(kName, invalid(unknown), kUsage);
+int run_train(const TrainArguments& arguments) {
   if (arguments.models) {
     say_models();
     return kFine;
   }
   Env& env = Env::system();
   auto request = arguments.resume.empty() ? new_run(env, arguments) : resumed_run(env, arguments);
-  if (!request.ok())
-    return fail(kName, request.status(), request.status().code() == Code::kInvalid ? kUsage : kFailed);
+  if (!request.ok()) return fail(kName, request.status());
 
   const std::string directory = request->directory;
   Reporter reporter(directory, arguments.json);
@@ -237,16 +247,18 @@ int run_train(const CLI::App& command, const TrainArguments& arguments) {
     reporter.plan(event);
   };
   callbacks.on_step = [&](const StepEvent& event) { reporter.step(event); };
+  callbacks.on_evaluation = [&](const EvaluationEvent& event) { reporter.evaluation(event); };
   callbacks.on_epoch = [&](const EpochEvent& event) { reporter.epoch(event); };
   callbacks.stop = &stop_on_signals();
   const auto report = train(env, request.take(), callbacks);
   reporter.done();
   if (!report.ok()) return fail(kName, report.status());
+  const bool stopped = callbacks.stop->load();
   if (arguments.json)
     say(json_text(account_json(*report, directory)));
   else
-    say_account(*report, directory, dense);
-  return report->stop == Stop::kInterrupted ? kStopped : kFine;
+    say_account(*report, directory, dense, stopped);
+  return stopped ? kStopped : kFine;
 }
 
 }  // namespace
@@ -263,8 +275,7 @@ void add_train_command(CLI::App& app, int& exit) {
   command->add_flag("--models", arguments->models, "list the named networks and stop");
   arguments->flags.add_to(*command);
   command->footer(kExamples);
-  command->allow_extras();
-  command->callback([command, arguments, &exit] { exit = run_train(*command, *arguments); });
+  command->callback([arguments, &exit] { exit = run_train(*arguments); });
 }
 
 }  // namespace coppice::cli

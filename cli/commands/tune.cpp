@@ -86,7 +86,7 @@ void say_tuned(const TuneRequest& request, const Tuned& tuned, const CostTable& 
   else if (tuned.rough > 0)
     say("\nrough    " + std::to_string(tuned.rough) + " of " + std::to_string(tuned.table.rows.size()) +
         " rows had few undisturbed samples; tune again when the machine is quiet, or give it more --seconds");
-  say("\nwritten  " + file);
+  say(file.empty() ? "\nnothing is written without --out" : "\nwritten  " + file);
 }
 
 Json tuned_json(const Tuned& tuned, const CostTable& before, const std::string& file) {
@@ -113,7 +113,8 @@ Result<int> tune(const TuneArguments& arguments) {
   TuneRequest request = arguments.request;
   TRY_ASSIGN(const Kernels kernels, select_kernels(request.isa));
   std::string file = arguments.out;
-  if (file.empty()) {
+  // Rough rates are no good for all later runs.
+  if (file.empty() && !request.quick) {
     TRY_ASSIGN(file, tuned_table_path(kernels.forward->isa));
   }
   const CostTable before = table_before(env, request.isa);
@@ -130,7 +131,7 @@ Result<int> tune(const TuneArguments& arguments) {
   const auto tuned = measure_cost_table(request);
   line.clear();
   if (!tuned.ok()) return tuned.status();
-  TRY(write_cost_table(env, file, tuned->table));
+  if (!file.empty()) TRY(write_cost_table(env, file, tuned->table));
   if (arguments.json)
     say(json_text(tuned_json(*tuned, before, file)));
   else
@@ -145,15 +146,9 @@ int run_tune(TuneArguments& arguments) {
   if (arguments.request.threads == 1 && coppice_host_thread_seconds() > 0) sampling.clock = Clock::kThread;
   sampling.enough = quick ? kEnoughQuick : kEnough;
   const auto code = tune(arguments);
-  if (code.ok()) return *code;
-  switch (code.status().code()) {
-    case Code::kInterrupted:
-      return fail(kName, {Code::kInterrupted, "stopped; the table in use stays as it was"}, kStopped);
-    case Code::kInvalid:
-      return fail(kName, code.status(), kUsage);
-    default:
-      return fail(kName, code.status());
-  }
+  if (code.status().code() == Code::kInterrupted)
+    return fail(kName, {Code::kInterrupted, "stopped; the table in use stays as it was"});
+  return code.ok() ? *code : fail(kName, code.status());
 }
 
 }  // namespace
@@ -164,7 +159,8 @@ void add_tune_command(CLI::App& app, int& exit) {
   TuneRequest& request = arguments->request;
   command->add_option("--out", arguments->out, "the file to write; else where train, explain and bench look")
       ->type_name("FILE");
-  command->add_flag("--quick", request.quick, "small layers, few samples: rough, in seconds");
+  command->add_flag("--quick", request.quick,
+                    "small layers, few samples: rough, in seconds; writes to --out only");
   command->add_option("--seconds", arguments->seconds, "how long at most; a quiet machine takes less")
       ->check(CLI::Range(0.01, 3600.0))
       ->capture_default_str();

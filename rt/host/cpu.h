@@ -19,7 +19,7 @@ typedef struct coppice_cpu {
 /* Sizes from sysfs or sysconf; 32 kB, 1 MB and 0 where neither knows. */
 void coppice_host_cpu(coppice_cpu* out);
 
-/* GFLOP/s of one thread on registers, from a loop of about 15 microseconds: what a sample is framed with, to
+/* GFLOP/s of one thread on registers, from a loop of some 0.3 milliseconds: what a sample is framed with, to
  * see whether a neighbour disturbed it. */
 double coppice_host_fma_rate(const coppice_kernel_table* kernels);
 

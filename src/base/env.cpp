@@ -2,6 +2,7 @@
 #include "base/env.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,7 +19,7 @@ Status system_error(const std::string& path, const std::string& what) {
   const std::string reason = std::strerror(error);
   if (error == ENOENT) return {Code::kNotFound, path + ": no such file or directory"};
   if (error == ENOSPC || error == EDQUOT)
-    return {Code::kNoSpace, path + ": " + what + " failed, the disk is full; free some space and resume"};
+    return {Code::kNoSpace, path + ": " + what + " failed, the disk is full; free some space and try again"};
   return {Code::kIo, path + ": " + what + " failed (" + reason + ")"};
 }
 
@@ -85,6 +86,17 @@ class SystemWriteFile final : public WriteFile {
   int fd_;
 };
 
+class SystemLock final : public Lock {
+ public:
+  explicit SystemLock(int fd) : fd_(fd) {}
+  ~SystemLock() override { ::close(fd_); }
+  SystemLock(const SystemLock&) = delete;
+  SystemLock& operator=(const SystemLock&) = delete;
+
+ private:
+  int fd_;
+};
+
 class SystemEnv final : public Env {
  public:
   Result<std::unique_ptr<ReadFile>> open_read(const std::string& path) override {
@@ -126,6 +138,14 @@ class SystemEnv final : public Env {
     // Some file systems cannot sync a directory; the rename is then as durable as they make it.
     if (!synced && errno != EINVAL) return system_error(path, "syncing");
     return {};
+  }
+  Result<std::unique_ptr<Lock>> lock_directory(const std::string& path) override {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return system_error(path, "opening");
+    auto lock = std::make_unique<SystemLock>(fd);
+    // Other errors are those of file systems that cannot lock a directory.
+    if (::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return std::unique_ptr<Lock>();
+    return std::unique_ptr<Lock>(std::move(lock));
   }
   bool exists(const std::string& path) override { return ::access(path.c_str(), F_OK) == 0; }
   bool is_directory(const std::string& path) override {

@@ -32,6 +32,12 @@ class WriteFile {
   virtual Status close() = 0;
 };
 
+// Held until it is dropped, or until the process ends, however it ends.
+class Lock {
+ public:
+  virtual ~Lock() = default;
+};
+
 class Env {
  public:
   virtual ~Env() = default;
@@ -44,6 +50,9 @@ class Env {
   virtual Status remove(const std::string& path) = 0;
   virtual Status make_directories(const std::string& path) = 0;
   virtual Status sync_directory(const std::string& path) = 0;
+  // Keeps other processes that ask for it out of a directory; leaves no file behind. Null where somebody else
+  // holds it.
+  virtual Result<std::unique_ptr<Lock>> lock_directory(const std::string& path) = 0;
   virtual bool exists(const std::string& path) = 0;
   virtual bool is_directory(const std::string& path) = 0;
   // Names (not paths) of the entries, sorted.

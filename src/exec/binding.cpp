@@ -170,7 +170,7 @@ void allocate_state(Network& network, const ExecOptions& options) {
     for (Floats* array : state_arrays(param, options)) param.ensure(*array);
 }
 
-std::vector<PlanValue> plan_values(const Graph& graph, int batch) {
+std::vector<PlanValue> plan_values(const Graph& graph, int batch, const std::vector<ValueId>& keep) {
   std::vector<PlanValue> values;
   for (size_t v = 0; v < graph.values().size(); ++v) {
     const Value& value = graph.values()[v];
@@ -185,6 +185,7 @@ std::vector<PlanValue> plan_values(const Graph& graph, int batch) {
     out.keep = id == graph.logits || id == graph.loss;
     values.push_back(std::move(out));
   }
+  for (const ValueId id : keep) values[static_cast<size_t>(id)].keep = true;
   // Loss and target have the tiles of what they belong to.
   if (graph.logits != kNoValue)
     for (const ValueId id : {graph.target, graph.loss})

@@ -37,10 +37,11 @@ bool stores_gradients(const ExecOptions& options);
 int64_t missing_state_bytes(const Network& network, const ExecOptions& options);
 void allocate_state(Network& network, const ExecOptions& options);
 
-// The graph's values as the plan sees them: tile widths, halos, input slots, what the host reads. A halo is
+// The graph's values as the plan sees them: tile widths, halos, input slots, what the host reads (logits,
+// loss and those of `keep`). A halo is
 // the largest that a convolution in the graph wants of the value; the convolutions of the forward graph alone
 // decide about x, so training and evaluation agree.
-std::vector<PlanValue> plan_values(const Graph& graph, int batch);
+std::vector<PlanValue> plan_values(const Graph& graph, int batch, const std::vector<ValueId>& keep = {});
 
 // Adds one optimizer call per parameter, right behind its gradient if that is not stored, and the refresh of
 // transposed copies. gradient_of: the gradient of each value, as build_gradients() returns it.

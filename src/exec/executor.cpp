@@ -120,7 +120,7 @@ Status ProgramExecutor::prepare() {
   TRY(verify(graph_));
 
   TRY_ASSIGN(binding_,
-             bind_parameters(network_, graph_, plan_values(graph_, options_.batch), options_, tables_));
+             bind_parameters(network_, graph_, plan_values(graph_, options_.batch, options_.keep), options_, tables_));
 
   TRY_ASSIGN(plan_, make_plan(options_));
   memory_ = count_memory(plan_, options_);
@@ -146,11 +146,12 @@ Status ProgramExecutor::prepare() {
 }
 
 Result<ProgramExecutor::Plan> ProgramExecutor::make_plan(const ExecOptions& options) {
-  Lowering lowering(graph_, plan_values(graph_, options.batch),
+  Lowering lowering(graph_, plan_values(graph_, options.batch, options.keep),
                     [this](ValueId v) -> Param& { return network_.param(v); });
   lowering.rt = tables_.rt;
   lowering.train = tables_.train;
   lowering.pointwise = tables_.pointwise;
+  lowering.training = options.training;
   TRY(lower_nodes(lowering));
   if (options.training) append_updates(lowering, network_, gradient_of_, options);
   drop_unread(lowering.calls_, lowering.values_);
@@ -184,17 +185,20 @@ MemoryReport ProgramExecutor::count_memory(const Plan& plan, const ExecOptions& 
 }
 
 Status ProgramExecutor::check_limit() {
-  if (options_.memory_limit <= 0 || memory_.total() <= options_.memory_limit) return {};
-  std::string sentence = "the plan needs " + mebibytes(memory_.total()) + " (parameters and optimizer " +
-                         mebibytes(memory_.params) + ", activations " + mebibytes(memory_.activations) +
-                         "), above the limit of " + mebibytes(options_.memory_limit);
+  const int64_t beside = options_.memory_beside, limit = options_.memory_limit - beside;
+  if (options_.memory_limit <= 0 || memory_.total() <= limit) return {};
+  const std::string sentence = "the plan needs " + mebibytes(memory_.total() + beside) +
+                               " (parameters and optimizer " + mebibytes(memory_.params) + ", activations " +
+                               mebibytes(memory_.activations) +
+                               (beside > 0 ? ", evaluation " + mebibytes(beside) : "") +
+                               "), above the limit of " + mebibytes(options_.memory_limit);
   // The width of tiles changes with the batch, and gradients are stored: only a plan tells what a micro-batch
   // needs.
   ExecOptions smaller = options_;
   smaller.keep_gradients = options_.training;
   for (smaller.batch = (options_.batch - 1) / 16 * 16; smaller.batch >= 16; smaller.batch -= 16) {
     TRY_ASSIGN(const Plan plan, make_plan(smaller));
-    if (count_memory(plan, smaller).total() > options_.memory_limit) continue;
+    if (count_memory(plan, smaller).total() > limit) continue;
     return {Code::kNoMemory, sentence + "; --micro-batch " + std::to_string(smaller.batch) + " would fit"};
   }
   return {Code::kNoMemory, sentence + kNoMicroBatch};

@@ -29,7 +29,9 @@ struct ExecOptions {
   double clip_norm = 0;         // 0: no clipping. Above 0 gradients are stored
   bool keep_gradients = false;  // stored, and readable after the step
   bool time_calls = false;      // measure each call; see call_times()
+  std::vector<ValueId> keep;    // read by the host after a step, besides logits and loss; so computed
   int64_t memory_limit = 0;     // bytes, 0 = none. A plan above it is refused with a sentence
+  int64_t memory_beside = 0;    // bytes that others take of the limit, such as the executor for evaluation
 };
 
 // One (micro-)batch, in the layout of design.md: x [tiles][features][S], target int32 [tiles][S] or float

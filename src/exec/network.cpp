@@ -145,7 +145,7 @@ Result<std::vector<LayerChoice>> distribute(const Graph& graph, const SparsityCo
     for (const Layer& layer : layers)
       if (!layer.settled) demand += layer.raw * static_cast<double>(layer.weight->shape.elements());
     if (demand == 0.0) break;
-    if (budget <= 1e-9 * all)
+    if (budget <= 1e-9 * density * all)
       return invalid("density " + percent(density) +
                      " cannot be reached: the layers with a fixed density leave nothing to "
                      "the others; raise the density or lower theirs");
@@ -167,6 +167,7 @@ Result<std::vector<LayerChoice>> distribute(const Graph& graph, const SparsityCo
   }
 
   std::vector<LayerChoice> choices;
+  int64_t least = 0;  // weights in one block of each layer
   for (Layer& layer : layers) {
     const int64_t groups = groups_of(graph, *layer.weight);
     const BlockShape block = fitting_block(sparsity.block, layer.weight->shape, groups);
@@ -175,7 +176,12 @@ Result<std::vector<LayerChoice>> distribute(const Graph& graph, const SparsityCo
                       (groups > 1 ? " in " + std::to_string(groups) + " groups" : "") + ", takes " +
                       block.text();
     choices.push_back({layer.weight->name, layer.density, block, layer.reason});
+    least += block.size();
   }
+  if (density * all < static_cast<double>(least))
+    return invalid("density " + percent(density) + " cannot be reached: a single block in each of " +
+                   std::to_string(layers.size()) + " layers is " + percent(static_cast<double>(least) / all) +
+                   " of the weights; raise the density");
   return choices;
 }
 

@@ -68,6 +68,7 @@ class Lowering {
   const coppice_kernel_table* rt = nullptr;
   const coppice_train_table* train = nullptr;
   const coppice_pointwise_table* pointwise = nullptr;
+  bool training = false;  // false: the steps of an evaluation, which may be fewer
 
   const Graph& graph() const { return graph_; }
   Param& param(ValueId value) const { return param_of_(value); }

@@ -109,18 +109,25 @@ double CostTable::rate(const std::string& format, double density) const {
   return best ? best->gflops : 0.0;
 }
 
+// As `coppice tune` measured it.
 const CostTable& shipped_cost_table() {
   static const CostTable kTable = {
       "Intel Emerald Rapids",
-      {{"segments", 0.05, 88},      {"segments", 0.1, 92},       {"segments", 0.5, 95},
-       {"segments", 1.0, 95},       {"blocks4", 0.1, 120},       {"blocks4", 0.5, 132},
-       {"blocks4", 1.0, 136},       {"blocks16", 0.1, 138},      {"dense", 1.0, 145},
-       {"conv_dense", 1.0, 208},    {"conv_blocks16", 0.02, 41}, {"conv_blocks16", 0.05, 76},
-       {"conv_blocks16", 0.1, 110}, {"conv_blocks16", 0.2, 152}, {"conv_blocks16", 0.5, 189},
-       {"conv_blocks4", 0.02, 31},  {"conv_blocks4", 0.05, 53},  {"conv_blocks4", 0.1, 84},
-       {"conv_blocks4", 0.2, 102},  {"conv_blocks4", 0.5, 125},  {"gather", 0.02, 33},
-       {"gather", 0.05, 51},        {"gather", 0.1, 80},         {"gather", 0.2, 97},
-       {"gather", 0.5, 114},        {"gather", 1.0, 126}},
+      {{"dense", 1.0, 140},         {"blocks4", 0.02, 72},        {"blocks4", 0.05, 93},
+       {"blocks4", 0.1, 108},       {"blocks4", 0.2, 120},        {"blocks4", 0.5, 133},
+       {"blocks4", 0.75, 137},      {"blocks4", 1.0, 137},        {"blocks16", 0.02, 77},
+       {"blocks16", 0.05, 103},     {"blocks16", 0.1, 117},       {"blocks16", 0.2, 125},
+       {"blocks16", 0.5, 137},      {"blocks16", 0.75, 138},      {"blocks16", 1.0, 137},
+       {"segments", 0.02, 59},      {"segments", 0.05, 73},       {"segments", 0.1, 88},
+       {"segments", 0.2, 96},       {"segments", 0.5, 101},       {"segments", 0.75, 96},
+       {"segments", 1.0, 86},       {"conv_dense", 1.0, 148},     {"conv_blocks16", 0.02, 33},
+       {"conv_blocks16", 0.05, 60}, {"conv_blocks16", 0.1, 83},   {"conv_blocks16", 0.2, 109},
+       {"conv_blocks16", 0.5, 128}, {"conv_blocks16", 0.75, 131}, {"conv_blocks4", 0.02, 27},
+       {"conv_blocks4", 0.05, 56},  {"conv_blocks4", 0.1, 87},    {"conv_blocks4", 0.2, 106},
+       {"conv_blocks4", 0.5, 126},  {"conv_blocks4", 0.75, 132},  {"conv_blocks4", 1.0, 137},
+       {"gather", 0.02, 31},        {"gather", 0.05, 57},         {"gather", 0.1, 80},
+       {"gather", 0.2, 97},         {"gather", 0.5, 115},         {"gather", 0.75, 121},
+       {"gather", 1.0, 125}},
       "avx512",
       "",
       "shipped with coppice"};

@@ -103,24 +103,37 @@ void reference(const ReferenceCall& call) {
   });
 }
 
-// The pass over the values, once mean and deviation are there.
-void lower_apply(Lowering& lowering, const Node& node, ValueId mean, ValueId inverse, ValueId residual) {
+struct Running {
+  float *mean = nullptr, *variance = nullptr;
+};
+
+// The pass over the values: with mean and deviation once they are there, or with running statistics.
+void lower_apply(Lowering& lowering, const Node& node, ValueId mean, ValueId inverse, const Running& running,
+                 ValueId residual) {
   const Param &scale = lowering.param(node.inputs[1]), &bias = lowering.param(node.inputs[2]);
   auto call = lowering.call<Args>(node.name, lowering.pointwise->batch_norm, lowering.width(node.inputs[0]));
   fill(lowering, node, node.inputs[0], call.args());
   call.args().scale = scale.value.data();
   call.args().bias = bias.value.data();
+  call.args().running_mean = running.mean;
+  call.args().running_variance = running.variance;
   call.in(&Args::x, node.inputs[0]).out(&Args::y, node.outputs[0]);
-  call.whole_in(&Args::mean, mean).whole_in(&Args::inverse_deviation, inverse);
+  if (mean != kNoValue) call.whole_in(&Args::mean, mean).whole_in(&Args::inverse_deviation, inverse);
   call.uses(scale, 0).uses(bias, 0);
   if (residual != kNoValue) call.in(&Args::residual, residual);
 }
 
 Status lower(Lowering& lowering, const Node& node) {
   const ValueId x = node.inputs[0], mean = node.outputs[1], inverse = node.outputs[2];
+  const ValueId residual = node.inputs.size() == 6 ? node.inputs[5] : kNoValue;
   const int width = lowering.width(x);
-  float* running_mean = lowering.param(node.inputs[3]).value.data();
-  float* running_variance = lowering.param(node.inputs[4]).value.data();
+  const Running running = {lowering.param(node.inputs[3]).value.data(),
+                           lowering.param(node.inputs[4]).value.data()};
+  // No sample meets another in an evaluation: a tile goes on without waiting for the rest.
+  if (!lowering.training) {
+    lower_apply(lowering, node, kNoValue, kNoValue, running, residual);
+    return {};
+  }
   // [tiles][2C]: as many rows of `width` floats as hold them.
   const ValueId sums =
       lowering.temporary(node.name + " sums", (2 * lowering.extent(x).channels + width - 1) / width, width);
@@ -132,14 +145,14 @@ Status lower(Lowering& lowering, const Node& node) {
   {
     auto call = lowering.call<Args>(node.name + " statistics", lowering.pointwise->batch_norm_finish, width);
     fill(lowering, node, x, call.args());
-    call.args().running_mean = running_mean;
-    call.args().running_variance = running_variance;
+    call.args().running_mean = running.mean;
+    call.args().running_variance = running.variance;
     call.in(&Args::sums, sums)
         .whole_out(&Args::mean, mean)
         .whole_out(&Args::inverse_deviation, inverse)
         .reduces();
   }
-  lower_apply(lowering, node, mean, inverse, node.inputs.size() == 6 ? node.inputs[5] : kNoValue);
+  lower_apply(lowering, node, mean, inverse, {}, residual);
   return {};
 }
 
@@ -167,7 +180,7 @@ void reference_again(const ReferenceCall& call) {
   });
 }
 Status lower_again(Lowering& lowering, const Node& node) {
-  lower_apply(lowering, node, node.inputs[3], node.inputs[4], kNoValue);
+  lower_apply(lowering, node, node.inputs[3], node.inputs[4], {}, kNoValue);
   lowering.calls_.back().reads.push_back(node.inputs[5]);
   return {};
 }

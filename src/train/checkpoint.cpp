@@ -37,6 +37,7 @@ Json progress_json(const Progress& p) {
   return Json{{"epoch", p.epoch},
               {"batch", p.batch},
               {"step", p.step},
+              {"judged_step", p.judged_step},
               {"loss_sum", p.loss_sum},
               {"loss_samples", p.loss_samples},
               {"best_accuracy", p.best.accuracy},
@@ -122,6 +123,7 @@ Result<Progress> read_progress(const std::string& text) {
   const std::pair<const char*, int64_t*> counters[] = {{"epoch", &p.epoch},
                                                        {"batch", &p.batch},
                                                        {"step", &p.step},
+                                                       {"judged_step", &p.judged_step},
                                                        {"loss_samples", &p.loss_samples},
                                                        {"best_epoch", &p.best_epoch},
                                                        {"epochs_since_best", &p.epochs_since_best}};
@@ -162,10 +164,8 @@ Result<Network> read_network(const SafetensorsFile& file) {
   TRY_ASSIGN(network.graph, graph_from_json(graph));
   TRY_ASSIGN(const std::string weights, metadata_text(file, kWeightsKey));
   TRY_ASSIGN(network.choices, read_weights(weights));
-  // Runs from before there was a choice of tables had the shipped one.
-  if (file.metadata().count(kCostTableKey) > 0) {
-    TRY_ASSIGN(network.cost_table, cost_table_from_json(file.metadata().at(kCostTableKey), kCostTableKey));
-  }
+  TRY_ASSIGN(const std::string table, metadata_text(file, kCostTableKey));
+  TRY_ASSIGN(network.cost_table, cost_table_from_json(table, kCostTableKey));
   std::vector<std::string> used;
   for (const Value& value : network.graph.values()) {
     if (value.kind != ValueKind::kParam && value.kind != ValueKind::kState) continue;

@@ -38,6 +38,7 @@ struct Score {
 struct Progress {
   int64_t epoch = 0, batch = 0;  // the batch that is trained next
   int64_t step = 0;              // updates done
+  int64_t judged_step = 0;       // when the network was last judged on the validation samples
   double loss_sum = 0;           // over the samples of the running epoch
   int64_t loss_samples = 0;
   Score best;

@@ -22,29 +22,12 @@ constexpr uint64_t kLargestFile = 1 << 20;
 constexpr size_t kMostRows = 1000;
 constexpr double kSlowest = 1e-6, kFastest = 1e9;  // GFLOP/s
 
-std::string known_formats() {
-  std::string names;
-  for (const FormatCandidate& candidate : format_candidates())
-    for (const RateDef& rate : candidate.rates) append_item(names, rate.name, ", ");
-  return names;
-}
-
-bool is_known(const std::string& format) {
-  for (const FormatCandidate& candidate : format_candidates())
-    for (const RateDef& rate : candidate.rates)
-      if (format == rate.name) return true;
-  return false;
-}
-
 Result<CostTable::Row> read_row(const JsonObject& json) {
   CostTable::Row row;
   TRY_ASSIGN(row.format, json.text(kFormatKey));
   TRY_ASSIGN(row.density, json.real(kDensityKey));
   TRY_ASSIGN(row.gflops, json.real(kRateKey));
   const std::string place = json.place() + ".";
-  if (!is_known(row.format))
-    return corrupt(place + kFormatKey + ": '" + row.format + "' is none of " + known_formats() +
-                   "; use the coppice that wrote it, or measure anew with `coppice tune`");
   if (!(row.density > 0 && row.density <= 1))
     return corrupt(place + kDensityKey + ": should be above 0 and at most 1");
   if (!(row.gflops >= kSlowest && row.gflops <= kFastest))

@@ -2,6 +2,7 @@
 #include "train/evaluate.h"
 
 #include <algorithm>
+#include <cmath>
 #include <thread>
 
 #include "dataset/loader.h"
@@ -45,6 +46,14 @@ void count_dense(const coppice_tiled& logits, int64_t outputs, const Batch& batc
   }
 }
 
+// Samples that run through the network together, whatever the batch of the training: as many as give every
+// thread its tiles, and whose inputs stay below 4 MiB.
+int evaluation_batch(const Features& features) {
+  constexpr int64_t kInputBytes = 4 << 20, kLeast = 64, kMost = 1024;
+  const int64_t samples = kInputBytes / (features.size() * static_cast<int64_t>(sizeof(float)));
+  return static_cast<int>(std::clamp(samples / kLeast * kLeast, kLeast, kMost));
+}
+
 std::string features_text(const Features& f) {
   return std::to_string(f.channels) + " x " + std::to_string(f.height) + " x " + std::to_string(f.width);
 }
@@ -54,10 +63,6 @@ std::string features_text(const Features& f) {
 int thread_count(const Recipe& recipe) {
   if (recipe.threads > 0) return static_cast<int>(recipe.threads);
   return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-}
-
-int micro_batch(const Recipe& recipe) {
-  return static_cast<int>(recipe.micro_batch > 0 ? recipe.micro_batch : recipe.batch);
 }
 
 Preprocessing preprocessing_of(const Dataset& data) {
@@ -89,45 +94,51 @@ Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preproces
   return data;
 }
 
-Result<Evaluation> evaluate(Executor& executor, const Graph& graph, const Dataset& data, const Split& split,
-                            int batch) {
+Result<std::unique_ptr<Executor>> make_evaluator(Network& network, const Recipe& recipe,
+                                                 const Features& features) {
+  ExecOptions options;
+  options.batch = evaluation_batch(features);
+  options.threads = thread_count(recipe);
+  options.isa = recipe.isa;
+  options.memory_limit = recipe.memory;
+  options.training = false;
+  return Executor::create(network, options);
+}
+
+Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Dataset& data, const Split& split,
+                            const Watch& watch) {
   if (split.size() == 0) return invalid("data '" + data.name + "': this split has no samples to evaluate on");
   LoaderOptions options;
-  options.batch = batch;
-  options.width = executor.input_width();
+  options.batch = evaluation_batch(data.features);
+  options.width = evaluator.input_width();
   options.shuffle = false;
   TRY_ASSIGN(const std::unique_ptr<Loader> loader, Loader::create(data, split, options));
   const int64_t outputs = graph.value(graph.logits).shape.elements();
   Tally tally;
   Evaluation result;
   for (int64_t index = 0; index < loader->batches_per_epoch(); ++index) {
+    if (watch.stop != nullptr && watch.stop->load(std::memory_order_relaxed))
+      return Status(Code::kInterrupted, "interrupted");
     const Batch& samples = loader->next();
-    TRY_ASSIGN(const double loss, executor.evaluate({samples.samples, samples.x, samples.target()}));
+    TRY_ASSIGN(const double loss, evaluator.evaluate({samples.samples, samples.x, samples.target()}));
     result.loss += loss * samples.samples;
     result.samples += samples.samples;
     if (samples.labels != nullptr)
-      count_labels(executor.view(graph.logits), outputs, samples, tally);
+      count_labels(evaluator.view(graph.logits), outputs, samples, tally);
     else
-      count_dense(executor.view(graph.logits), outputs, samples, tally);
+      count_dense(evaluator.view(graph.logits), outputs, samples, tally);
+    if (watch.on_progress) watch.on_progress(result.samples, split.size());
   }
+  if (!std::isfinite(result.loss))
+    return Status(Code::kDiverged, "the loss of " + std::to_string(result.samples) +
+                                       " samples is not finite: the network holds NaN, or numbers too large "
+                                       "for its outputs");
   const auto count = static_cast<double>(result.samples);
   result.loss /= count;
   result.accuracy = static_cast<double>(tally.right) / static_cast<double>(tally.outputs);
   result.top5 = static_cast<double>(tally.among_five) / count;
   result.exact = static_cast<double>(tally.exact) / count;
   return result;
-}
-
-Result<Evaluation> evaluate_network(Network& network, const Recipe& recipe, const Dataset& data,
-                                    const Split& split) {
-  ExecOptions options;
-  options.batch = micro_batch(recipe);
-  options.threads = thread_count(recipe);
-  options.isa = recipe.isa;
-  options.memory_limit = recipe.memory;
-  options.training = false;
-  TRY_ASSIGN(const std::unique_ptr<Executor> executor, Executor::create(network, options));
-  return evaluate(*executor, network.graph, data, split, options.batch);
 }
 
 }  // namespace coppice

@@ -2,7 +2,10 @@
 // How good a network is on samples that it does not learn from.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "base/result.h"
@@ -27,18 +30,21 @@ Preprocessing preprocessing_of(const Dataset& data);
 // wants it.
 Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preprocessing* model);
 
-// Runs all samples of a split, in their own order, through an executor.
-Result<Evaluation> evaluate(Executor& executor, const Graph& graph, const Dataset& data, const Split& split,
-                            int batch);
+// Both are optional.
+struct Watch {
+  std::function<void(int64_t done, int64_t all)> on_progress;
+  const std::atomic<bool>* stop = nullptr;  // true: give up, with kInterrupted
+};
 
-// The same with an executor of its own.
-Result<Evaluation> evaluate_network(Network& network, const Recipe& recipe, const Dataset& data,
-                                    const Split& split);
+// An executor for evaluate().
+Result<std::unique_ptr<Executor>> make_evaluator(Network& network, const Recipe& recipe,
+                                                 const Features& features);
+
+// Runs all samples of a split, in their own order. A loss that is not finite is kDiverged.
+Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Dataset& data, const Split& split,
+                            const Watch& watch = {});
 
 // 0 threads in a recipe means all cores.
 int thread_count(const Recipe& recipe);
-
-// The number of samples that run through the network together.
-int micro_batch(const Recipe& recipe);
 
 }  // namespace coppice

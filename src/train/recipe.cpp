@@ -58,8 +58,8 @@ const std::vector<Defaults>& model_defaults() {
 
 Status apply(Recipe& recipe, const Setting& setting) {
   const RecipeKey* key = find_recipe_key(setting.key);
-  if (key == nullptr) return invalid(setting.origin + ": " + unknown_key(setting.key));
-  return key->parse(recipe, setting.value).within(setting.origin + ": " + setting.key);
+  if (key == nullptr) return invalid(unknown_key(setting.key));
+  return key->parse(recipe, setting.value).within(setting.origin);
 }
 
 // The last value of a key, `otherwise` if nobody chose one.
@@ -81,12 +81,23 @@ Status apply_defaults(Recipe& recipe, const std::vector<Setting>& settings) {
   return {};
 }
 
+// A value that would mean nothing is a mistake where somebody chose it, and forgotten where nobody did.
+Status check_applies(Recipe& recipe, const std::vector<Setting>& settings) {
+  for (const Setting& setting : settings) {
+    const RecipeKey& key = *find_recipe_key(setting.key);
+    if (key.applies && !key.applies(recipe))
+      return invalid(setting.origin + ": belongs to " + key.belongs_to + "; leave it out");
+  }
+  const Recipe fresh;
+  for (const RecipeKey& key : recipe_keys())
+    if (key.applies && !key.applies(recipe)) TRY(key.parse(recipe, key.print(fresh)));
+  return {};
+}
+
 Status check(const Recipe& recipe) {
   if (recipe.model.empty())
     return invalid("model: there is no usual one for the data '" + recipe.data +
                    "'; choose one, such as mlp:784-300-10");
-  if (recipe.optimizer.nesterov && recipe.optimizer.kind != OptimizerKind::kSgd)
-    return invalid("nesterov: belongs to sgd; leave it out or choose --optimizer sgd");
   TRY(recipe.optimizer.check());
   TRY(recipe.rate.check());
   if (recipe.rate.last > recipe.rate.peak)
@@ -122,13 +133,23 @@ std::string quoted(const std::string& text) { return json_text(Json(text)); }
 
 }  // namespace
 
+std::string default_text(const RecipeKey& key) {
+  std::string text = key.print(Recipe{}), special;
+  for (const std::vector<Defaults>* table : {&data_defaults(), &model_defaults()})
+    for (const Defaults& row : *table)
+      for (const Setting& setting : row.settings)
+        if (setting.key == key.name) append_item(special, std::string(row.name) + " " + setting.value, ", ");
+  if (!special.empty()) append_item(text, special, "; ");
+  return text;
+}
+
 Result<Recipe> make_recipe(const std::vector<Setting>& settings) {
   for (const Setting& setting : settings)
-    if (find_recipe_key(setting.key) == nullptr)
-      return invalid(setting.origin + ": " + unknown_key(setting.key));
+    if (find_recipe_key(setting.key) == nullptr) return invalid(unknown_key(setting.key));
   Recipe recipe;
   TRY(apply_defaults(recipe, settings));
   for (const Setting& setting : settings) TRY(apply(recipe, setting));
+  TRY(check_applies(recipe, settings));
   TRY(check(recipe));
   return recipe;
 }
@@ -149,10 +170,11 @@ Result<std::vector<Setting>> settings_from_toml(const std::string& text, const s
     if (layers == nullptr) {
       auto value = text_of(*key, node);
       if (!value.ok()) return value.status().within(place);
-      settings.push_back({key->name, *value, place});
+      settings.push_back({key->name, *value, place + ": " + key->name});
     } else {
       for (const auto& [layer, density] : *layers)
-        settings.push_back({key->name, std::string(layer.str()) + "=" + plain_text(density), place});
+        settings.push_back(
+            {key->name, std::string(layer.str()) + "=" + plain_text(density), place + ": " + key->name});
     }
   }
   return settings;
@@ -162,7 +184,7 @@ std::string recipe_to_toml(const Recipe& recipe) {
   std::ostringstream out;
   for (const RecipeKey& key : recipe_keys()) {
     const std::string text = key.print(recipe);
-    if (text.empty() || key.kind == KeyKind::kLayers) continue;
+    if (text.empty() || key.kind == KeyKind::kLayers || (key.applies && !key.applies(recipe))) continue;
     out << key.name << " = ";
     if (key.kind == KeyKind::kText)
       out << quoted(text);

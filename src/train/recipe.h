@@ -59,15 +59,20 @@ struct RecipeKey {
   std::function<Status(Recipe&, const std::string& text)>
       parse;                                        // the sentence lacks the key; the caller adds it
   std::function<std::string(const Recipe&)> print;  // "" where nothing was chosen
+  // Where it means something; null: everywhere. Elsewhere nobody may set it, and recipes do not show it.
+  std::function<bool(const Recipe&)> applies;
+  std::string belongs_to;  // "the optimizer sgd", for a sentence
 };
 
 const std::vector<RecipeKey>& recipe_keys();
 const RecipeKey* find_recipe_key(const std::string& name);  // null if there is none
 // "'epohcs' is not a key of a recipe; did you mean 'epochs'?"
 std::string unknown_key(const std::string& name);
+// What a key is where nobody chooses: "0.001; mlp 0.003, resnet 0.1".
+std::string default_text(const RecipeKey& key);
 
-// A value that somebody chose for a key, and where: "recipe.toml", "--epochs". Of several for a key the last
-// one counts (those of `layer` add up).
+// A value that somebody chose for a key, and the place in that place's spelling: "--learning-rate",
+// "recipe.toml line 3: learning_rate". Of several for a key the last one counts (those of `layer` add up).
 struct Setting {
   std::string key, value, origin;
 };
@@ -76,7 +81,7 @@ struct Setting {
 Result<Recipe> make_recipe(const std::vector<Setting>& settings);
 
 Result<std::vector<Setting>> settings_from_toml(const std::string& text, const std::string& origin);
-std::string recipe_to_toml(
-    const Recipe& recipe);  // every key, in the order of the table; reads back as the same recipe
+// Every key that applies, in the order of the table; reads back as the same recipe.
+std::string recipe_to_toml(const Recipe& recipe);
 
 }  // namespace coppice

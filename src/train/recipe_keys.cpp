@@ -22,8 +22,8 @@ struct About {
 
 RecipeKey key_of(const About& about, KeyKind kind, decltype(RecipeKey::parse) parse,
                  decltype(RecipeKey::print) print) {
-  return {about.name, about.group,     about.wants,      about.help,
-          kind,       about.on_resume, std::move(parse), std::move(print)};
+  return {about.name,      about.group,      about.wants,      about.help, kind,
+          about.on_resume, std::move(parse), std::move(print), {},         {}};
 }
 
 // A number in [least, most]; `field` gives the member.
@@ -312,18 +312,39 @@ void add_run_keys(std::vector<RecipeKey>& keys) {
       [](Recipe& r) -> double& { return r.save_every; }, {{'s', 1}, {'m', 60}, {'h', 3600}}, "60s"));
 }
 
-int edit_distance(const std::string& a, const std::string& b) {
-  std::vector<int> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = static_cast<int>(j);
-  for (size_t i = 1; i <= a.size(); ++i) {
-    int diagonal = std::exchange(row[0], static_cast<int>(i));
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const int substitute = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
-    }
-  }
-  return row.back();
+// Keys that mean something for some recipes only.
+void restrict_keys(std::vector<RecipeKey>& keys) {
+  struct Restriction {
+    std::vector<std::string> names;
+    const char* belongs_to;
+    bool (*applies)(const Recipe&);
+  };
+  const Restriction restrictions[] = {
+      {{"life_steps", "life_side", "life_density"},
+       "the data set life",
+       [](const Recipe& r) { return r.data == "life"; }},
+      {{"train_samples", "test_samples"},
+       "the generated sets glyphs and life",
+       [](const Recipe& r) { return r.data == "life" || r.data == "glyphs"; }},
+      {{"momentum", "nesterov"},
+       "the optimizer sgd",
+       [](const Recipe& r) { return r.optimizer.kind == OptimizerKind::kSgd; }},
+      {{"beta1", "beta2", "epsilon"},
+       "the optimizers adam and adamw",
+       [](const Recipe& r) { return r.optimizer.kind != OptimizerKind::kSgd; }},
+      {{"step_at", "step_factor"},
+       "the schedule step",
+       [](const Recipe& r) { return r.rate.kind == ScheduleKind::kStep; }},
+      {{"last_learning_rate"}, "the schedules cosine and linear", [](const Recipe& r) {
+         return r.rate.kind == ScheduleKind::kCosine || r.rate.kind == ScheduleKind::kLinear;
+       }}};
+  for (const Restriction& restriction : restrictions)
+    for (RecipeKey& key : keys)
+      if (std::find(restriction.names.begin(), restriction.names.end(), key.name) !=
+          restriction.names.end()) {
+        key.applies = restriction.applies;
+        key.belongs_to = restriction.belongs_to;
+      }
 }
 
 }  // namespace
@@ -335,6 +356,7 @@ const std::vector<RecipeKey>& recipe_keys() {
     add_network_keys(all);
     add_learning_keys(all);
     add_run_keys(all);
+    restrict_keys(all);
     return all;
   }();
   return kKeys;
@@ -347,16 +369,9 @@ const RecipeKey* find_recipe_key(const std::string& name) {
 }
 
 std::string unknown_key(const std::string& name) {
-  const RecipeKey* nearest = nullptr;
-  int least = std::numeric_limits<int>::max();
-  for (const RecipeKey& key : recipe_keys()) {
-    const int distance = edit_distance(name, key.name);
-    if (distance < least) {
-      least = distance;
-      nearest = &key;
-    }
-  }
-  return "'" + name + "' is not a key of a recipe; did you mean '" + nearest->name + "'?";
+  std::vector<std::string> known;
+  for (const RecipeKey& key : recipe_keys()) known.emplace_back(key.name);
+  return "'" + name + "' is not a key of a recipe; did you mean '" + nearest(name, known) + "'?";
 }
 
 }  // namespace coppice

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 namespace coppice {
 
@@ -32,5 +33,8 @@ inline void append_item(std::string& list, std::string_view item, std::string_vi
   if (!list.empty()) list += separator;
   list += item;
 }
+
+// The one of `known` (at least one) that takes the fewest edits to become `name`; of several the first.
+std::string nearest(const std::string& name, const std::vector<std::string>& known);
 
 }  // namespace coppice

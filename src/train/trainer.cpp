@@ -16,6 +16,11 @@ namespace {
 
 constexpr int64_t kColumnGroup16 = 16;  // kernels compute whole groups of so many samples
 
+// The number of samples that run through the network together.
+int micro_batch(const Recipe& recipe) {
+  return static_cast<int>(recipe.micro_batch > 0 ? recipe.micro_batch : recipe.batch);
+}
+
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -38,6 +43,7 @@ class Trainer {
   Status close(Stop stop);
   Status open_network();
   Status open_executors();
+  Status check_memory(const ExecOptions& options);
   Status check_last_batch() const;
   Status open_directory();
   Status keep_cost_table();
@@ -48,14 +54,26 @@ class Trainer {
     return callbacks_.stop != nullptr && callbacks_.stop->load(std::memory_order_relaxed);
   }
   double total_seconds() const { return seconds_before_ + now() - began_; }
+  // The epoch is over, or the run, and nobody has looked at the network since.
+  bool judgement_due() const {
+    return progress_.judged_step < progress_.step &&
+           (progress_.batch == loader_->batches_per_epoch() || progress_.step >= updates());
+  }
+  Status step();
   Result<double> update(const Batch& batch, double learning_rate);
+  Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Split& split,
+                              const char* name) const;
   void tell_step(double learning_rate) const;
   Status end_epoch();
   Status judge(EpochEvent& event);
+  int64_t planned_bytes() const {
+    return executor_->memory().total() + evaluator_->memory().activations + evaluator_->memory().scratch;
+  }
   Status write_row(const EpochEvent& event);
   Status save(const char* file, bool with_optimizer);
   Status with_last_good(const Status& failure) const;
   Work work() const;
+  Status test_best(TrainReport& report);
 
   Env& env_;
   Recipe recipe_;
@@ -66,6 +84,7 @@ class Trainer {
   Dataset data_;
   Network network_;
   std::unique_ptr<Executor> executor_, evaluator_;
+  std::unique_ptr<Lock> lock_;  // two processes would write over each other's checkpoints
   std::unique_ptr<Loader> loader_;
   std::optional<MetricsLog> metrics_;
   std::vector<BatchView> micro_batches_;  // of the update at hand
@@ -109,10 +128,10 @@ Status Trainer::open_network() {
 }
 
 Status Trainer::open_executors() {
-  ExecOptions options = training_options(recipe_);
+  const ExecOptions options = training_options(recipe_);
   TRY_ASSIGN(executor_, Executor::create(network_, options));
-  options.training = false;
-  TRY_ASSIGN(evaluator_, Executor::create(network_, options));
+  TRY_ASSIGN(evaluator_, make_evaluator(network_, recipe_, data_.features));
+  TRY(check_memory(options));
 
   LoaderOptions loading;
   loading.batch = static_cast<int>(recipe_.batch);
@@ -127,11 +146,23 @@ Status Trainer::open_executors() {
   return check_last_batch();
 }
 
+// Each of the two plans is below the limit by itself. Both together may not be: then the plan for training
+// says what would do.
+Status Trainer::check_memory(const ExecOptions& options) {
+  if (recipe_.memory <= 0 || planned_bytes() <= recipe_.memory) return {};
+  ExecOptions with_evaluator = options;
+  with_evaluator.memory_beside = planned_bytes() - executor_->memory().total();
+  executor_.reset();
+  return Executor::create(network_, with_evaluator).status();
+}
+
 // Now, and not when the epoch is over: the last batch may have too few samples for an op, and so may the last
 // micro-batch of any.
 Status Trainer::check_last_batch() const {
   const int64_t samples = loader_->samples_per_epoch(), most = micro_batch(recipe_);
-  for (const int64_t batch : {std::min(recipe_.batch, samples), (samples - 1) % recipe_.batch + 1}) {
+  const bool whole_epochs = updates() >= loader_->batches_per_epoch();
+  const int64_t first = std::min(recipe_.batch, samples);
+  for (const int64_t batch : {first, whole_epochs ? (samples - 1) % recipe_.batch + 1 : first}) {
     const auto last = static_cast<int>((batch - 1) % most + 1);
     const Status status = executor_->check_samples(last);
     if (status.ok()) continue;
@@ -150,21 +181,27 @@ Status Trainer::go_on() {
   if (from_->info.isa != executor_->isa())
     warning_ = "the run began on " + from_->info.isa + " kernels and goes on with " + executor_->isa() +
                ", so the last bits of the numbers may differ";
-  if (progress_.batch >= loader_->batches_per_epoch())
+  if (progress_.batch > loader_->batches_per_epoch())
     return corrupt("progress.batch: the epoch has " + std::to_string(loader_->batches_per_epoch()) +
                    " batches only");
   if (recipe_.max_time > 0 && seconds_before_ >= recipe_.max_time)
     return invalid("max_time: the run has used its time; raise --max-time to go on");
-  if (progress_.step >= updates())
+  if (progress_.step >= updates() && !judgement_due())
     return invalid("epochs: the run has done all its " + std::to_string(updates()) + " updates; raise --" +
                    (recipe_.max_steps > 0 && recipe_.max_steps == updates() ? "max-steps" : "epochs") +
                    " to go on");
-  loader_->seek(progress_.epoch, progress_.batch);
+  const bool whole = progress_.batch == loader_->batches_per_epoch();
+  loader_->seek(progress_.epoch + whole, whole ? 0 : progress_.batch);
   return {};
 }
 
 Status Trainer::open_directory() {
   TRY(env_.make_directories(directory_));
+  TRY_ASSIGN(lock_, env_.lock_directory(directory_));
+  if (!lock_)
+    return {Code::kIo, directory_ +
+                           ": another process trains here; wait for it, stop it, or choose another "
+                           "place with --out"};
   if (!from_ && env_.exists(join_path(directory_, kLastFile)))
     return invalid(directory_ +
                    ": holds a run already; go on with --resume, or choose another place with --out");
@@ -216,21 +253,16 @@ Result<Stop> Trainer::run() {
 }
 
 Result<Stop> Trainer::loop() {
-  while (progress_.step < updates()) {
-    const Batch& batch = loader_->next();
-    const double learning_rate = recipe_.rate.at(progress_.step, updates());
-    TRY_ASSIGN(const double loss, update(batch, learning_rate));
-    ++progress_.step;
-    ++progress_.batch;
-    progress_.loss_sum += loss * batch.samples;
-    progress_.loss_samples += batch.samples;
-    tell_step(learning_rate);
-
-    if (progress_.batch == loader_->batches_per_epoch()) {
-      TRY(end_epoch());
-      if (recipe_.patience > 0 && progress_.epochs_since_best >= recipe_.patience) return Stop::kPatience;
+  while (true) {
+    // A run that was stopped in the middle of an evaluation goes on with that.
+    if (!judgement_due()) TRY(step());
+    if (judgement_due()) {
+      const Status judged = end_epoch();
+      if (judged.code() != Code::kInterrupted) TRY(judged);
+      if (judged.ok() && recipe_.patience > 0 && progress_.epochs_since_best >= recipe_.patience)
+        return Stop::kPatience;
+      if (judged.ok() && progress_.step >= updates()) return Stop::kDone;
     }
-    if (progress_.step == updates()) break;
     if (interrupted()) {
       TRY(save(kLastFile, true));
       return Stop::kInterrupted;
@@ -238,12 +270,22 @@ Result<Stop> Trainer::loop() {
     if (recipe_.max_time > 0 && total_seconds() >= recipe_.max_time) return Stop::kTime;
     if (recipe_.save_every > 0 && now() - saved_ >= recipe_.save_every) TRY(save(kLastFile, true));
   }
-  return Stop::kDone;
+}
+
+Status Trainer::step() {
+  const Batch& batch = loader_->next();
+  const double learning_rate = recipe_.rate.at(progress_.step, updates());
+  TRY_ASSIGN(const double loss, update(batch, learning_rate));
+  ++progress_.step;
+  ++progress_.batch;
+  progress_.loss_sum += loss * batch.samples;
+  progress_.loss_samples += batch.samples;
+  tell_step(learning_rate);
+  return {};
 }
 
 Status Trainer::close(Stop stop) {
-  if (stop == Stop::kInterrupted || progress_.batch == 0) return {};
-  if (stop == Stop::kDone) return end_epoch();
+  if (stop != Stop::kTime || progress_.batch == 0) return {};
   // The clock stopped it within an epoch. Should it go on, the epoch is judged when it is whole, as if
   // nothing had been: so this state is no candidate for the best, unless there is no other, and leaves no
   // trace.
@@ -280,7 +322,8 @@ void Trainer::tell_step(double learning_rate) const {
   callbacks_.on_step(event);
 }
 
-// Also for an epoch that --max-steps cuts short: then the progress stays within the epoch.
+// Also for an epoch that --max-steps cuts short: then the progress stays within the epoch. Where the
+// evaluation is interrupted nothing has happened, and it is due when the run goes on.
 Status Trainer::end_epoch() {
   EpochEvent event;
   event.epoch = progress_.epoch + 1;
@@ -288,6 +331,15 @@ Status Trainer::end_epoch() {
   event.step = progress_.step;
   event.train_loss = progress_.loss_sum / static_cast<double>(progress_.loss_samples);
   event.learning_rate = recipe_.rate.at(progress_.step - 1, updates());
+  if (data_.validation.size() > 0) {
+    auto evaluation = evaluate(*evaluator_, network_.graph, data_.validation, "validation");
+    if (evaluation.status().code() == Code::kDiverged)
+      return {Code::kDiverged, evaluation.status().message() + ", after step " +
+                                   std::to_string(progress_.step) +
+                                   "; lower the learning rate or clip gradients with --clip"};
+    TRY_ASSIGN(event.validation, std::move(evaluation));
+  }
+  progress_.judged_step = progress_.step;
   if (progress_.batch == loader_->batches_per_epoch()) {
     ++progress_.epoch;
     progress_.batch = progress_.loss_samples = 0;
@@ -301,18 +353,20 @@ Status Trainer::end_epoch() {
   return {};
 }
 
+Result<Evaluation> Trainer::evaluate(Executor& evaluator, const Graph& graph, const Split& split,
+                                     const char* name) const {
+  Watch watch;
+  watch.stop = callbacks_.stop;
+  watch.on_progress = [&](int64_t done, int64_t all) {
+    if (callbacks_.on_evaluation) callbacks_.on_evaluation({name, done, all});
+  };
+  return coppice::evaluate(evaluator, graph, data_, split, watch);
+}
+
 // Is the network now the best there was? Without validation samples the last one counts as the best.
 Status Trainer::judge(EpochEvent& event) {
-  Score score{-1, event.train_loss};
-  if (data_.validation.size() > 0) {
-    TRY_ASSIGN(event.validation,
-               coppice::evaluate(*evaluator_, network_.graph, data_, data_.validation, micro_batch(recipe_)));
-    score = {event.validation->accuracy, event.validation->loss};
-    if (!std::isfinite(score.loss))
-      return {Code::kDiverged, "the loss of the validation samples is not finite after step " +
-                                   std::to_string(progress_.step) +
-                                   "; lower the learning rate or clip gradients with --clip"};
-  }
+  const Score score = event.validation ? Score{event.validation->accuracy, event.validation->loss}
+                                       : Score{-1, event.train_loss};
   event.best = !event.validation || progress_.best_epoch == 0 || score > progress_.best;
   ++progress_.epochs_since_best;
   if (!event.best) return {};
@@ -378,29 +432,40 @@ Work Trainer::work() const {
 Result<TrainReport> Trainer::report(Stop stop) {
   TrainReport report;
   report.stop = stop;
-  if (stop != Stop::kInterrupted) {
-    TRY_ASSIGN(Checkpoint best, read_checkpoint(env_, join_path(directory_, kBestFile)));
-    if (data_.validation.size() > 0 && !best_) {
-      TRY_ASSIGN(best_, evaluate_network(best.network, recipe_, data_, data_.validation));
-    }
-    if (data_.test.size() > 0) {
-      TRY_ASSIGN(report.test, evaluate_network(best.network, recipe_, data_, data_.test));
-    }
-    TRY_ASSIGN(const std::unique_ptr<ReadFile> file, env_.open_read(join_path(directory_, kBestFile)));
-    report.best_file_bytes = static_cast<int64_t>(file->size());
-  }
-  report.validation = best_;
   report.progress = progress_;
-  report.seconds = now() - began_;
-  report.seconds_in_all = seconds_before_ + report.seconds;
-  report.cpu_seconds = coppice_host_cpu_seconds() - cpu_before_;
   report.live_weights = network_.live_weights();
   report.total_weights = network_.total_weights();
   report.work = work();
-  report.planned_bytes =
-      executor_->memory().total() + evaluator_->memory().activations + evaluator_->memory().scratch;
+  report.planned_bytes = planned_bytes();
+  // What follows needs their memory for the best network.
+  executor_.reset();
+  evaluator_.reset();
+  if (stop != Stop::kInterrupted) TRY(test_best(report));
+  report.validation = best_;
+  report.seconds = now() - began_;
+  report.seconds_in_all = seconds_before_ + report.seconds;
+  report.cpu_seconds = coppice_host_cpu_seconds() - cpu_before_;
   report.peak_bytes = coppice_host_peak_bytes();
   return report;
+}
+
+Status Trainer::test_best(TrainReport& report) {
+  const std::string path = join_path(directory_, kBestFile);
+  TRY_ASSIGN(const std::unique_ptr<ReadFile> file, env_.open_read(path));
+  report.best_file_bytes = static_cast<int64_t>(file->size());
+  TRY_ASSIGN(Checkpoint best, read_checkpoint(env_, path));
+  TRY_ASSIGN(const std::unique_ptr<Executor> evaluator,
+             make_evaluator(best.network, recipe_, data_.features));
+  const auto judge = [&](const Split& split, const char* name, std::optional<Evaluation>& result) -> Status {
+    if (split.size() == 0 || result) return {};
+    auto evaluation = evaluate(*evaluator, best.network.graph, split, name);
+    // The run itself is over and saved.
+    if (evaluation.status().code() == Code::kInterrupted) return {};
+    TRY_ASSIGN(result, std::move(evaluation));
+    return {};
+  };
+  TRY(judge(data_.validation, "validation", best_));
+  return judge(data_.test, "test", report.test);
 }
 
 }  // namespace

@@ -53,6 +53,11 @@ struct StepEvent {
   double samples_per_second = 0;
 };
 
+struct EvaluationEvent {
+  const char* split = "";
+  int64_t done = 0, all = 0;  // samples
+};
+
 struct EpochEvent {
   int64_t epoch = 0, epochs = 0, step = 0;  // epoch counts from 1
   double train_loss = 0, learning_rate = 0, seconds = 0;
@@ -66,7 +71,7 @@ struct TrainReport {
   Stop stop = Stop::kDone;
   Progress progress;
   std::optional<Evaluation> validation;  // the best
-  std::optional<Evaluation> test;        // of the best; not after an interruption
+  std::optional<Evaluation> test;        // of the best; not where it was interrupted, or the run was
   double seconds = 0, cpu_seconds = 0;   // of this part of the run
   double seconds_in_all = 0;             // with the parts before
   int64_t live_weights = 0, total_weights = 0;
@@ -78,8 +83,10 @@ struct TrainReport {
 struct TrainCallbacks {
   std::function<void(const PlanEvent&)> on_plan;
   std::function<void(const StepEvent&)> on_step;
+  std::function<void(const EvaluationEvent&)> on_evaluation;
   std::function<void(const EpochEvent&)> on_epoch;
-  const std::atomic<bool>* stop = nullptr;  // true: stop after the step at hand, save, and return
+  // True: stop after the step at hand, or in the middle of an evaluation, save, and return.
+  const std::atomic<bool>* stop = nullptr;
 };
 
 struct TrainRequest {

@@ -100,11 +100,16 @@ TEST_F(Cli, HelpNamesEveryCommandAndExample) {
 }
 
 TEST_F(Cli, RefusesWrongUsageWithCodeTwo) {
-  expect_refusal("trian", 2, "coppice:");
-  expect_refusal("train --epohcs 3", 2,
-                 "coppice train: 'epohcs' is not a key of a recipe; did you mean 'epochs'?");
-  expect_refusal("train --epochs three", 2,
-                 "coppice train: command line: epochs: 'three' should be an integer");
+  expect_refusal("trian", 2, "coppice: 'trian' is unknown; did you mean 'train'?");
+  expect_refusal(
+      "train --epohcs 3", 2,
+      "coppice train: '--epohcs' is unknown; did you mean '--epochs'?; `coppice train --help` shows");
+  expect_refusal("train --learning-rate three", 2,
+                 "coppice train: --learning-rate: 'three' should be a number");
+  expect_refusal("eval x --jsno", 2,
+                 "coppice eval: '--jsno' is unknown; did you mean '--json'?; `coppice eval --help`");
+  expect_refusal("bench linaer", 2, "did you mean 'linear'?");
+  expect_refusal("train --momentum 0.9", 2, "--momentum: belongs to the optimizer sgd; leave it out");
   expect_refusal("train --density 2", 2, "density: '2' should be a number above 0");
   expect_refusal("train --epochs", 2, "--epochs");
   expect_refusal("train one.toml two.toml", 2, "'two.toml' is one argument too many");
@@ -123,7 +128,8 @@ TEST_F(Cli, RefusesWhatCannotBeDoneWithCodeOne) {
   expect_refusal("train none.toml", 1, "none.toml");
   expect_refusal("train --resume nowhere", 1, "nowhere: there is no such run");
   expect_refusal("train --data cifar10 --data-dir nowhere", 1, "cifar10");
-  expect_refusal("train --model mlp:783-10", 1, "starts with 783, but a sample has 784");
+  expect_refusal("train --model mlp:783-10", 2, "starts with 783, but a sample has 784");
+  expect_refusal("train --density 1e-9", 2, "density 1e-07 % cannot be reached: a single block");
   expect_refusal("train --layer fc9=0.5", 1, "layer 'fc9': there is no such layer");
   expect_refusal("data nothing", 1, "nothing");
   expect_refusal("tune --isa mmx", 1, "instruction set 'mmx'");
@@ -163,7 +169,7 @@ TEST_F(Cli, TrainsAndEvaluates) {
   EXPECT_EQ((*account)["stop"], "done");
   EXPECT_EQ((*account)["test"]["accuracy"], (*json)["accuracy"]);
 
-  EXPECT_EQ(coppice("eval " + run + " --exact-life").code, 1);
+  EXPECT_EQ(coppice("eval " + run + " --exact-life").code, 2);
   EXPECT_EQ(coppice("eval " + run + "/last.safetensors").code, 0);
   EXPECT_NE(coppice("inspect " + run).out.find("fc1.weight.indices"), std::string::npos);
   EXPECT_EQ(coppice("inspect " + run + " --recipe").out, content(folder_.file(run + "/recipe.toml")) + "\n");
@@ -184,7 +190,7 @@ TEST_F(Cli, ReadsARecipeWithFlagsOverIt) {
 
 TEST_F(Cli, StopsAtCtrlCWithCode130AndGoesOn) {
   ASSERT_EQ(interrupted_run("stopped", SIGINT), 130);
-  expect_refusal("train --resume stopped --batch 16", 2, "--batch: cannot be changed when a run goes on");
+  expect_refusal("train --resume stopped --batch 16", 2, "--batch: is part of the run and cannot be changed");
   const Outcome rest = coppice("train --resume stopped --max-time 1h --json");
   ASSERT_EQ(rest.code, 0) << rest.err;
   const Outcome whole = coppice(
@@ -227,7 +233,19 @@ TEST_F(Cli, BenchSpeaksTheProtocolOfThePeers) {
   EXPECT_GT((*parse_json("cal", cal))["fma_gflops"].get<double>(), 0);
   EXPECT_GT((*parse_json("go", go))["ms"].get<double>(), 0);
   EXPECT_GT((*parse_json("memory", memory))["peak_bytes"].get<int64_t>(), 0);
-  EXPECT_EQ(coppice("bench linear --serve --rows 16 --cols 16", "jump\n").code, 1);
+  EXPECT_EQ(coppice("bench linear --serve --rows 16 --cols 16", "jump\n").code, 2);
+}
+
+// A product whose result nobody reads is dropped from plans; here it is what is measured.
+TEST_F(Cli, BenchRunsAllThreeProductsOfALayer) {
+  for (const char* block : {"1x1", "16x1"}) {
+    const std::string flags = std::string(" --batch 16 --seconds 0.02 --calls --density 0.5 --block ") + block;
+    const std::string linear = coppice("bench linear --rows 32 --cols 32" + flags).out;
+    for (const char* call : {"\ny ", "\ndx ", "\ndw "})
+      EXPECT_NE(linear.find(call), std::string::npos) << call << linear;
+    const std::string conv = coppice("bench conv --inputs 16 --outputs 16 --size 8" + flags).out;
+    for (const char* call : {"\ny ", "\nboth"}) EXPECT_NE(conv.find(call), std::string::npos) << call << conv;
+  }
 }
 
 TEST_F(Cli, BenchTimesStepsAndConvolutions) {
@@ -248,7 +266,7 @@ TEST_F(Cli, TunesAndUsesTheTable) {
   const Outcome before = coppice("explain " + network);
   EXPECT_NE(before.out.find("by the cost table shipped with coppice"), std::string::npos) << before.out;
 
-  const Outcome tuned = coppice("tune --quick --seconds 0.01 --json");
+  const Outcome tuned = coppice("tune --seconds 0.01 --json");
   ASSERT_EQ(tuned.code, 0) << tuned.err;
   const auto json = parse_json("tune", tuned.out);
   ASSERT_TRUE(json.ok()) << tuned.out;
@@ -280,7 +298,7 @@ TEST_F(Cli, TunesAndUsesTheTable) {
       << "a checkpoint says where its table lay: " << kept.out;
   EXPECT_NE(kept.out.find("; the run keeps it"), std::string::npos) << kept.out;
   EXPECT_EQ(coppice("eval here").code, 0);
-  expect_refusal("train --resume here --cost-table default", 2, "--cost-table: cannot be changed");
+  expect_refusal("train --resume here --cost-table default", 2, "--cost-table: is part of the run");
   // Its recipe repeats it from anywhere, as it names the table beside it.
   EXPECT_EQ(coppice("train here/recipe.toml --out again").code, 0);
   EXPECT_EQ(coppice("train --resume here/last.safetensors --epochs 2").code, 0)

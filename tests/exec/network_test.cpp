@@ -198,8 +198,18 @@ TEST(Network, IsAFunctionOfGraphSparsityAndSeed) {
 }
 
 TEST(Network, EveryLayerKeepsAtLeastOneBlock) {
-  const Network net = Network::create(mixed(), sparse(1e-5, Distribution::kUniform), 1).take();
+  const Graph graph = mixed();
+  int64_t total = 0, layers = 0;
+  for (const Value& value : graph.values())
+    if (value.kind == ValueKind::kParam && value.role == ParamRole::kWeight)
+      total += value.shape.elements(), ++layers;
+  const double least = static_cast<double>(layers) / static_cast<double>(total);
+  const Network net = Network::create(graph, sparse(least, Distribution::kUniform), 1).take();
   for (const Param& param : net.params) EXPECT_GE(param.live(), 1) << param.name();
+  const Status refused = Network::create(graph, sparse(0.99 * least, Distribution::kUniform), 1).status();
+  EXPECT_NE(refused.message().find("a single block in each of " + std::to_string(layers) + " layers is"),
+            std::string::npos)
+      << refused.message();
 }
 
 // Kaiming's rule for the inputs that live: the output keeps the variance of the input at any density.

@@ -49,6 +49,10 @@ class FailingEnv final : public Env {
     TRY(step("syncing " + path));
     return system_.sync_directory(path);
   }
+  Result<std::unique_ptr<Lock>> lock_directory(const std::string& path) override {
+    TRY(step("locking " + path));
+    return system_.lock_directory(path);
+  }
   bool exists(const std::string& path) override { return system_.exists(path); }
   bool is_directory(const std::string& path) override { return system_.is_directory(path); }
   Result<std::vector<std::string>> list(const std::string& path) override {

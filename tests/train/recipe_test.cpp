@@ -12,7 +12,7 @@ namespace {
 
 std::vector<Setting> flags(std::initializer_list<std::pair<const char*, const char*>> pairs) {
   std::vector<Setting> settings;
-  for (const auto& [key, value] : pairs) settings.push_back({key, value, "command line"});
+  for (const auto& [key, value] : pairs) settings.push_back({key, value, key});
   return settings;
 }
 
@@ -60,8 +60,18 @@ TEST(Recipe, RefusesMistakesWithASentenceThatNamesKeyAndRemedy) {
 }
 
 TEST(Recipe, RefusesKeysThatContradictEachOther) {
-  EXPECT_NE(refusal(flags({{"optimizer", "adam"}, {"nesterov", "true"}})).find("nesterov: belongs to sgd"),
-            std::string::npos);
+  EXPECT_EQ(refusal(flags({{"optimizer", "adam"}, {"nesterov", "true"}})),
+            "nesterov: belongs to the optimizer sgd; leave it out");
+  EXPECT_EQ(refusal(flags({{"momentum", "0.9"}})), "momentum: belongs to the optimizer sgd; leave it out");
+  EXPECT_EQ(refusal(flags({{"optimizer", "sgd"}, {"beta1", "0.9"}})),
+            "beta1: belongs to the optimizers adam and adamw; leave it out");
+  EXPECT_EQ(refusal(flags({{"life_side", "8"}})), "life_side: belongs to the data set life; leave it out");
+  EXPECT_EQ(refusal(flags({{"data", "mnist"}, {"train_samples", "8"}})),
+            "train_samples: belongs to the generated sets glyphs and life; leave it out");
+  EXPECT_EQ(refusal(flags({{"schedule", "cosine"}, {"step_at", "0.5"}})),
+            "step_at: belongs to the schedule step; leave it out");
+  EXPECT_EQ(refusal(flags({{"schedule", "constant"}, {"last_learning_rate", "0"}})),
+            "last_learning_rate: belongs to the schedules cosine and linear; leave it out");
   EXPECT_NE(refusal(flags({{"optimizer", "sgd"}, {"nesterov", "true"}, {"momentum", "0"}})).find("nesterov"),
             std::string::npos);
   EXPECT_NE(refusal(flags({{"batch", "32"}, {"micro_batch", "64"}}))
@@ -82,6 +92,11 @@ TEST(Recipe, ChoosesDefaultsForDataAndModel) {
   EXPECT_EQ(cifar->optimizer.kind, OptimizerKind::kSgd);
   EXPECT_TRUE(cifar->flip);
   EXPECT_EQ(cifar->crop, 4);
+  // A default that means nothing beside what somebody chose is none.
+  const auto adam = make_recipe(flags({{"data", "cifar10"}, {"optimizer", "adam"}}));
+  ASSERT_TRUE(adam.ok()) << adam.status().message();
+  EXPECT_FALSE(adam->optimizer.nesterov);
+  EXPECT_EQ(recipe_to_toml(*adam).find("momentum"), std::string::npos);
   // What somebody chose wins over what the model would like, wherever it stands.
   const auto chosen = make_recipe(
       flags({{"learning_rate", "0.5"}, {"model", "resnet8"}, {"data", "cifar10"}, {"epochs", "7"}}));
@@ -108,14 +123,13 @@ TEST(Recipe, ComesBackFromTomlAsItWas) {
                          {"schedule", "step"},
                          {"step_at", "0.25,0.5,0.75"},
                          {"learning_rate", "0.1"},
-                         {"epsilon", "3e-9"},
                          {"max_time", "10m"},
                          {"memory", "2G"},
                          {"block", "16x4"},
                          {"seed", "999999999999999999"},
                          {"isa", "avx2"},
-                         {"flip", "true"},
-                         {"beta2", "0.9995"}});
+                         {"momentum", "0.85"},
+                         {"flip", "true"}});
   const auto recipe = make_recipe(settings);
   ASSERT_TRUE(recipe.ok()) << recipe.status().message();
   const std::string toml = recipe_to_toml(*recipe);
@@ -128,7 +142,7 @@ TEST(Recipe, ComesBackFromTomlAsItWas) {
   EXPECT_EQ(again->data, "a \"folder\"\\with é");
   EXPECT_EQ(again->seed, 999999999999999999u);
   EXPECT_EQ(again->sparsity.layers.at("layer1.0.x"), 1.0);
-  EXPECT_EQ(again->optimizer.epsilon, 3e-9f);
+  EXPECT_EQ(again->optimizer.momentum, 0.85f);
 }
 
 TEST(Recipe, EveryKeyPrintsWhatItParses) {

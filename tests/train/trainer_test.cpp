@@ -172,8 +172,7 @@ TEST(Train, GoesOnWithTheCostTableThatItBeganWith) {
   EXPECT_EQ(formats_of(best.network), "segments segments segments ");
   Checkpoint shipped = read_checkpoint(Env::system(), join_path(parts.path(), kBestFile)).take();
   shipped.network.cost_table = shipped_cost_table();
-  // The last layer has 10 outputs, which a dense format would pad to 16.
-  EXPECT_EQ(formats_of(shipped.network), "dense dense segments ") << "the tables would make no difference";
+  EXPECT_EQ(formats_of(shipped.network), "dense dense dense ") << "the tables would make no difference";
 
   // The recipe of the run names the copy that the run keeps, so it repeats the run.
   EXPECT_EQ(best.info.recipe.cost_table, kCostTableFile);
@@ -282,7 +281,7 @@ TEST(Train, LearnsGlyphs) {
   EXPECT_EQ(report->work.executed, useful * 12 * (23 * 64 + 32));
 }
 
-// 30 outputs of a dense layer are computed as 32.
+// 30 outputs of a dense layer are computed as 32, 10 as 16.
 TEST(Train, CountsTheRowsThatPadADenseLayerAsExecuted) {
   const TempDir folder;
   const auto report =
@@ -290,7 +289,7 @@ TEST(Train, CountsTheRowsThatPadADenseLayerAsExecuted) {
           folder.path(), false);
   ASSERT_TRUE(report.ok()) << report.status().message();
   EXPECT_EQ(report->work.useful, 2.0 * (2 * 784 * 30 + 3 * 30 * 10) * 3 * 64);
-  EXPECT_EQ(report->work.executed, 2.0 * (2 * 784 * 32 + 3 * 30 * 10) * 3 * 64);
+  EXPECT_EQ(report->work.executed, 2.0 * (2 * 784 * 32 + 3 * 30 * 16) * 3 * 64);
   EXPECT_EQ(report->work.dense, report->work.useful);
 }
 
@@ -374,17 +373,74 @@ TEST(Train, ARunThatTheClockStoppedWithinAnEpochFindsTheSameBest) {
     }
 }
 
-// Ctrl-C at the last step: there is nothing left to go on with, so the run ends as it would have.
-TEST(Train, AnInterruptionAtTheLastStepComesTooLate) {
+// Ctrl-C at the last step of a run, within an epoch and at its end: only the evaluation is left to go on
+// with.
+TEST(Train, AnInterruptionAtTheLastStepLeavesTheEvaluation) {
   for (const char* steps : {"7", "10"}) {
-    const TempDir folder;
+    const Recipe recipe = small_recipe({{"max_steps", steps}});
+    const TempDir whole, parts;
+    ASSERT_TRUE(run(Env::system(), recipe, whole.path(), false).ok());
     StopAfter after(std::stoi(steps));
-    const auto report =
-        run(Env::system(), small_recipe({{"max_steps", steps}}), folder.path(), false, after.callbacks);
-    ASSERT_TRUE(report.ok()) << report.status().message();
-    EXPECT_EQ(report->stop, Stop::kDone);
-    EXPECT_TRUE(report->test.has_value());
+    const auto part = run(Env::system(), recipe, parts.path(), false, after.callbacks);
+    ASSERT_TRUE(part.ok()) << part.status().message();
+    EXPECT_EQ(part->stop, Stop::kInterrupted);
+    const auto rest = run(Env::system(), recipe, parts.path(), true);
+    ASSERT_TRUE(rest.ok()) << rest.status().message();
+    EXPECT_EQ(rest->stop, Stop::kDone);
+    expect_same_run(whole.path(), parts.path());
+    EXPECT_NE(run(Env::system(), recipe, parts.path(), true).status().message().find("has done all"),
+              std::string::npos);
   }
+}
+
+TEST(Train, AnInterruptionEndsAnEvaluationAtOnceAndItIsMadeUpFor) {
+  const Recipe recipe = small_recipe({{"train_samples", "3000"}, {"validation", "0.9"}});
+  const TempDir whole, parts;
+  ASSERT_TRUE(run(Env::system(), recipe, whole.path(), false).ok());
+  std::atomic<bool> stop{false};
+  int64_t seen = 0;
+  TrainCallbacks callbacks;
+  callbacks.stop = &stop;
+  callbacks.on_evaluation = [&](const EvaluationEvent& event) {
+    EXPECT_STREQ(event.split, "validation");
+    EXPECT_EQ(event.all, 2700);
+    seen = event.done;
+    stop = true;
+  };
+  const auto part = run(Env::system(), recipe, parts.path(), false, callbacks);
+  ASSERT_TRUE(part.ok()) << part.status().message();
+  EXPECT_EQ(part->stop, Stop::kInterrupted);
+  EXPECT_LT(seen, 2700);
+  EXPECT_EQ(part->progress.epoch, 0);
+  ASSERT_TRUE(run(Env::system(), recipe, parts.path(), true).ok());
+  expect_same_run(whole.path(), parts.path());
+}
+
+TEST(Train, AnInterruptionOfTheTestLeavesAFinishedRun) {
+  const TempDir folder;
+  std::atomic<bool> stop{false};
+  TrainCallbacks callbacks;
+  callbacks.stop = &stop;
+  callbacks.on_epoch = [&](const EpochEvent& event) { stop = event.epoch == event.epochs; };
+  const auto report = run(Env::system(), small_recipe(), folder.path(), false, callbacks);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  EXPECT_EQ(report->stop, Stop::kDone);
+  EXPECT_FALSE(report->test.has_value());
+}
+
+TEST(Train, TwoCannotTrainInOneDirectory) {
+  const TempDir folder;
+  Status second;
+  TrainCallbacks callbacks;
+  callbacks.on_epoch = [&](const EpochEvent&) {
+    second = run(Env::system(), small_recipe(), folder.path(), true).status();
+  };
+  ASSERT_TRUE(run(Env::system(), small_recipe({{"epochs", "1"}}), folder.path(), false, callbacks).ok());
+  EXPECT_EQ(second.message(), folder.path() +
+                                  ": another process trains here; wait for it, stop it, or choose another "
+                                  "place with --out");
+  EXPECT_TRUE(run(Env::system(), small_recipe({{"epochs", "2"}}), folder.path(), true).ok())
+      << "the first one is over";
 }
 
 TEST(Train, StopsAtMaxStepsWithinAnEpoch) {
@@ -421,6 +477,33 @@ TEST(Train, SaysAboveWhichMemoryItWouldFit) {
       run(Env::system(), small_recipe({{"memory", "100k"}, {"batch", "128"}}), folder.path(), false);
   EXPECT_EQ(report.status().code(), Code::kNoMemory);
   EXPECT_FALSE(Env::system().exists(join_path(folder.path(), kLastFile)));
+}
+
+// The account that a run prints is what counts: training and evaluation, which share the parameters.
+TEST(Train, TheMemoryLimitCountsTheEvaluationToo) {
+  const std::vector<std::pair<std::string, std::string>> settings = {
+      {"model", "lenet5"}, {"batch", "64"}, {"epochs", "1"}, {"max_steps", "1"}};
+  int64_t planned = 0;
+  {
+    const TempDir folder;
+    const auto report = run(Env::system(), small_recipe(settings), folder.path(), false);
+    ASSERT_TRUE(report.ok()) << report.status().message();
+    planned = report->planned_bytes;
+  }
+  const auto limited = [&](int64_t bytes, const std::string& micro_batch) {
+    auto with_limit = settings;
+    with_limit.insert(with_limit.end(), {{"memory", std::to_string(bytes)}, {"micro_batch", micro_batch}});
+    const TempDir folder;
+    return run(Env::system(), small_recipe(with_limit), folder.path(), false).status();
+  };
+  EXPECT_TRUE(limited(planned, "0").ok());
+  const Status refused = limited(planned - 1, "0");
+  EXPECT_EQ(refused.code(), Code::kNoMemory);
+  EXPECT_NE(refused.message().find(", evaluation "), std::string::npos) << refused.message();
+  const size_t at = refused.message().find("--micro-batch ");
+  ASSERT_NE(at, std::string::npos) << refused.message();
+  EXPECT_TRUE(limited(planned - 1, std::to_string(std::stoi(refused.message().substr(at + 14)))).ok())
+      << "advice that does not hold: " << refused.message();
 }
 
 // 144 million weights: 576 MB, and as much again for each moment and for their pattern.

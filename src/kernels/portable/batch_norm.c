@@ -31,7 +31,6 @@ static inline double lane_total(const pixel* lanes, int32_t valid) {
 void KERNEL(batch_norm_sums)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_batch_norm_args* args = (const coppice_batch_norm_args*)raw;
   const coppice_extent e = args->extent;
-  if (!rs->training) return;
   for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
     const int32_t valid = coppice_valid(rs, S, tile);
     float* x_tile = coppice_tile(&args->x, rs, tile);
@@ -85,27 +84,28 @@ static double join_tiles(const coppice_batch_norm_args* args, const coppice_run_
   return mean;
 }
 
-/* From the sums (training; also moves the running statistics) or the running statistics (evaluation): mean
- * and 1 / sqrt(variance + epsilon). The running variance is unbiased, as PyTorch keeps it. */
+static inline float inverse_deviation(double variance, float epsilon) {
+  return (float)(1.0 / sqrt(variance + (double)epsilon));
+}
+
+/* From the sums: mean and 1 / sqrt(variance + epsilon); moves the running statistics, of which the variance
+ * is unbiased, as PyTorch keeps it. */
 void KERNEL(batch_norm_finish)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_batch_norm_args* args = (const coppice_batch_norm_args*)raw;
   const int32_t channels = args->extent.channels;
   const double count = (double)rs->samples * args->extent.height * args->extent.width;
   (void)item;
   for (int32_t c = 0; c < channels; ++c) {
-    double mean = (double)args->running_mean[c], variance = (double)args->running_variance[c];
-    if (rs->training) {
-      double square;
-      mean = join_tiles(args, rs, c, &square);
-      /* A NaN passes. */
-      variance = square < 0.0 ? 0.0 : square / count;
-      const double m = (double)args->momentum,
-                   unbiased = count > 1.0 ? variance * count / (count - 1.0) : variance;
-      args->running_mean[c] = (float)((1.0 - m) * (double)args->running_mean[c] + m * mean);
-      args->running_variance[c] = (float)((1.0 - m) * (double)args->running_variance[c] + m * unbiased);
-    }
+    double square;
+    const double mean = join_tiles(args, rs, c, &square);
+    /* A NaN passes. */
+    const double variance = square < 0.0 ? 0.0 : square / count;
+    const double m = (double)args->momentum,
+                 unbiased = count > 1.0 ? variance * count / (count - 1.0) : variance;
+    args->running_mean[c] = (float)((1.0 - m) * (double)args->running_mean[c] + m * mean);
+    args->running_variance[c] = (float)((1.0 - m) * (double)args->running_variance[c] + m * unbiased);
     args->mean[c] = (float)mean;
-    args->inverse_deviation[c] = (float)(1.0 / sqrt(variance + (double)args->epsilon));
+    args->inverse_deviation[c] = inverse_deviation(variance, args->epsilon);
   }
 }
 
@@ -118,8 +118,10 @@ void KERNEL(batch_norm)(const void* raw, const coppice_run_state* rs, const copp
     float* y_tile = coppice_tile(&args->y, rs, tile);
     float* residual = args->residual.width ? coppice_tile(&args->residual, rs, tile) : 0;
     for (int32_t c = 0; c < e.channels; ++c) {
-      const float scale = args->scale[c] * args->inverse_deviation[c], mean = args->mean[c],
-                  bias = args->bias[c];
+      const float mean = args->mean ? args->mean[c] : args->running_mean[c];
+      const float inverse = args->mean ? args->inverse_deviation[c]
+                                       : inverse_deviation((double)args->running_variance[c], args->epsilon);
+      const float scale = args->scale[c] * inverse, bias = args->bias[c];
       for (int32_t y = 0; y < e.height; ++y) {
         const float* in = coppice_pixel_row(&args->x, x_tile, e, c, y);
         float* out = coppice_pixel_row(&args->y, y_tile, e, c, y);
