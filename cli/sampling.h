@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Times problems on a machine that others use too: every sample is framed by a short loop of multiply-adds,
-// only those count whose frames ran at full speed, and of these the 20th percentile.
+// Times problems on a machine that others use too: every sample is framed by short loops of
+// multiply-adds and of reads, only those count whose frames ran at full speed, and of these the 20th
+// percentile.
 #pragma once
 
 #include <atomic>
-#include <functional>
 #include <string>
 #include <vector>
 
+#include "base/buffer.h"
 #include "base/result.h"
 #include "bench_problem.h"
+#include "host/cpu.h"
 #include "host/kernels.h"
 #include "host/threads.h"
 
 namespace coppice::cli {
 
-// The rate of multiply-adds on registers, all threads together: what a quiet machine could do at most.
+// What a quiet machine could do at most: the rates of multiply-adds on registers and of reads from the L2,
+// all threads together.
 class Calibration {
  public:
   Calibration(const std::string& isa, int threads);
@@ -23,21 +26,24 @@ class Calibration {
   Calibration(const Calibration&) = delete;
   Calibration& operator=(const Calibration&) = delete;
 
-  double gflops();
-  double peak() const { return peak_; }  // the most so far
+  coppice_speed measure();
+  // The most so far, if all threads had been as fast at the same moment as each has been at some.
+  coppice_speed peak() const { return peak_; }
 
  private:
   const coppice_kernel_table* kernels_;
   coppice_pool* pool_;
-  std::vector<double> rates_;
-  double peak_ = 0;
+  std::vector<Floats> data_;           // of each thread
+  std::vector<coppice_speed> speeds_;  // of each thread
+  std::atomic<size_t> arrived_{0};
+  coppice_speed peak_{0, 0};
 };
 
 // Wall time, or the time that a processor gave to this thread: for problems of one thread it does not count
 // the slices of other programs.
 enum class Clock { kWall, kThread };
 
-// Milliseconds of one iteration: one to warm up, then a burst.
+// Milliseconds of one iteration: a burst to warm up, then one that counts.
 Result<double> timed(BenchProblem& problem, Clock clock = Clock::kWall);
 
 struct Sampled {

@@ -82,7 +82,7 @@ Result<Tuned> measure_cost_table(const TuneRequest& request) {
   tuned.table.cpu = cpu.model;
   tuned.table.isa = isa;
   tuned.table.commit = COPPICE_BUILD_COMMIT;
-  tuned.fma_peak = calibration.peak();
+  tuned.fma_peak = calibration.peak().gflops;
   for (size_t i = 0; i < measured.size(); ++i) {
     CostTable::Row& row = measured[i].row;
     row.gflops = static_cast<double>(measured[i].problem->flops()) / samples[i].ms / 1e6;

@@ -3,16 +3,17 @@
 """Coppice against PyTorch at its best, in one run, interleaved.
 
 On a shared machine neighbours slow a run by half for seconds, and no counter shows it. So both sides are processes that
-take turns (cal, ours, cal, peer, cal, ...), where `cal` is a short loop of multiply-adds on all threads. A sample counts
-when both calibrations around it reached 96 % of the best one seen; both sides are compared at the same low percentile of
-the samples that count.
+take turns (cal, ours, cal, peer, cal, ...), where `cal` runs two short loops on all threads: multiply-adds on registers, and
+reads from the L2, which a neighbour on the same core slows first. A sample counts when both calibrations around it nearly
+reached the best rates seen; both sides are compared at the same low percentile of the samples that count.
 
   compare.py                              every row, with 1 and 2 threads
   compare.py --rows linear-1024 --threads 2 --out rows.jsonl
   compare.py --list                       the names of the rows
   compare.py --table rows.jsonl           prints the newest measurement of each row that is in the file
 
-The protocol of both sides is the one of bench/peers/worker.py; ours also answers `cal` with {"fma_gflops": x}.
+The protocol of both sides is the one of bench/peers/worker.py; ours also answers `cal` with {"fma_gflops": x, "l2_gbytes": y,
+"peak": {the best of both so far}}.
 """
 
 import argparse
@@ -26,7 +27,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PERCENTILE = 0.2
-UNDISTURBED = 0.96  # of the best calibration
+UNDISTURBED = {"fma_gflops": 0.96, "l2_gbytes": 0.93}  # of the best calibration, as cli/sampling.cpp
 FEWEST = 9  # undisturbed samples that a side needs before time is up
 # Threads of OpenMP spin for some milliseconds after their last work; the other side starts when they have parked.
 PAUSE_S = 0.02
@@ -128,21 +129,25 @@ def low_percentile(values):
 
 
 def undisturbed(samples, best):
-    return [ms for ms, calibration in samples if calibration >= UNDISTURBED * best]
+    return [ms for ms, cal in samples if all(cal[rate] >= share * best[rate] for rate, share in UNDISTURBED.items())]
+
+
+def each(choose, a, b):
+    return {rate: choose(a[rate], b[rate]) for rate in UNDISTURBED}
 
 
 def measure(workers, calibrate, seconds):
     """Samples of all workers in turns: ({name: [(ms, weaker calibration beside it)]}, best calibration)."""
     samples = {name: [] for name in workers}
-    before = best = calibrate()
+    before = calibrate()
     start = time.monotonic()
     while True:
         for name, worker in workers.items():
             ms = worker.ask("go")["ms"]
             time.sleep(PAUSE_S)
             after = calibrate()
-            best = max(best, after)
-            samples[name].append((ms, min(before, after)))
+            best = after["peak"]
+            samples[name].append((ms, each(min, before, after)))
             before = after
         elapsed = time.monotonic() - start
         few = min(len(undisturbed(side, best)) for side in samples.values()) < FEWEST
@@ -182,7 +187,7 @@ def compare_row(args, peers, row, threads):
         workers[beside] = Worker(f"{args.ours} {problem} {DENSE[0]}{ours_end}")
     elif beside == "peer bf16":
         workers[beside] = peer_for(peers, f"{args.peer} {problem} --bf16{end}")
-    samples, best = measure(workers, lambda: ours.ask("cal")["fma_gflops"], args.seconds)
+    samples, best = measure(workers, lambda: ours.ask("cal"), args.seconds)
     result, quiet = summarise(samples, best)
     for side, worker in workers.items():
         if not side.startswith("peer"):
@@ -197,7 +202,8 @@ def compare_row(args, peers, row, threads):
         "ratio": result["peer"]["ms"] / result["ours"]["ms"],
         "gflops": ours.ready["flops"] / result["ours"]["ms"] / 1e6,
         "peer_gflops": peer.ready["flops"] / result["peer"]["ms"] / 1e6,
-        "fma_peak": best,
+        "fma_peak": best["fma_gflops"],
+        "l2_peak": best["l2_gbytes"],
         "undisturbed": quiet,
         "sides": result,
         "ours": ours.ready,

@@ -30,7 +30,7 @@ def main():
     for line in sys.stdin:
         if line.strip() == "quit":
             break
-        answer = {"ms": args.ms * factor()} if line.strip() == "go" else {"fma_gflops": 100 / factor()}
+        answer = {"ms": args.ms * factor()} if line.strip() == "go" else {"fma_gflops": 100 / factor(), "l2_gbytes": 100, "peak": {"fma_gflops": 100, "l2_gbytes": 100}}
         print(json.dumps(answer), flush=True)
 
 

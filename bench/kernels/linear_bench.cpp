@@ -4,7 +4,6 @@
 // calibration loop and kept only if both frames ran at full rate; of those kept the 20th percentile is
 // printed.
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -14,8 +13,8 @@
 #include "base/buffer.h"
 #include "base/rng.h"
 #include "formats/formats.h"
-#include "host/cpu.h"
 #include "kernels/select.h"
+#include "meter.h"
 
 namespace coppice {
 namespace {
@@ -29,54 +28,6 @@ struct Request {
   bool relu = false;   // activation fused into forward, its gradient into dX
   double seconds = 3;
   Tiling tiling;
-};
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-// Samples of several functions, interleaved so that all meet the same noise.
-class Meter {
- public:
-  explicit Meter(const coppice_kernel_table* kernels) : kernels_(kernels) {
-    for (int i = 0; i < 400; ++i) peak_ = std::max(peak_, coppice_host_fma_rate(kernels_));
-  }
-
-  std::vector<double> measure(const std::vector<std::function<void()>>& functions, double seconds) {
-    std::vector<std::vector<double>> kept(functions.size()), all(functions.size());
-    const double begin = now();
-    while (now() - begin < seconds)
-      for (size_t f = 0; f < functions.size(); ++f) {
-        functions[f]();
-        const bool quiet_before = quiet();
-        const double start = now();
-        functions[f]();
-        const double took = now() - start;
-        all[f].push_back(took);
-        if (quiet_before && quiet()) kept[f].push_back(took);
-      }
-    std::vector<double> result;
-    for (size_t f = 0; f < functions.size(); ++f) {
-      kept_ += kept[f].size();
-      all_ += all[f].size();
-      const bool enough = kept[f].size() >= 5;
-      std::vector<double>& samples = enough ? kept[f] : all[f];
-      std::sort(samples.begin(), samples.end());
-      result.push_back(samples[samples.size() / (enough ? 5 : 20)]);
-    }
-    return result;
-  }
-
-  double peak() const { return peak_; }
-  size_t kept() const { return kept_; }
-  size_t all() const { return all_; }
-
- private:
-  bool quiet() const { return coppice_host_fma_rate(kernels_) > 0.96 * peak_; }
-
-  const coppice_kernel_table* kernels_;
-  double peak_ = 0;
-  size_t kept_ = 0, all_ = 0;
 };
 
 struct Tiles {

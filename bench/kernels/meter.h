@@ -9,6 +9,7 @@
 #include <functional>
 #include <vector>
 
+#include "base/buffer.h"
 #include "host/cpu.h"
 
 namespace coppice {
@@ -16,7 +17,10 @@ namespace coppice {
 class Meter {
  public:
   explicit Meter(const coppice_kernel_table* kernels) : kernels_(kernels) {
-    for (int i = 0; i < 400; ++i) peak_ = std::max(peak_, coppice_host_fma_rate(kernels_));
+    for (int i = 0; i < 100; ++i) {
+      const coppice_speed speed = coppice_host_speed(kernels_, data_.data());
+      peak_ = {std::max(peak_.gflops, speed.gflops), std::max(peak_.gbytes, speed.gbytes)};
+    }
   }
 
   // All functions in turn, so that all meet the same noise, for about `seconds`.
@@ -43,7 +47,7 @@ class Meter {
     return result;
   }
 
-  double peak() const { return peak_; }
+  double peak() const { return peak_.gflops; }
   size_t kept() const { return kept_; }
   size_t all() const { return all_; }
 
@@ -51,10 +55,14 @@ class Meter {
   static double now() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
   }
-  bool quiet() const { return coppice_host_fma_rate(kernels_) > 0.96 * peak_; }
+  bool quiet() const {
+    const coppice_speed speed = coppice_host_speed(kernels_, data_.data());
+    return speed.gflops > 0.96 * peak_.gflops && speed.gbytes > 0.93 * peak_.gbytes;
+  }
 
   const coppice_kernel_table* kernels_;
-  double peak_ = 0;
+  Floats data_ = Floats(COPPICE_SPEED_BYTES / sizeof(float));
+  coppice_speed peak_{0, 0};
   size_t kept_ = 0, all_ = 0;
 };
 

@@ -3,7 +3,7 @@
 """The peer of a comparison, as a process that waits for its turn.
 
 Prints one JSON line {"ready": true, ...} with its set-up, then answers each line of its input:
-  go     runs once to warm up, then times a burst of at least 5 ms; prints {"ms": mean of one iteration}
+  go     runs for 5 ms to warm up, then times a burst of at least 10 ms; prints {"ms": mean of one iteration}
   memory prints {"peak_bytes": ..., "huge_page_bytes": ...}
   quit   ends (as does the end of the input)
 
@@ -20,7 +20,8 @@ import time
 
 import best
 
-SHORTEST_BURST_S = 0.005
+# As in cli/sampling.cpp: a core that slept needs some milliseconds to get back its clock and its caches.
+WARM_UP_S, SHORTEST_BURST_S = 0.005, 0.01
 TRIALS_S = 1.0  # for each form, to find the fastest
 
 
@@ -47,7 +48,7 @@ def parse():
     return parser.parse_args()
 
 
-def timed(run, shortest_s):
+def burst(run, shortest_s):
     """Mean seconds of an iteration, over a burst of at least shortest_s."""
     start, iterations = time.perf_counter(), 0
     while True:
@@ -58,14 +59,18 @@ def timed(run, shortest_s):
             return elapsed / iterations
 
 
+def timed(run):
+    burst(run, WARM_UP_S)
+    return burst(run, SHORTEST_BURST_S)
+
+
 def fastest(forms):
     """The form with the smallest time, tried in turns, so that a disturbance meets all of them."""
     times = {name: [] for name in forms}
     end = time.perf_counter() + TRIALS_S * len(forms)
     while time.perf_counter() < end or len(next(iter(times.values()))) < 3:
         for name, run in forms.items():
-            run()
-            times[name].append(timed(run, SHORTEST_BURST_S))
+            times[name].append(timed(run))
     return min(forms, key=lambda name: min(times[name]))
 
 
@@ -90,8 +95,7 @@ def main():
     for line in sys.stdin:
         order = line.strip()
         if order == "go":
-            run()
-            say({"ms": 1e3 * timed(run, SHORTEST_BURST_S)})
+            say({"ms": 1e3 * timed(run)})
         elif order == "memory":
             say(best.memory())
         elif order == "quit":

@@ -91,7 +91,10 @@ Result<int> serve(const BenchArguments& arguments, BenchProblem& problem, Calibr
       TRY_ASSIGN(const double ms, timed(problem));
       say(json_text(Json{{"ms", ms}}));
     } else if (line == "cal") {
-      say(json_text(Json{{"fma_gflops", calibration.gflops()}}));
+      const coppice_speed speed = calibration.measure(), peak = calibration.peak();
+      say(json_text(Json{{"fma_gflops", speed.gflops},
+                         {"l2_gbytes", speed.gbytes},
+                         {"peak", {{"fma_gflops", peak.gflops}, {"l2_gbytes", peak.gbytes}}}}));
     } else if (line == "memory") {
       say(json_text(Json{{"peak_bytes", coppice_host_peak_bytes()}}));
     } else {
@@ -111,7 +114,8 @@ Result<int> measure(const BenchArguments& arguments, BenchProblem& problem, Cali
     Json json = set_up_json(arguments.request, problem);
     json.update(Json{{"ms", sampled.ms},
                      {"gflops", gflops},
-                     {"fma_peak", calibration.peak()},
+                     {"fma_peak", calibration.peak().gflops},
+                     {"l2_peak", calibration.peak().gbytes},
                      {"samples_kept", sampled.kept},
                      {"samples", sampled.all}});
     say(json_text(json));
@@ -125,7 +129,7 @@ Result<int> measure(const BenchArguments& arguments, BenchProblem& problem, Cali
       " undisturbed samples of " + std::to_string(sampled.all) +
       (sampled.disturbed ? " (too few: the 5th of all)" : ""));
   say("rate     " + decimal(gflops, 1) + " GFLOP/s on live weights; registers alone reach " +
-      decimal(calibration.peak(), 0));
+      decimal(calibration.peak().gflops, 0));
   say("work     " + with_commas(problem.live_weights()) + " of " + with_commas(problem.total_weights()) +
       " weights, " + quantity(static_cast<double>(problem.flops()), "FLOP") + "; dense " +
       quantity(static_cast<double>(problem.dense_flops()), "FLOP"));
@@ -159,8 +163,8 @@ void add_bench_command(CLI::App& app, int& exit) {
       "\nExamples:\n"
       "  coppice bench linear --rows 1024 --cols 1024 --density 0.1 --block 16x1\n"
       "  coppice bench step --model mlp:784-300-100-10 --batch 100 --density 0.1 --threads 2\n"
-      "Each sample is framed by a short loop of multiply-adds; only those count whose frames ran at full "
-      "speed.");
+      "Each sample is framed by short loops of multiply-adds and of reads; only those count whose frames ran "
+      "at full speed.");
   command->require_subcommand(1);
   auto arguments = std::make_shared<BenchArguments>();
   BenchRequest& request = arguments->request;

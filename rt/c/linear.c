@@ -100,5 +100,21 @@ static int64_t fma_loop(int32_t rounds) {
   return (int64_t)rounds * kChains * 2;
 }
 
+static float read_loop(const float* data, int32_t count) {
+  float sum[8] = {0};
+  for (int32_t i = 0; i < count; i += 8)
+    for (int c = 0; c < 8; ++c) sum[c] += data[i + c];
+  float total = 0;
+  for (int c = 0; c < 8; ++c) total += sum[c];
+  return total;
+}
+
 const coppice_kernel_table coppice_kernels_c = {
-    "c", linear_segments, linear_blocks, coppice_conv_c, coppice_conv_blocks_c, fma_loop};
+    .isa = "c",
+    .linear_segments = linear_segments,
+    .linear_blocks = linear_blocks,
+    .conv = coppice_conv_c,
+    .conv_blocks = coppice_conv_blocks_c,
+    .fma_loop = fma_loop,
+    .read_loop = read_loop,
+};

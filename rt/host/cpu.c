@@ -72,14 +72,27 @@ void coppice_host_cpu(coppice_cpu* out) {
   model_from_proc(out);
 }
 
-/* 512-bit units run at a fraction of their rate for some 20 us after a pause. */
-double coppice_host_fma_rate(const coppice_kernel_table* kernels) {
-  enum { kWarmUp = 50000, kRounds = 100000 };
-  struct timespec begin, end;
+static double seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* Both loops run once before they are timed: 512-bit units run at a fraction of their rate for some 20 us
+ * after a pause, and the data has to come into the cache. */
+coppice_speed coppice_host_speed(const coppice_kernel_table* kernels, const float* data) {
+  enum { kWarmUp = 50000, kRounds = 100000, kWarmUpReads = 10, kReads = 100 };
+  const int32_t count = COPPICE_SPEED_BYTES / (int32_t)sizeof(float);
+  coppice_speed speed;
   kernels->fma_loop(kWarmUp);
-  clock_gettime(CLOCK_MONOTONIC, &begin);
+  double begin = seconds();
   const int64_t flops = kernels->fma_loop(kRounds);
-  clock_gettime(CLOCK_MONOTONIC, &end);
-  const double ns = (double)(end.tv_sec - begin.tv_sec) * 1e9 + (double)(end.tv_nsec - begin.tv_nsec);
-  return (double)flops / ns;
+  speed.gflops = (double)flops / (seconds() - begin) * 1e-9;
+
+  volatile float sink = 0;
+  for (int i = 0; i < kWarmUpReads; ++i) sink = sink + kernels->read_loop(data, count);
+  begin = seconds();
+  for (int i = 0; i < kReads; ++i) sink = sink + kernels->read_loop(data, count);
+  speed.gbytes = (double)kReads * COPPICE_SPEED_BYTES / (seconds() - begin) * 1e-9;
+  return speed;
 }

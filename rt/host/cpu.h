@@ -19,9 +19,14 @@ typedef struct coppice_cpu {
 /* Sizes from sysfs or sysconf; 32 kB, 1 MB and 0 where neither knows. */
 void coppice_host_cpu(coppice_cpu* out);
 
-/* GFLOP/s of one thread on registers, from a loop of some 0.3 milliseconds: what a sample is framed with, to
- * see whether a neighbour disturbed it. */
-double coppice_host_fma_rate(const coppice_kernel_table* kernels);
+/* How fast one thread is right now, from loops of some 0.5 milliseconds together. A sample is framed with it:
+ * a neighbour on the same core slows multiply-adds on registers (GFLOP/s), or reads of data that lies in the
+ * L2 (GB/s), or both. data: COPPICE_SPEED_BYTES, the caller's own. */
+enum { COPPICE_SPEED_BYTES = 192 << 10 };
+typedef struct coppice_speed {
+  double gflops, gbytes;
+} coppice_speed;
+coppice_speed coppice_host_speed(const coppice_kernel_table* kernels, const float* data);
 
 #ifdef __cplusplus
 }

@@ -213,6 +213,8 @@ typedef struct coppice_kernel_table {
   coppice_kernel conv_blocks;     /* coppice_conv_args, coppice_conv_blocks */
   int64_t (*fma_loop)(
       int32_t rounds); /* multiplies and adds on registers at full rate; returns the FLOPs done */
+  float (*read_loop)(const float* data,
+                     int32_t count); /* the sum, at the rate of the loads; 128 divides count */
 } coppice_kernel_table;
 
 extern const coppice_kernel_table coppice_kernels_c;

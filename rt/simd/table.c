@@ -13,6 +13,18 @@ static int64_t fma_loop(int32_t rounds) {
   return (int64_t)rounds * kChains * LANES * 2;
 }
 
+static float read_loop(const float* data, int32_t count) {
+  enum { kChains = 8 };
+  vec sum[kChains];
+  UNROLL for (int c = 0; c < kChains; ++c) sum[c] = v_splat(0.0f);
+  for (int32_t i = 0; i < count; i += kChains * LANES)
+    UNROLL for (int c = 0; c < kChains; ++c) sum[c] += v_load(data + i + c * LANES);
+  float total = 0;
+  for (int c = 0; c < kChains; ++c)
+    for (int lane = 0; lane < LANES; ++lane) total += sum[c][lane];
+  return total;
+}
+
 const coppice_kernel_table KERNEL(coppice_kernels) = {
     .isa = COPPICE_ISA_TEXT,
     .linear_segments = KERNEL(coppice_linear_segments),
@@ -20,4 +32,5 @@ const coppice_kernel_table KERNEL(coppice_kernels) = {
     .conv = KERNEL(coppice_conv),
     .conv_blocks = KERNEL(coppice_conv_blocks),
     .fma_loop = fma_loop,
+    .read_loop = read_loop,
 };

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 
+#include "base/buffer.h"
 #include "host/cpu.h"
 #include "kernels/select.h"
 
@@ -48,9 +49,15 @@ TEST(Cpu, CacheSizesGrowWithTheLevel) {
   EXPECT_NE(cpu.model[0], 0);
 }
 
-TEST(Cpu, CalibrationMeasuresARate) {
-  for (const std::string& isa : available_isas())
-    EXPECT_GT(coppice_host_fma_rate(select_kernels(isa)->forward), 0.01);
+TEST(Cpu, SpeedIsMeasuredOnEveryInstructionSet) {
+  const Floats ones(COPPICE_SPEED_BYTES / sizeof(float), 1.0f);
+  for (const std::string& isa : available_isas()) {
+    const coppice_kernel_table* kernels = select_kernels(isa)->forward;
+    EXPECT_EQ(kernels->read_loop(ones.data(), 1280), 1280.0f) << isa;
+    const coppice_speed speed = coppice_host_speed(kernels, ones.data());
+    EXPECT_GT(speed.gflops, 0.01) << isa;
+    EXPECT_GT(speed.gbytes, 0.01) << isa;
+  }
 }
 
 }  // namespace
