@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "models/models.h"
 #include "train/cost_table.h"
 
 namespace coppice::cli {
@@ -54,9 +55,10 @@ Result<Recipe> recipe_from(Env& env, const std::string& path, const RecipeFlags&
   if (!path.empty()) {
     TRY_ASSIGN(const std::string text, read_all(env, path, kLongestRecipe));
     TRY_ASSIGN(settings, settings_from_toml(text, path));
-    // A recipe names a table by its place beside it.
+    // A recipe names a table or a graph by its place beside it.
     for (Setting& setting : settings)
-      if (setting.key == "cost_table" && !setting.value.empty() && setting.value != kShippedCostTable)
+      if ((setting.key == "cost_table" && !setting.value.empty() && setting.value != kShippedCostTable) ||
+          (setting.key == "model" && is_graph_file(setting.value)))
         setting.value = (std::filesystem::path(path).parent_path() / setting.value).string();
   }
   for (Setting& setting : flags.settings()) settings.push_back(std::move(setting));

@@ -2,7 +2,9 @@
 #include "run_directory.h"
 
 #include <algorithm>
+#include <filesystem>
 
+#include "models/models.h"
 #include "train/text.h"
 #include "train/trainer.h"
 
@@ -10,7 +12,8 @@ namespace coppice::cli {
 
 std::string new_run_directory(Env& env, const Recipe& recipe) {
   const std::string data = recipe.data.substr(recipe.data.find_last_of('/') + 1);
-  std::string name = data + "-" + recipe.model;
+  const std::filesystem::path model(recipe.model);
+  std::string name = data + "-" + (is_graph_file(recipe.model) ? model.stem().string() : recipe.model);
   name += "-density-" + shortest(recipe.sparsity.density) + "-seed-" + std::to_string(recipe.seed);
   std::replace_if(
       name.begin(), name.end(), [](char c) { return c == ':' || c == ',' || c == '/'; }, '-');

@@ -5,7 +5,8 @@
 On a shared machine neighbours slow a run by half for seconds, and no counter shows it. So both sides are processes that
 take turns (cal, ours, cal, peer, cal, ...), where `cal` runs two short loops on all threads: multiply-adds on registers, and
 reads from the L2, which a neighbour on the same core slows first. A sample counts when both calibrations around it nearly
-reached the best rates seen; both sides are compared at the same low percentile of the samples that count.
+reached the best rates seen; both sides are compared at the 20th percentile of the samples that count. Where too few do,
+both are compared at the 5th percentile of all (as cli/sampling.cpp).
 
   compare.py                              every row, with 1 and 2 threads
   compare.py --rows linear-1024 --threads 2 --out rows.jsonl
@@ -26,7 +27,7 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PERCENTILE = 0.2
+PERCENTILE, PERCENTILE_OF_ALL = 0.2, 0.05  # the second where too few samples are undisturbed
 UNDISTURBED = {"fma_gflops": 0.96, "l2_gbytes": 0.93}  # of the best calibration, as cli/sampling.cpp
 FEWEST = 9  # undisturbed samples that a side needs before time is up
 # Threads of OpenMP spin for some milliseconds after their last work; the other side starts when they have parked.
@@ -124,8 +125,8 @@ class Worker:
         self.process.stdout.close()
 
 
-def low_percentile(values):
-    return sorted(values)[int(PERCENTILE * len(values))]
+def percentile(values, share):
+    return sorted(values)[int(share * len(values))]
 
 
 def undisturbed(samples, best):
@@ -162,7 +163,8 @@ def summarise(samples, best):
     result = {}
     for name, side in samples.items():
         counted = kept[name] if quiet else [ms for ms, _ in side]
-        result[name] = {"ms": low_percentile(counted), "kept": len(kept[name]), "all": len(side)}
+        low = percentile(counted, PERCENTILE if quiet else PERCENTILE_OF_ALL)
+        result[name] = {"ms": low, "kept": len(kept[name]), "all": len(side)}
     return result, quiet
 
 

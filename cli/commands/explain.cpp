@@ -3,6 +3,7 @@
 
 #include "command.h"
 #include "graph/op.h"
+#include "models/graph_json.h"
 #include "recipe_flags.h"
 #include "run_directory.h"
 #include "terminal.h"
@@ -17,7 +18,7 @@ constexpr char kName[] = "explain";
 
 struct ExplainArguments {
   std::string subject;  // a recipe file or a run
-  bool calls = false;
+  bool calls = false, graph = false;
   RecipeFlags flags;
 };
 
@@ -98,6 +99,10 @@ void say_calls(const Schedule& schedule) {
 
 Result<int> explain(const ExplainArguments& arguments) {
   TRY_ASSIGN(Subject subject, subject_of(Env::system(), arguments));
+  if (arguments.graph) {
+    say(graph_to_lines(subject.network.graph));
+    return kFine;
+  }
   const ExecOptions options = training_options(subject.recipe);
   TRY_ASSIGN(const std::unique_ptr<Executor> executor, Executor::create(subject.network, options));
   say(subject.recipe.model + " on " + subject.recipe.data + ", batch " + std::to_string(options.batch) +
@@ -131,11 +136,14 @@ void add_explain_command(CLI::App& app, int& exit) {
   command->add_option("subject", arguments->subject, "a run, or a recipe (.toml); else the flags say")
       ->type_name("RUN|FILE");
   command->add_flag("--calls", arguments->calls, "list the calls of a step");
+  command->add_flag("--graph", arguments->graph,
+                    "print only the graph, as JSON that --model FILE.json takes");
   arguments->flags.add_to(*command);
   command->footer(
       "\nExamples:\n"
       "  coppice explain --data glyphs --density 0.05 --block 16x1 --calls\n"
-      "  coppice explain runs/third");
+      "  coppice explain runs/third\n"
+      "  coppice explain --data cifar10 --model resnet8 --graph > mine.json");
   command->callback([arguments, &exit] { exit = run_explain(*arguments); });
 }
 

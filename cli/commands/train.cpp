@@ -57,6 +57,19 @@ std::string blocks_text(const Network& network) {
   return text.empty() ? "" : ", blocks of " + text;
 }
 
+// What came from the file and what did not; where all did, a line says so.
+void say_init(const std::string& file, const InitReport& init) {
+  say("init     " + with_commas(init.taken()) + " of " + with_commas(static_cast<int64_t>(init.rows.size())) +
+      " parameters and statistics from " + file);
+  Table table({"", "not from the file", "why"});
+  table.left({0, 1, 2});
+  for (const InitReport::Row& row : init.rows)
+    if (!row.taken) table.add({"        ", row.name, row.outcome});
+  for (const std::string& name : init.unused)
+    table.add({"        ", name, "in the file, but not in the network"});
+  if (init.taken() < static_cast<int64_t>(init.rows.size()) || !init.unused.empty()) say(table.text());
+}
+
 // What a run prints while it goes. Owns the table's layout: a headline, then one line an epoch.
 class Reporter {
  public:
@@ -71,6 +84,7 @@ class Reporter {
     say("network  " + recipe.model + ": " +
         weights_line(event.network.live_weights(), event.network.total_weights()) +
         blocks_text(event.network));
+    if (!event.init.rows.empty()) say_init(recipe.init, event.init);
     say("plan     " + bytes_text(event.planned_bytes()) + " (weights and optimizer " +
         bytes_text(event.training.params) + "), batch " + std::to_string(recipe.batch) + ", " +
         std::to_string(event.threads) + (event.threads == 1 ? " thread, " : " threads, ") + event.isa +

@@ -92,8 +92,9 @@ void call_optimizer(Lowering& lowering, const Param& param, const ExecOptions& o
 
 // Those that training with these options needs.
 template <class P>
-auto state_arrays(P& param, const ExecOptions& options) {
+auto state_arrays(const Network& network, P& param, const ExecOptions& options) {
   std::vector<decltype(&param.value)> arrays;
+  if (network.frozen(param)) return arrays;
   if (options.training && options.optimizer.moments() >= 1) arrays.push_back(&param.moment1);
   if (options.training && options.optimizer.moments() >= 2) arrays.push_back(&param.moment2);
   if (stores_gradients(options)) arrays.push_back(&param.gradient);
@@ -160,14 +161,14 @@ bool stores_gradients(const ExecOptions& options) {
 int64_t missing_state_bytes(const Network& network, const ExecOptions& options) {
   size_t floats = 0;
   for (const Param& param : network.params)
-    for (const Floats* array : state_arrays(param, options))
+    for (const Floats* array : state_arrays(network, param, options))
       floats += array->empty() ? param.value.size() : 0;
   return static_cast<int64_t>(floats * sizeof(float));
 }
 
 void allocate_state(Network& network, const ExecOptions& options) {
   for (Param& param : network.params)
-    for (Floats* array : state_arrays(param, options)) param.ensure(*array);
+    for (Floats* array : state_arrays(network, param, options)) param.ensure(*array);
 }
 
 std::vector<PlanValue> plan_values(const Graph& graph, int batch, const std::vector<ValueId>& keep) {

@@ -119,8 +119,8 @@ Status ProgramExecutor::prepare() {
   if (options_.training) recompute(graph_);
   TRY(verify(graph_));
 
-  TRY_ASSIGN(binding_,
-             bind_parameters(network_, graph_, plan_values(graph_, options_.batch, options_.keep), options_, tables_));
+  TRY_ASSIGN(binding_, bind_parameters(network_, graph_, plan_values(graph_, options_.batch, options_.keep),
+                                       options_, tables_));
 
   TRY_ASSIGN(plan_, make_plan(options_));
   memory_ = count_memory(plan_, options_);
@@ -377,9 +377,10 @@ Result<std::unique_ptr<Executor>> Executor::create(Network& network, const ExecO
 Status check_parameter_memory(const Graph& graph, const SparsityConfig& sparsity,
                               const ExecOptions& options) {
   TRY_ASSIGN(const Network::Size size, Network::size(graph, sparsity));
-  const int64_t arrays =
-      1 + (options.training ? options.optimizer.moments() : 0) + (stores_gradients(options) ? 1 : 0);
-  const int64_t bytes = (size.params * arrays + size.states) * static_cast<int64_t>(sizeof(float));
+  const int64_t state =
+      (options.training ? options.optimizer.moments() : 0) + (stores_gradients(options) ? 1 : 0);
+  const int64_t bytes =
+      (size.params + size.trained * state + size.states) * static_cast<int64_t>(sizeof(float));
   if (options.memory_limit <= 0 || bytes <= options.memory_limit) return {};
   return {Code::kNoMemory, "the parameters and their optimizer state need " + mebibytes(bytes) +
                                " and more, above the limit of " + mebibytes(options.memory_limit) +

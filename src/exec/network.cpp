@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
+#include <string_view>
 
 #include "base/rng.h"
 #include "graph/op.h"
@@ -47,6 +49,16 @@ double raw_density(const Shape& shape, Distribution distribution) {
 std::string layer_of(const std::string& weight) {
   const size_t dot = weight.rfind(".weight");
   return dot == std::string::npos ? weight : weight.substr(0, dot);
+}
+
+// * stands for any characters, also none.
+bool matches(std::string_view name, std::string_view pattern) {
+  if (pattern.empty()) return name.empty();
+  if (pattern.front() != '*')
+    return !name.empty() && name.front() == pattern.front() && matches(name.substr(1), pattern.substr(1));
+  for (size_t skip = 0; skip <= name.size(); ++skip)
+    if (matches(name.substr(skip), pattern.substr(1))) return true;
+  return false;
 }
 
 std::string percent(double fraction) {
@@ -175,6 +187,7 @@ Result<std::vector<LayerChoice>> distribute(const Graph& graph, const SparsityCo
       layer.reason += "; block " + sparsity.block.text() + " does not fit " + layer.weight->shape.text() +
                       (groups > 1 ? " in " + std::to_string(groups) + " groups" : "") + ", takes " +
                       block.text();
+    if (layer.weight->frozen) layer.reason += "; frozen";
     choices.push_back({layer.weight->name, layer.density, block, layer.reason});
     least += block.size();
   }
@@ -185,6 +198,25 @@ Result<std::vector<LayerChoice>> distribute(const Graph& graph, const SparsityCo
   return choices;
 }
 
+Status freeze(Graph& graph, const std::string& patterns) {
+  std::vector<ValueId> trained;
+  for (size_t v = 0; v < graph.values().size(); ++v)
+    if (graph.values()[v].kind == ValueKind::kParam) trained.push_back(static_cast<ValueId>(v));
+  std::istringstream list(patterns);
+  for (std::string pattern; std::getline(list, pattern, ',');) {
+    bool matched = false;
+    for (const ValueId id : trained)
+      if (matches(graph.value(id).name, pattern)) matched = graph.value(id).frozen = true;
+    if (matched) continue;
+    std::string known;
+    for (const ValueId id : trained) known += (known.empty() ? "" : ", ") + graph.value(id).name;
+    return invalid("'" + pattern + "' is the name of no parameter; there are " + known);
+  }
+  if (std::all_of(trained.begin(), trained.end(), [&graph](ValueId id) { return graph.value(id).frozen; }))
+    return invalid("'" + patterns + "' leaves nothing to train");
+  return {};
+}
+
 Result<Network::Size> Network::size(const Graph& graph, const SparsityConfig& sparsity) {
   TRY_ASSIGN(const std::vector<LayerChoice> choices, distribute(graph, sparsity));
   Size size;
@@ -192,10 +224,12 @@ Result<Network::Size> Network::size(const Graph& graph, const SparsityConfig& sp
   for (const Value& value : graph.values())
     if (value.kind == ValueKind::kState)
       size.states += value.shape.elements();
-    else if (is_weight(value))
-      size.params += live_blocks(value, *choice) * choice->block.size(), ++choice;
-    else if (value.kind == ValueKind::kParam)
-      size.params += value.shape.elements();
+    else if (value.kind == ValueKind::kParam) {
+      int64_t numbers = value.shape.elements();
+      if (is_weight(value)) numbers = live_blocks(value, *choice) * choice->block.size(), ++choice;
+      size.params += numbers;
+      size.trained += value.frozen ? 0 : numbers;
+    }
   return size;
 }
 
@@ -230,6 +264,8 @@ Param* Network::find(const std::string& name) {
       if (param.name() == name) return &param;
   return nullptr;
 }
+
+bool Network::frozen(const Param& param) const { return graph.value(graph.find(param.name())).frozen; }
 
 Param& Network::param(ValueId value) { return *find(graph.value(value).name); }
 

@@ -43,9 +43,10 @@ class Network {
   // of sums: the same table, the same bits.
   CostTable cost_table = shipped_cost_table();
 
-  // How many numbers create() would allocate for values, without the indices of their patterns.
+  // How many numbers create() would allocate for values, without the indices of their patterns; trained are
+  // those of the parameters that are not frozen.
   struct Size {
-    int64_t params = 0, states = 0;
+    int64_t params = 0, trained = 0, states = 0;
   };
   static Result<Size> size(const Graph& graph, const SparsityConfig& sparsity);
 
@@ -53,10 +54,15 @@ class Network {
   static Result<Network> create(Graph graph, const SparsityConfig& sparsity, uint64_t seed);
 
   Param& param(ValueId value);
+  bool frozen(const Param& param) const;
   Param* find(const std::string& name);
   int64_t live_weights() const;  // of linear and convolution layers
   int64_t total_weights() const;
 };
+
+// Freezes the parameters whose names match one of the patterns: commas between them, * stands for any
+// characters. Fails where one matches nothing or nothing is left to train.
+Status freeze(Graph& graph, const std::string& patterns);
 
 // Densities of the weights of a graph so that the whole has the density asked for. ER: a layer's density is
 // proportional to (O + K) / (O * K); ERK (Evci et al. 2020): to (O + I + kh + kw) / (O * I * kh * kw). Layers

@@ -11,6 +11,7 @@ bool GradBuilder::needs_gradient(ValueId value) const { return needed_[static_ca
 
 Status GradBuilder::contribute(ValueId target, const OpDef& op, std::vector<ValueId> inputs,
                                Attributes attributes) {
+  if (!needs_gradient(target)) return {};
   std::string name = "d " + graph_.value(target).name;
   for (int copy = 1; graph_.find(name) != kNoValue; ++copy)
     name = "d " + graph_.value(target).name + "." + std::to_string(copy);
@@ -24,6 +25,7 @@ Result<std::vector<ValueId>> GradBuilder::append(const std::string& name, const 
 }
 
 Status GradBuilder::pass_on(ValueId target, ValueId gradient) {
+  if (!needs_gradient(target)) return {};
   ValueId& booked = gradients_[static_cast<size_t>(target)];
   if (booked == kNoValue) {
     booked = gradient;
@@ -49,7 +51,7 @@ Result<std::vector<ValueId>> build_gradients(Graph& graph) {
   GradBuilder builder(graph);
   builder.needed_.assign(graph.values().size(), false);
   for (size_t v = 0; v < graph.values().size(); ++v)
-    builder.needed_[v] = graph.values()[v].kind == ValueKind::kParam;
+    builder.needed_[v] = graph.values()[v].kind == ValueKind::kParam && !graph.values()[v].frozen;
   for (const Node& node : graph.nodes())
     for (const ValueId in : node.inputs)
       if (builder.needed_[static_cast<size_t>(in)])

@@ -18,10 +18,11 @@ class GradBuilder {
 
   const Graph& graph() const { return graph_; }
   ValueId gradient_of(ValueId value) const;
-  // True if a parameter or an activation that depends on one: then its gradient is worth computing.
+  // True if a parameter that is trained or an activation that depends on one: then its gradient is worth
+  // computing.
   bool needs_gradient(ValueId value) const;
   // Appends a gradient node "d TARGET" (made unique) and books its first output as (part of) the gradient of
-  // `target`.
+  // `target`. Does nothing where that is not needed.
   Status contribute(ValueId target, const OpDef& op, std::vector<ValueId> inputs, Attributes attributes = {});
   // Appends a node that several gradients share; not itself anybody's gradient.
   Result<std::vector<ValueId>> append(const std::string& name, const OpDef& op, std::vector<ValueId> inputs,
@@ -37,8 +38,8 @@ class GradBuilder {
   std::vector<bool> needed_;
 };
 
-// Appends the gradient of graph.loss (averaged over the samples) for every parameter. Returns the gradient of
-// each value, kNoValue where there is none.
+// Appends the gradient of graph.loss (averaged over the samples) for every parameter that is not frozen.
+// Returns the gradient of each value, kNoValue where there is none.
 Result<std::vector<ValueId>> build_gradients(Graph& graph);
 
 }  // namespace coppice

@@ -57,7 +57,8 @@ struct Value {
   // kParam and kState only:
   ParamRole role = ParamRole::kWeight;
   Init init = Init::kZero;
-  int64_t fan_in = 1;  // of the full pattern; initialisers scale it by the live density
+  int64_t fan_in = 1;   // of the full pattern; initialisers scale it by the live density
+  bool frozen = false;  // kParam: keeps its value, so it has neither gradient nor optimizer state
 };
 
 using Attribute = std::variant<int64_t, double, std::string, std::vector<int64_t>>;

@@ -16,6 +16,9 @@ inline constexpr int kGraphFormatVersion = 1;
 // text.
 std::string graph_to_json(const Graph& graph);
 
+// The same with a line for each value and node, for people.
+std::string graph_to_lines(const Graph& graph);
+
 // Rebuilds and verifies it: ops are known, shapes follow from their rules and are the ones in the text. A
 // failure starts with the node or value it is about.
 Result<Graph> graph_from_json(const std::string& text);

@@ -26,6 +26,8 @@ class JsonObject {
   static Result<JsonObject> of(const Json& json, const std::string& place);
 
   bool has(const char* key) const { return json_->contains(key); }
+  // Refuses other keys: a misspelt one would silently mean nothing.
+  Status expect_only(const std::vector<std::string>& keys) const;
   Result<std::string> text(const char* key) const;
   Result<int64_t> integer(const char* key, int64_t least, int64_t most) const;
   Result<double> real(const char* key) const;  // null reads as NaN

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/env.h"
 #include "base/result.h"
 #include "graph/graph.h"
 
@@ -35,6 +36,13 @@ const std::vector<ModelDef>& all_models();
 // The forward graph with loss, verified. An unknown name gets a sentence that lists what there is; a size
 // that does not fit the data gets one that names the number.
 Result<Graph> make_model(const std::string& spec, const ModelInput& input);
+
+// A network of one's own: a spec that ends in .json is the path of a graph (models/graph_json.h).
+bool is_graph_file(const std::string& spec);
+
+// Reads and verifies it, and refuses it where it does not take the data's samples or does not say as much
+// about them as the data wants to know.
+Result<Graph> read_graph(Env& env, const std::string& path, const ModelInput& input);
 
 // Positive integers between separators: "784-300-10". The sentence of a failure starts with the spec.
 Result<std::vector<int64_t>> parse_sizes(const std::string& spec, const std::string& text, char separator);

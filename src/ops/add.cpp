@@ -11,8 +11,7 @@ Result<std::vector<Value>> infer(const Graph& graph, const Node& node) {
   return same_shape(graph, node);
 }
 Status grad(GradBuilder& builder, const Node& node) {
-  for (const ValueId in : node.inputs)
-    if (builder.needs_gradient(in)) TRY(builder.pass_on(in, builder.gradient_of(node.outputs[0])));
+  for (const ValueId in : node.inputs) TRY(builder.pass_on(in, builder.gradient_of(node.outputs[0])));
   return {};
 }
 void reference(const ReferenceCall& call) {

@@ -53,9 +53,8 @@ Status grad(GradBuilder& builder, const Node& node) {
              builder.append("d " + node.name + " totals", op_named("batch_norm_totals"),
                             {x, dy, scale, bias, mean, inverse}, node.attributes));
   const ValueId totals = made[0];
-  if (builder.needs_gradient(x))
-    TRY(builder.contribute(x, op_named("batch_norm_dx"), {x, dy, scale, bias, mean, inverse, totals},
-                           node.attributes));
+  TRY(builder.contribute(x, op_named("batch_norm_dx"), {x, dy, scale, bias, mean, inverse, totals},
+                         node.attributes));
   TRY(builder.contribute(bias, op_named("batch_norm_dw"), {totals, bias}, {{"first", int64_t{0}}}));
   const int64_t channels = builder.graph().value(x).shape.size('c');
   return builder.contribute(scale, op_named("batch_norm_dw"), {totals, scale}, {{"first", channels}});

@@ -21,9 +21,8 @@ Result<std::vector<Value>> infer(const Graph& graph, const Node& node) {
 Status grad(GradBuilder& builder, const Node& node) {
   int64_t first = 0;
   for (const ValueId in : node.inputs) {
-    if (builder.needs_gradient(in))
-      TRY(builder.contribute(in, op_named("concat_grad"), {builder.gradient_of(node.outputs[0]), in},
-                             {{"first", first}}));
+    TRY(builder.contribute(in, op_named("concat_grad"), {builder.gradient_of(node.outputs[0]), in},
+                           {{"first", first}}));
     first += builder.graph().value(in).shape.sizes[0];
   }
   return {};

@@ -74,11 +74,14 @@ Status grad(GradBuilder& builder, const Node& node) {
   const ValueId dy = builder.gradient_of(node.outputs[0]);
   const ValueId x = node.inputs[0], weight = node.inputs[1];
   if (builder.needs_gradient(x)) {
+    Attributes attributes = node.attributes;
+    const bool trained = builder.needs_gradient(weight);
+    if (!trained) attributes["dw"] = int64_t{0};
     TRY_ASSIGN(const std::vector<ValueId> both,
                builder.append("d " + node.name + " both", op_named("conv2d_grad"), {x, dy, weight},
-                              node.attributes));
+                              std::move(attributes)));
     TRY(builder.pass_on(x, both[0]));
-    TRY(builder.pass_on(weight, both[1]));
+    if (trained) TRY(builder.pass_on(weight, both[1]));
   } else {
     TRY(builder.contribute(weight, op_named("conv2d_dw"), {x, dy, weight}, node.attributes));
   }
@@ -225,7 +228,8 @@ void sum_tiles(Lowering& lowering, const Node& node, const Param& weight, ValueI
   gradient_parts(sum, weight, &coppice_tile_sum_args::gradient, dw);
 }
 
-// The operands of a gradient; kNoValue where there is none.
+// The operands of a gradient; kNoValue where there is none. Without dw the one pass computes it all the same,
+// into scratch.
 struct Gradient {
   ValueId dx, addend, mask, dw;
 };
@@ -236,7 +240,7 @@ void lower_gather_bwd(Lowering& lowering, const Node& node, const Param& weight,
   const Encoding& encoding = weight.encoding();
   const ValueId x = node.inputs[0], dy = with_halo(lowering, node.inputs[1], conv.dy_halo, conv.wrap);
   const int width = lowering.width(x);
-  const ValueId tiles = tile_gradients(lowering, node, weight, width);
+  const ValueId tiles = out.dw == kNoValue ? kNoValue : tile_gradients(lowering, node, weight, width);
   {
     auto call = lowering.call<coppice_conv_bwd_args>(node.name, lowering.train->conv_bwd, width);
     call.args().weights = static_cast<const coppice_conv_weights*>(weight.view());
@@ -272,6 +276,7 @@ void lower_blocks_bwd(Lowering& lowering, const Node& node, const Param& weight,
     if (out.mask != kNoValue) call.in(&coppice_conv_blocks_dx_args::mask, out.mask);
     call.uses(weight, bytes).parts(encoding.dx_parts());
   }
+  if (out.dw == kNoValue) return;
   const ValueId x = with_halo(lowering, node.inputs[0], conv.x_halo, conv.wrap);
   const ValueId tiles = tile_gradients(lowering, node, weight, width);
   {
@@ -312,19 +317,22 @@ Status lower_dw(Lowering& lowering, const Node& node) {
   return {};
 }
 
-// ---- conv2d_grad: x, dy, weight, [addend], [mask] -> dx, dweight. With the attribute "addend" dx is added
-// to that input; with a mask, it then counts where mask > 0
+// ---- conv2d_grad: x, dy, weight, [addend], [mask] -> dx, [dweight]. With the attribute "addend" dx is added
+// to that input; with a mask, it then counts where mask > 0. With "dw" 0 there is no dweight
+
+bool computes_dw(const Node& node) { return node.integer("dw", 1) != 0; }
 
 Result<std::vector<Value>> infer_grad(const Graph& graph, const Node& node) {
   const size_t least = node.integer("addend", 0) != 0 ? 4 : 3;
   TRY(expect_inputs(node, least, least + 1));
   std::vector<Value> out = one(tiled_value(graph.value(node.inputs[0]).shape));
+  if (!computes_dw(node)) return out;
   out.push_back(whole_value(graph.value(node.inputs[2]).shape));
   out[1].name = "d " + graph.value(node.inputs[2]).name;
   return out;
 }
 Cost cost_grad(const Graph& graph, const Node& node, const WeightCounts& weights) {
-  return product_cost(graph, node.inputs[2], node.inputs[1], weights) * 2;
+  return product_cost(graph, node.inputs[2], node.inputs[1], weights) * (computes_dw(node) ? 2 : 1);
 }
 void reference_grad(const ReferenceCall& call) {
   const ReferenceArray &dy = *call.in[1], &w = *call.in[2];
@@ -340,7 +348,7 @@ void reference_grad(const ReferenceCall& call) {
     if (fused.addend) dx[i] += call.in[fused.addend]->data[i];
     if (fused.mask && !(call.in[fused.mask]->data[i] > 0.0)) dx[i] = 0.0;
   }
-  add_dw(call, call.out[1]->data);
+  if (computes_dw(call.node)) add_dw(call, call.out[1]->data);
 }
 Status lower_grad(Lowering& lowering, const Node& node) {
   const Graph& graph = lowering.graph();
@@ -348,7 +356,8 @@ Status lower_grad(Lowering& lowering, const Node& node) {
              geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[2]).shape, node));
   Param& weight = lowering.param(node.inputs[2]);
   const Gradient out = {node.outputs[0], input_at(node, fused_into(node).addend),
-                        input_at(node, fused_into(node).mask), node.outputs[1]};
+                        input_at(node, fused_into(node).mask),
+                        computes_dw(node) ? node.outputs[1] : kNoValue};
   if (gathers_backward(weight)) {
     lower_gather_bwd(lowering, node, weight, out);
     return {};
@@ -376,7 +385,7 @@ Status lower_grad(Lowering& lowering, const Node& node) {
   };
   if (out.addend != kNoValue) then(" sum", lowering.pointwise->add, out.addend, out.mask == kNoValue);
   if (out.mask != kNoValue) then(" mask", lowering.pointwise->relu_grad, out.mask, true);
-  lower_general_dw(lowering, node, g, weight, out.dw);
+  if (out.dw != kNoValue) lower_general_dw(lowering, node, g, weight, out.dw);
   return {};
 }
 

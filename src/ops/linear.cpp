@@ -27,8 +27,7 @@ Result<std::vector<Value>> infer(const Graph& graph, const Node& node) {
 
 Status grad(GradBuilder& builder, const Node& node) {
   ValueId dy = builder.gradient_of(node.outputs[0]);
-  if (builder.needs_gradient(node.inputs[0]))
-    TRY(builder.contribute(node.inputs[0], op_named("linear_dx"), {dy, node.inputs[1]}));
+  TRY(builder.contribute(node.inputs[0], op_named("linear_dx"), {dy, node.inputs[1]}));
   TRY(builder.contribute(node.inputs[1], op_named("linear_dw"), {node.inputs[0], dy, node.inputs[1]}));
   if (node.inputs.size() == 3)
     TRY(builder.contribute(node.inputs[2], op_named("channel_sum"), {dy, node.inputs[2]}));

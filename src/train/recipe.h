@@ -27,7 +27,7 @@ struct Recipe {
   bool flip = false;
 
   // What learns.
-  std::string model;
+  std::string model, init, freeze;
   SparsityConfig sparsity;
 
   // How it learns.

@@ -202,8 +202,14 @@ void add_data_keys(std::vector<RecipeKey>& keys) {
 void add_network_keys(std::vector<RecipeKey>& keys) {
   const char* group = "Network";
   keys.push_back(
-      text_key({"model", group, "SPEC", "mlp:784-300-100-10, life:1,8, ...; `coppice train --models`"},
+      text_key({"model", group, "SPEC",
+                "mlp:784-300-100-10, life:1,8, ... (`coppice train --models`), or a graph: FILE.json"},
                &Recipe::model));
+  keys.push_back(
+      text_key({"init", group, "FILE", "first values by name from a checkpoint or any safetensors file"},
+               &Recipe::init));
+  keys.push_back(text_key({"freeze", group, "NAMES", "parameters that keep their values: conv1.*,bn*"},
+                          &Recipe::freeze));
   keys.push_back(number_key(
       {"density", group, "SHARE", "live share of all weights; 1 is dense"},
       [](Recipe& r) -> double& { return r.sparsity.density; }, kSmall, 1));

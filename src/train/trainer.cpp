@@ -7,6 +7,7 @@
 
 #include "dataset/loader.h"
 #include "host/usage.h"
+#include "models/graph_json.h"
 #include "models/models.h"
 #include "train/cost_table.h"
 #include "train/metrics.h"
@@ -47,6 +48,7 @@ class Trainer {
   Status check_last_batch() const;
   Status open_directory();
   Status keep_cost_table();
+  Status keep_graph();
   Status go_on();
   void announce();
   int64_t updates() const;
@@ -83,6 +85,7 @@ class Trainer {
 
   Dataset data_;
   Network network_;
+  InitReport init_;
   std::unique_ptr<Executor> executor_, evaluator_;
   std::unique_ptr<Lock> lock_;  // two processes would write over each other's checkpoints
   std::unique_ptr<Loader> loader_;
@@ -114,13 +117,13 @@ Status Trainer::open_network() {
   if (data_.train.size() == 0)
     return invalid("data '" + recipe_.data + "': leaves no sample to train on; lower --validation");
   if (!from_) {
-    TRY_ASSIGN(network_, make_network(env_, recipe_, data_));
+    TRY_ASSIGN(network_, make_network(env_, recipe_, data_, &init_));
     return {};
   }
   network_ = std::move(from_->network);
   for (const Param& param : network_.params) {
     const int moments = !param.moment1.empty() + !param.moment2.empty();
-    if (from_->info.progress.step > 0 && moments != recipe_.optimizer.moments())
+    if (from_->info.progress.step > 0 && !network_.frozen(param) && moments != recipe_.optimizer.moments())
       return invalid("parameter '" + param.name() + "': the checkpoint has no optimizer state; go on from " +
                      std::string(kLastFile));
   }
@@ -206,6 +209,7 @@ Status Trainer::open_directory() {
     return invalid(directory_ +
                    ": holds a run already; go on with --resume, or choose another place with --out");
   TRY(keep_cost_table());
+  TRY(keep_graph());
   TRY(write_atomic(env_, join_path(directory_, kRecipeFile), recipe_to_toml(recipe_)));
   TRY_ASSIGN(metrics_, MetricsLog::open(env_, join_path(directory_, kMetricsFile), progress_.step));
   // From here on there is something to go on from, whenever the run stops.
@@ -222,12 +226,19 @@ Status Trainer::keep_cost_table() {
   return write_cost_table(env_, join_path(directory_, kCostTableFile), network_.cost_table);
 }
 
+Status Trainer::keep_graph() {
+  if (!is_graph_file(recipe_.model)) return {};
+  recipe_.model = kNetworkFile;
+  return write_atomic(env_, join_path(directory_, kNetworkFile), graph_to_lines(network_.graph) + "\n");
+}
+
 void Trainer::announce() {
   if (!callbacks_.on_plan) return;
   PlanEvent event{recipe_,
                   network_,
                   data_,
                   executor_->choices(),
+                  init_,
                   executor_->memory(),
                   evaluator_->memory(),
                   executor_->cost(),
@@ -470,7 +481,7 @@ Status Trainer::test_best(TrainReport& report) {
 
 }  // namespace
 
-Result<Network> make_network(Env& env, const Recipe& recipe, const Dataset& data) {
+Result<Network> make_network(Env& env, const Recipe& recipe, const Dataset& data, InitReport* init) {
   ModelInput input;
   input.channels = data.features.channels;
   input.height = data.features.height;
@@ -478,10 +489,15 @@ Result<Network> make_network(Env& env, const Recipe& recipe, const Dataset& data
   input.outputs = data.outputs;
   input.dense_targets = data.dense_targets();
   input.label_smoothing = recipe.label_smoothing;
-  TRY_ASSIGN(Graph graph, make_model(recipe.model, input));
+  TRY_ASSIGN(Graph graph, is_graph_file(recipe.model) ? read_graph(env, recipe.model, input)
+                                                      : make_model(recipe.model, input));
+  if (!recipe.freeze.empty()) TRY(freeze(graph, recipe.freeze).within("freeze"));
   TRY(check_parameter_memory(graph, recipe.sparsity, training_options(recipe)));
   TRY_ASSIGN(Network network, Network::create(std::move(graph), recipe.sparsity, recipe.seed));
   TRY_ASSIGN(network.cost_table, find_cost_table(env, recipe.cost_table, recipe.isa));
+  if (recipe.init.empty()) return network;
+  TRY_ASSIGN(InitReport report, init_from_file(env, recipe.init, network));
+  if (init) *init = std::move(report);
   return network;
 }
 

@@ -14,6 +14,7 @@
 #include "exec/executor.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
+#include "train/init.h"
 #include "train/recipe.h"
 
 namespace coppice {
@@ -21,7 +22,8 @@ namespace coppice {
 // Files of a run directory.
 inline constexpr char kRecipeFile[] = "recipe.toml", kMetricsFile[] = "metrics.jsonl",
                       kBestFile[] = "best.safetensors", kLastFile[] = "last.safetensors",
-                      kCostTableFile[] = "cost-table.json";  // only where it is not the shipped one
+                      kCostTableFile[] = "cost-table.json",  // only where it is not the shipped one
+    kNetworkFile[] = "network.json";                         // only where the model is a graph of one's own
 
 // Floating-point operations of all training steps so far.
 struct Work {
@@ -35,6 +37,7 @@ struct PlanEvent {
   const Network& network;
   const Dataset& data;
   const std::vector<KernelChoice>& choices;
+  const InitReport& init;             // empty without recipe.init
   MemoryReport training, evaluation;  // the parameters are counted in both and exist once
   Cost step_cost;                     // of one sample
   std::string isa;
@@ -99,8 +102,8 @@ struct TrainRequest {
 Result<TrainReport> train(Env& env, TrainRequest request, const TrainCallbacks& callbacks);
 
 // The network of a recipe and its data, as train() would begin with; its formats are chosen by the recipe's
-// cost table.
-Result<Network> make_network(Env& env, const Recipe& recipe, const Dataset& data);
+// cost table. Tells in `init` what came from the file recipe.init, if that is named.
+Result<Network> make_network(Env& env, const Recipe& recipe, const Dataset& data, InitReport* init = nullptr);
 ExecOptions training_options(const Recipe& recipe);
 
 }  // namespace coppice

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/buffer.h"
@@ -50,7 +51,8 @@ TEST(Cpu, CacheSizesGrowWithTheLevel) {
 }
 
 TEST(Cpu, SpeedIsMeasuredOnEveryInstructionSet) {
-  const Floats ones(COPPICE_SPEED_BYTES / sizeof(float), 1.0f);
+  Floats ones(COPPICE_SPEED_BYTES / sizeof(float));
+  std::fill(ones.begin(), ones.end(), 1.0f);
   for (const std::string& isa : available_isas()) {
     const coppice_kernel_table* kernels = select_kernels(isa)->forward;
     EXPECT_EQ(kernels->read_loop(ones.data(), 1280), 1280.0f) << isa;

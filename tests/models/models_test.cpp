@@ -7,6 +7,7 @@
 #include "models/graph_json.h"
 #include "models/json.h"
 #include "ops/ops.h"
+#include "support/temp_dir.h"
 
 namespace coppice {
 namespace {
@@ -139,6 +140,60 @@ TEST(GraphJson, RefusesWhatContradictsItself) {
   says("\"parameters\":[",
        "\"parameters\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]],",
        "deeper than");
+}
+
+// What a person writes: the rest follows.
+constexpr char kByHand[] = R"({
+ "version": 1,
+ "inputs": [{"name": "x", "axes": "f", "sizes": [784]}, {"name": "label", "axes": "", "sizes": [], "integer": true}],
+ "parameters": [
+  {"name": "a.weight", "axes": "oi", "sizes": [20, 784]}, {"name": "a.bias", "axes": "f", "sizes": [20]},
+  {"name": "b.weight", "axes": "oi", "sizes": [10, 20], "frozen": true}],
+ "nodes": [
+  {"op": "linear", "name": "a", "inputs": ["x", "a.weight", "a.bias"]},
+  {"op": "relu", "name": "r", "inputs": ["a"]},
+  {"op": "linear", "name": "b", "inputs": ["r", "b.weight"]},
+  {"op": "softmax_cross_entropy", "name": "loss", "inputs": ["b", "label"]}],
+ "input": "x", "target": "label", "logits": "b", "loss": "loss"})";
+
+TEST(GraphJson, FillsInWhatFollows) {
+  const auto graph = graph_from_json(kByHand);
+  ASSERT_TRUE(graph.ok()) << graph.status().message();
+  const Value& weight = graph->value(graph->find("a.weight"));
+  EXPECT_EQ(weight.role, ParamRole::kWeight);
+  EXPECT_EQ(weight.init, Init::kKaimingUniform);
+  EXPECT_EQ(weight.fan_in, 784);
+  EXPECT_FALSE(weight.frozen);
+  EXPECT_TRUE(graph->value(graph->find("b.weight")).frozen);
+  EXPECT_EQ(graph->value(graph->find("a.bias")).role, ParamRole::kBias);
+  // The text for people says the same as the one of checkpoints.
+  EXPECT_EQ(graph_to_json(*graph_from_json(graph_to_lines(*graph))), graph_to_json(*graph));
+  EXPECT_NE(refused_with(kByHand, "\"frozen\"", "\"frozn\"")
+                .find("graph.parameters[2].frozn: is no key here; there are name, axes"),
+            std::string::npos);
+}
+
+TEST(GraphFile, RefusesWhatDoesNotFitTheData) {
+  const testing::TempDir folder;
+  const std::string path = folder.write("net.json", kByHand);
+  ModelInput input = kDigits;
+  EXPECT_TRUE(is_graph_file(path));
+  EXPECT_TRUE(read_graph(Env::system(), path, input).ok()) << "an image may be read as a flat vector";
+  const auto refusal = [&](const ModelInput& data) {
+    return read_graph(Env::system(), path, data).status().message();
+  };
+  input.height = 27;
+  EXPECT_EQ(refusal(input),
+            path + ": input 'x' is f=784, a sample of the data is c=1 h=27 w=28, or flat f=756");
+  input = kDigits;
+  input.outputs = 3;
+  EXPECT_EQ(refusal(input), path + ": logits 'b' are f=10, the data has 3 classes");
+  input = kDigits;
+  input.dense_targets = true;
+  EXPECT_EQ(refusal(input), path + ": target 'label' is a class label, the data has dense targets");
+  input = kDigits;
+  input.label_smoothing = 0.1;
+  EXPECT_NE(refusal(input).find("belongs to named models"), std::string::npos);
 }
 
 TEST(GraphJson, RefusesAttributesOfTheWrongType) {

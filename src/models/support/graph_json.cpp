@@ -40,7 +40,8 @@ const char* name_of(const Names<Enum>& names, Enum value) {
 }
 
 template <class Enum>
-Result<Enum> value_of(const Names<Enum>& names, const JsonObject& json, const char* key) {
+Result<Enum> value_of(const Names<Enum>& names, const JsonObject& json, const char* key, Enum otherwise) {
+  if (!json.has(key)) return otherwise;
   TRY_ASSIGN(const std::string text, json.text(key));
   std::string known;
   for (const auto& [value, name] : names) {
@@ -66,6 +67,7 @@ Json trained_json(const Value& value) {
   json["role"] = name_of(role_names(), value.role);
   json["init"] = name_of(init_names(), value.init);
   json["fan_in"] = value.fan_in;
+  if (value.frozen) json["frozen"] = true;
   return json;
 }
 
@@ -82,7 +84,30 @@ Json node_json(const Graph& graph, const Node& node) {
               {"attributes", std::move(attributes)}};
 }
 
-// ---- reading
+Json graph_json(const Graph& graph) {
+  Json inputs = Json::array(), parameters = Json::array(), states = Json::array(), nodes = Json::array();
+  for (const Value& value : graph.values()) {
+    if (value.kind == ValueKind::kInput) inputs.push_back(input_json(value));
+    if (value.kind == ValueKind::kParam) parameters.push_back(trained_json(value));
+    if (value.kind == ValueKind::kState) states.push_back(trained_json(value));
+  }
+  for (const Node& node : graph.nodes()) nodes.push_back(node_json(graph, node));
+  Json json{{"version", kGraphFormatVersion},
+            {"inputs", std::move(inputs)},
+            {"parameters", std::move(parameters)},
+            {"states", std::move(states)},
+            {"nodes", std::move(nodes)}};
+  const std::pair<const char*, ValueId> roles[] = {
+      {"input", graph.input}, {"target", graph.target}, {"logits", graph.logits}, {"loss", graph.loss}};
+  for (const auto& [key, id] : roles) json[key] = graph.value(id).name;
+  return json;
+}
+
+// ---- reading. What follows from the rest may be left out: files are also written by hand
+
+Result<std::vector<JsonObject>> optional_objects(const JsonObject& json, const char* key) {
+  return json.has(key) ? json.objects(key) : Result<std::vector<JsonObject>>(std::vector<JsonObject>());
+}
 
 Result<Shape> read_shape(const JsonObject& json) {
   Shape shape;
@@ -99,7 +124,22 @@ Result<Shape> read_shape(const JsonObject& json) {
   return shape;
 }
 
+Init usual_init(ParamRole role) {
+  switch (role) {
+    case ParamRole::kWeight:
+      return Init::kKaimingUniform;
+    case ParamRole::kScale:
+      return Init::kOne;
+    default:
+      return Init::kZero;
+  }
+}
+
 Status add_declared(Graph& graph, const JsonObject& json, ValueKind kind) {
+  TRY(json.expect_only(
+      kind == ValueKind::kInput
+          ? std::vector<std::string>{"name", "axes", "sizes", "integer"}
+          : std::vector<std::string>{"name", "axes", "sizes", "role", "init", "fan_in", "frozen"}));
   Value value;
   value.kind = kind;
   TRY_ASSIGN(value.name, json.text("name"));
@@ -107,20 +147,30 @@ Status add_declared(Graph& graph, const JsonObject& json, ValueKind kind) {
   if (graph.find(value.name) != kNoValue)
     return corrupt(json.place() + ": the name '" + value.name + "' is used twice");
   TRY_ASSIGN(value.shape, read_shape(json));
-  if (kind == ValueKind::kInput) {
+  if (kind == ValueKind::kInput && json.has("integer")) {
     TRY_ASSIGN(value.integer, json.flag("integer"));
-  } else {
-    TRY_ASSIGN(value.role, value_of(role_names(), json, "role"));
-    TRY_ASSIGN(value.init, value_of(init_names(), json, "init"));
-    TRY_ASSIGN(value.fan_in, json.integer("fan_in", 1, kLargestValue));
+  }
+  if (kind != ValueKind::kInput) {
+    const bool matrix = value.shape.has('o');
+    TRY_ASSIGN(value.role,
+               value_of(role_names(), json, "role", matrix ? ParamRole::kWeight : ParamRole::kBias));
+    TRY_ASSIGN(value.init, value_of(init_names(), json, "init", usual_init(value.role)));
+    if (matrix) value.fan_in = value.shape.elements() / value.shape.size('o');
+    if (json.has("fan_in")) {
+      TRY_ASSIGN(value.fan_in, json.integer("fan_in", 1, kLargestValue));
+    }
+    if (json.has("frozen")) {
+      TRY_ASSIGN(value.frozen, json.flag("frozen"));
+    }
   }
   graph.add_value(std::move(value));
   return {};
 }
 
 Result<Attributes> read_attributes(const JsonObject& node) {
-  TRY_ASSIGN(const JsonObject json, node.object("attributes"));
   Attributes attributes;
+  if (!node.has("attributes")) return attributes;
+  TRY_ASSIGN(const JsonObject json, node.object("attributes"));
   for (const auto& [key, value] : json.raw().items()) {
     const char* name = key.c_str();
     if (value.is_string()) {
@@ -139,6 +189,7 @@ Result<Attributes> read_attributes(const JsonObject& node) {
 }
 
 Status add_node(Graph& graph, const JsonObject& json) {
+  TRY(json.expect_only({"op", "name", "inputs", "outputs", "attributes"}));
   TRY_ASSIGN(const std::string op_name, json.text("op"));
   TRY_ASSIGN(const std::string name, json.text("name"));
   const std::string place = op_name + " '" + name + "'";
@@ -154,7 +205,6 @@ Status add_node(Graph& graph, const JsonObject& json) {
       return corrupt(place + ": reads '" + input + "', which nothing before it makes");
   }
   TRY_ASSIGN(Attributes attributes, read_attributes(json));
-  TRY_ASSIGN(const std::vector<JsonObject> shapes, json.objects("outputs"));
 
   Result<std::vector<ValueId>> outputs = corrupt(place + ": has an attribute of the wrong type");
   try {
@@ -163,6 +213,8 @@ Status add_node(Graph& graph, const JsonObject& json) {
     // Node's accessors trust the type of an attribute; a file must not be trusted.
   }
   if (!outputs.ok()) return {Code::kCorrupt, outputs.status().message()};
+  if (!json.has("outputs")) return {};
+  TRY_ASSIGN(const std::vector<JsonObject> shapes, json.objects("outputs"));
   if (outputs->size() != shapes.size())
     return corrupt(place + ": has " + std::to_string(outputs->size()) + " outputs, the file lists " +
                    std::to_string(shapes.size()));
@@ -185,28 +237,29 @@ Status read_role(const Graph& graph, const JsonObject& json, const char* key, Va
 
 }  // namespace
 
-std::string graph_to_json(const Graph& graph) {
-  Json inputs = Json::array(), parameters = Json::array(), states = Json::array(), nodes = Json::array();
-  for (const Value& value : graph.values()) {
-    if (value.kind == ValueKind::kInput) inputs.push_back(input_json(value));
-    if (value.kind == ValueKind::kParam) parameters.push_back(trained_json(value));
-    if (value.kind == ValueKind::kState) states.push_back(trained_json(value));
-  }
-  for (const Node& node : graph.nodes()) nodes.push_back(node_json(graph, node));
-  Json json{{"version", kGraphFormatVersion},
-            {"inputs", std::move(inputs)},
-            {"parameters", std::move(parameters)},
-            {"states", std::move(states)},
-            {"nodes", std::move(nodes)}};
-  const std::pair<const char*, ValueId> roles[] = {
-      {"input", graph.input}, {"target", graph.target}, {"logits", graph.logits}, {"loss", graph.loss}};
-  for (const auto& [key, id] : roles) json[key] = graph.value(id).name;
-  return json_text(json);
-}
+std::string graph_to_json(const Graph& graph) { return json_text(graph_json(graph)); }
 
+std::string graph_to_lines(const Graph& graph) {
+  const Json json = graph_json(graph);
+  std::string text;
+  for (const auto& [key, value] : json.items()) {
+    text += text.empty() ? "{" : ",\n ";
+    text += json_text(Json(key)) + ": ";
+    if (!value.is_array()) {
+      text += json_text(value);
+      continue;
+    }
+    text += "[";
+    for (size_t i = 0; i < value.size(); ++i) text += (i == 0 ? "\n  " : ",\n  ") + json_text(value[i]);
+    text += "]";
+  }
+  return text + "}";
+}
 Result<Graph> graph_from_json(const std::string& text) {
   TRY_ASSIGN(const Json parsed, parse_json("graph", text));
   TRY_ASSIGN(const JsonObject json, JsonObject::of(parsed, "graph"));
+  TRY(json.expect_only(
+      {"version", "inputs", "parameters", "states", "nodes", "input", "target", "logits", "loss"}));
   TRY_ASSIGN(const int64_t version, json.integer("version", 1, kLargestAxis));
   if (version > kGraphFormatVersion)
     return unsupported("graph: has format version " + std::to_string(version) +
@@ -217,7 +270,7 @@ Result<Graph> graph_from_json(const std::string& text) {
   const std::pair<const char*, ValueKind> declared[] = {
       {"inputs", ValueKind::kInput}, {"parameters", ValueKind::kParam}, {"states", ValueKind::kState}};
   for (const auto& [key, kind] : declared) {
-    TRY_ASSIGN(const std::vector<JsonObject> values, json.objects(key));
+    TRY_ASSIGN(const std::vector<JsonObject> values, optional_objects(json, key));
     for (const JsonObject& value : values) TRY(add_declared(graph, value, kind));
   }
   TRY_ASSIGN(const std::vector<JsonObject> nodes, json.objects("nodes"));

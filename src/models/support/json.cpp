@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/json.h"
 
+#include <algorithm>
 #include <limits>
 #include <set>
 
@@ -77,6 +78,16 @@ Result<double> JsonObject::real(const char* key) const {
   if (has(key) && (*json_)[key].is_null()) return std::numeric_limits<double>::quiet_NaN();
   if (!has(key) || !(*json_)[key].is_number()) return wants(key, "a number");
   return (*json_)[key].get<double>();
+}
+
+Status JsonObject::expect_only(const std::vector<std::string>& keys) const {
+  for (const auto& [key, value] : json_->items()) {
+    if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
+    std::string known;
+    for (const std::string& name : keys) known += (known.empty() ? "" : ", ") + name;
+    return corrupt(place_ + "." + key + ": is no key here; there are " + known);
+  }
+  return {};
 }
 
 Result<bool> JsonObject::flag(const char* key) const {

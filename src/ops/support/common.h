@@ -47,7 +47,8 @@ Status lower_map(Lowering& lowering, const Node& node, coppice_kernel kernel);
 ValueId with_halo(Lowering& lowering, ValueId id, int halo, bool wrap);
 
 // The gradient of a parameter is written in the order of its format, part by part; completes the call with
-// them. The pointer stays null where the optimizer consumes the part right away (exec/executor.cpp).
+// them. The pointer stays null where the optimizer consumes the part right away (exec/executor.cpp), or where
+// nobody wants the gradient: value is kNoValue then.
 template <class Args>
 void gradient_parts(CallBuilder<Args>& call, const Param& param, float* Args::*gradient, ValueId value) {
   const std::vector<int32_t>& start = param.part_start();
@@ -55,6 +56,7 @@ void gradient_parts(CallBuilder<Args>& call, const Param& param, float* Args::*g
   for (size_t p = 0; p + 1 < start.size(); ++p) largest = std::max(largest, start[p + 1] - start[p]);
   // Kernels may write whole vectors past the last weight of a part.
   call.spec().scratch = (static_cast<size_t>(largest) + 64) * sizeof(float);
-  call.reduces().parts(static_cast<int>(start.size()) - 1).whole_out(gradient, value);
+  call.reduces().parts(static_cast<int>(start.size()) - 1);
+  if (value != kNoValue) call.whole_out(gradient, value);
 }
 }  // namespace coppice
