@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <thread>
 
 #include "dataset/loader.h"
+#include "host/processors.h"
 
 namespace coppice {
 namespace {
@@ -62,7 +62,7 @@ std::string features_text(const Features& f) {
 
 int thread_count(const Recipe& recipe) {
   if (recipe.threads > 0) return static_cast<int>(recipe.threads);
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  return coppice_host_threads();
 }
 
 Preprocessing preprocessing_of(const Dataset& data) {

@@ -44,7 +44,7 @@ Result<std::unique_ptr<Executor>> make_evaluator(Network& network, const Recipe&
 Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Dataset& data, const Split& split,
                             const Watch& watch = {});
 
-// 0 threads in a recipe means all cores.
+// 0 threads in a recipe means as many as host/processors.h counts.
 int thread_count(const Recipe& recipe);
 
 }  // namespace coppice

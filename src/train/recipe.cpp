@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "models/json.h"
+#include "models/models.h"
 #include "train/text.h"
 
 namespace coppice {
@@ -42,6 +43,8 @@ const std::vector<Defaults>& model_defaults() {
        chosen({{"optimizer", "adam"}, {"learning_rate", "0.003"}, {"schedule", "cosine"}, {"batch", "100"}})},
       {"lenet5",
        chosen({{"optimizer", "adam"}, {"learning_rate", "0.001"}, {"schedule", "cosine"}, {"batch", "128"}})},
+      // Of networks that nobody here knows.
+      {"graph", chosen({{"optimizer", "adam"}, {"learning_rate", "0.001"}, {"schedule", "cosine"}})},
       // The protocol of Springer and Kenyon: small batches of fresh boards, a constant rate.
       {"life", chosen({{"optimizer", "adam"}, {"learning_rate", "0.001"}, {"batch", "8"}, {"epochs", "10"}})},
       {"resnet", chosen({{"optimizer", "sgd"},
@@ -74,7 +77,8 @@ Status apply_defaults(Recipe& recipe, const std::vector<Setting>& settings) {
   for (const Defaults& row : data_defaults())
     if (data == row.name)
       for (const Setting& setting : row.settings) TRY(apply(recipe, setting));
-  const std::string model = last_of(settings, "model", recipe.model);
+  const std::string chosen_model = last_of(settings, "model", recipe.model);
+  const std::string model = is_graph_file(chosen_model) ? "graph" : chosen_model;
   for (const Defaults& row : model_defaults())
     if (model.rfind(row.name, 0) == 0)
       for (const Setting& setting : row.settings) TRY(apply(recipe, setting));
