@@ -27,7 +27,7 @@ std::string new_run_directory(Env& env, const Recipe& recipe) {
 
 Result<std::string> checkpoint_path(Env& env, const std::string& run, const char* file) {
   if (!env.exists(run))
-    return not_found(run + ": there is no such run; `coppice train` makes one under runs/");
+    return not_found(run + ": there is no such run or file; `coppice train` makes runs under runs/");
   if (!env.is_directory(run)) return run;
   std::string path = join_path(run, file);
   if (env.exists(path)) return path;

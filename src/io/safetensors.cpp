@@ -63,6 +63,24 @@ Result<std::string> header_json(const std::vector<TensorView>& tensors, const Me
   return text;
 }
 
+// What people have instead: a sentence with the way out, or nothing. PyTorch's files are zip archives, or
+// bare pickles before version 1.6, and reading a pickle runs the code in it.
+std::string foreign_format(const std::string& start) {
+  const auto begins = [&start](std::string_view magic) { return start.rfind(magic, 0) == 0; };
+  if (begins("PK\x03\x04") || begins("\x80\x02"))
+    return "is a PyTorch file (or another archive), and reading those can run code; convert it once, where "
+           "it was "
+           "made: import torch, safetensors.torch as s; s.save_file(torch.load('model.pt', "
+           "map_location='cpu'), "
+           "'model.safetensors')";
+  if (begins("\x89HDF"))
+    return "is an HDF5 file (Keras); convert it once, where it was made: from safetensors.numpy import "
+           "save_file; "
+           "save_file({w.path: w.numpy() for w in model.weights}, 'model.safetensors')";
+  if (begins("GGUF")) return "is a GGUF file, which this version of coppice does not read";
+  return "";
+}
+
 }  // namespace
 
 Result<SafetensorsFile> SafetensorsFile::open(Env& env, const std::string& path) {
@@ -70,9 +88,13 @@ Result<SafetensorsFile> SafetensorsFile::open(Env& env, const std::string& path)
   opened.path_ = path;
   TRY_ASSIGN(opened.file_, env.open_read(path));
   const uint64_t size = opened.file_->size();
+  std::string start(std::min<uint64_t>(size, kLengthBytes), '\0');
+  TRY(opened.file_->read_at(0, start.data(), start.size()));
+  if (const std::string foreign = foreign_format(start); !foreign.empty())
+    return unsupported(path + ": " + foreign);
   if (size < kLengthBytes) return corrupt(path + ": is too short for a safetensors file");
   uint64_t length = 0;
-  TRY(opened.file_->read_at(0, &length, sizeof length));
+  std::memcpy(&length, start.data(), sizeof length);
   if (length > kMaxHeaderBytes || length > size - kLengthBytes)
     return corrupt(path + ": announces a header of " + std::to_string(length) + " bytes in a file of " +
                    std::to_string(size) + " (at most " + std::to_string(kMaxHeaderBytes) +

@@ -234,6 +234,26 @@ TEST(Safetensors, TheOldFileSurvivesEveryFailureOfWriting) {
   }
 }
 
+// The formats that people have instead get the way out.
+TEST(Safetensors, NamesForeignFilesAndTheWayOut) {
+  const TempDir folder;
+  const struct {
+    std::string content;
+    const char* sentence;
+  } files[] = {{std::string("PK\x03\x04") + std::string(100, 'x'), ": is a PyTorch file"},
+               {std::string("PK\x03\x04"), ": is a PyTorch file"},
+               {std::string("\x80\x02\x8a\x0a") + std::string(20, 'x'), "s.save_file(torch.load('model.pt'"},
+               {std::string("\x89HDF\r\n\x1a\n") + std::string(20, '\0'), ": is an HDF5 file (Keras)"},
+               {"GGUF" + std::string(20, '\0'), ": is a GGUF file"},
+               {"short", ": is too short for a safetensors file"},
+               {"", ": is too short for a safetensors file"}};
+  for (const auto& file : files) {
+    const Status refused = SafetensorsFile::open(Env::system(), folder.write("f", file.content)).status();
+    EXPECT_NE(refused.message().find(folder.file("f") + ": "), std::string::npos);
+    EXPECT_NE(refused.message().find(file.sentence), std::string::npos) << refused.message();
+  }
+}
+
 TEST(Safetensors, ReadErrorsArePassedOn) {
   const TempDir dir;
   ASSERT_TRUE(write_safetensors(Env::system(), dir.file("m"), some_tensors(), kMetadata).ok());

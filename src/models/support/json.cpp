@@ -41,14 +41,29 @@ bool fits(const Json& json, int64_t least, int64_t most) {
   return json.is_number_integer() && json.get<int64_t>() >= least && json.get<int64_t>() <= most;
 }
 
+// ", in line 3 at character 5" for the byte, counted from 1, at which a parser gave up.
+std::string place_of(const std::string& text, size_t byte) {
+  size_t line = 1, begin = 0;
+  for (size_t i = 0; i + 1 < std::min(byte, text.size() + 1); ++i)
+    if (text[i] == '\n') {
+      ++line;
+      begin = i + 1;
+    }
+  return ", in line " + std::to_string(line) + " at character " + std::to_string(byte - begin);
+}
+
 }  // namespace
 
 Result<Json> parse_json(const std::string& what, const std::string& text) {
   Checker checker;
-  Json json = Json::parse(text, std::ref(checker), false);
-  if (!checker.fault.empty()) return corrupt(what + ": " + checker.fault);
-  if (json.is_discarded()) return corrupt(what + ": is not valid JSON");
-  return json;
+  try {
+    Json json = Json::parse(text, std::ref(checker));
+    if (!checker.fault.empty()) return corrupt(what + ": " + checker.fault);
+    return json;
+  } catch (const Json::exception& error) {
+    const auto* at = dynamic_cast<const Json::parse_error*>(&error);
+    return corrupt(what + ": is not valid JSON" + (at != nullptr ? place_of(text, at->byte) : ""));
+  }
 }
 
 std::string json_text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
