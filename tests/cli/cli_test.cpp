@@ -14,48 +14,25 @@
 #include <thread>
 
 #include "models/json.h"
-#include "support/temp_dir.h"
+#include "support/program.h"
 #include "train/cost_table.h"
 
 namespace coppice {
 namespace {
 
-using testing::TempDir;
+using testing::content;
+using testing::Outcome;
 
 constexpr char kSmall[] =
     " --train-samples 400 --test-samples 50 --model mlp:784-16-10 --epochs 2 --batch 32 --threads 1 ";
 
-struct Outcome {
-  int code = -1;
-  std::string out, err;
-};
-
-std::string content(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 class Cli : public ::testing::Test {
  protected:
-  // What somebody tuned on this machine does not count.
-  Cli() { setenv("COPPICE_CONFIG_DIR", folder_.file("config").c_str(), 1); }
-
-  // Runs the program in the folder of the test.
   Outcome coppice(const std::string& arguments, const std::string& input = "") {
-    const std::string command = "cd '" + folder_.path() + "' && '" COPPICE_BINARY "' " + arguments +
-                                " > out.txt 2> err.txt < " + folder_.write("in.txt", input);
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(folder_.file("out.txt")),
-            content(folder_.file("err.txt"))};
+    return program_.run(arguments, input);
   }
-
   void expect_refusal(const std::string& arguments, int code, const std::string& sentence) {
-    const Outcome outcome = coppice(arguments);
-    EXPECT_EQ(outcome.code, code) << arguments << "\n" << outcome.err;
-    EXPECT_NE(outcome.err.find(sentence), std::string::npos) << arguments << "\n" << outcome.err;
-    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    program_.expect_refusal(arguments, code, sentence);
   }
 
   // Starts a training that takes long, and sends a signal once it has saved something.
@@ -79,7 +56,8 @@ class Cli : public ::testing::Test {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
 
-  TempDir folder_;
+  testing::Program program_;
+  const testing::TempDir& folder_ = program_.folder;
 };
 
 TEST_F(Cli, SaysItsVersion) {
@@ -98,50 +76,6 @@ TEST_F(Cli, HelpNamesEveryCommandAndExample) {
     EXPECT_NE(help.out.find("Examples:"), std::string::npos) << command;
   }
   EXPECT_EQ(coppice("").code, 2);
-}
-
-TEST_F(Cli, RefusesWrongUsageWithCodeTwo) {
-  expect_refusal("trian", 2, "coppice: 'trian' is unknown; did you mean 'train'?");
-  expect_refusal(
-      "train --epohcs 3", 2,
-      "coppice train: '--epohcs' is unknown; did you mean '--epochs'?; `coppice train --help` shows");
-  expect_refusal("train --learning-rate three", 2,
-                 "coppice train: --learning-rate: 'three' should be a number");
-  expect_refusal("eval x --jsno", 2,
-                 "coppice eval: '--jsno' is unknown; did you mean '--json'?; `coppice eval --help`");
-  expect_refusal("bench linaer", 2, "did you mean 'linear'?");
-  expect_refusal("train --momentum 0.9", 2, "--momentum: belongs to the optimizer sgd; leave it out");
-  expect_refusal("train --density 2", 2, "density: '2' should be a number above 0");
-  expect_refusal("train --epochs", 2, "--epochs");
-  expect_refusal("train one.toml two.toml", 2, "'two.toml' is one argument too many");
-  expect_refusal("train --resume runs/x --out y", 2, "--resume: takes recipe and place from the run");
-  expect_refusal("eval", 2, "run is required");
-  expect_refusal("eval x --split tset", 2, "--split");
-  expect_refusal("bench", 2, "subcommand");
-  expect_refusal("bench linear --rows 0", 2, "--rows");
-  expect_refusal("bench linear --block 3x3", 2, "block '3x3'");
-  expect_refusal("tune --seconds 0", 2, "--seconds");
-  expect_refusal("tune --threads none", 2, "--threads");
-}
-
-TEST_F(Cli, RefusesWhatCannotBeDoneWithCodeOne) {
-  expect_refusal("eval nowhere", 1, "nowhere: there is no such run");
-  expect_refusal("train none.toml", 1, "none.toml");
-  expect_refusal("train --resume nowhere", 1, "nowhere: there is no such run");
-  expect_refusal("train --data cifar10 --data-dir nowhere", 1, "cifar10");
-  expect_refusal("train --model mlp:783-10", 2, "starts with 783, but a sample has 784");
-  expect_refusal("train --density 1e-9", 2, "density 1e-07 % cannot be reached: a single block");
-  expect_refusal("train --layer fc9=0.5", 1, "layer 'fc9': there is no such layer");
-  expect_refusal("data nothing", 1, "nothing");
-  expect_refusal("tune --isa mmx", 1, "instruction set 'mmx'");
-  expect_refusal("train --cost-table none.json", 1, "none.json: no such file");
-  folder_.write("bad.json", "{\"coppice.cost_table\":7}");
-  for (const char* command : {"train", "explain", "bench linear"})
-    expect_refusal(std::string(command) + " --cost-table bad.json", 1,
-                   "bad.json: has cost table format version 7");
-  folder_.write("x.safetensors", "no safetensors at all");
-  expect_refusal("inspect x.safetensors", 1, "x.safetensors");
-  expect_refusal("eval x.safetensors", 1, "x.safetensors");
 }
 
 TEST_F(Cli, TrainsAndEvaluates) {

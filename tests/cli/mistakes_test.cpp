@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// What people do wrong, and the sentence that they get: it names the thing and what to do next. One line on
+// standard error; exit code 2 for what cannot be meant, 1 for what cannot be done.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "support/program.h"
+
+namespace coppice {
+namespace {
+
+struct Mistake {
+  const char* arguments;
+  int code;
+  const char* sentence;
+};
+
+constexpr Mistake kMistakes[] = {
+    // The command and its flags.
+    {"trian", 2, "coppice: 'trian' is unknown; did you mean 'train'?; `coppice --help` shows"},
+    {"train --epohcs 3", 2,
+     "coppice train: '--epohcs' is unknown; did you mean '--epochs'?; `coppice train --help`"},
+    {"eval x --jsno", 2, "coppice eval: '--jsno' is unknown; did you mean '--json'?; `coppice eval --help`"},
+    {"train --epochs", 2, "--epochs"},
+    {"train one.toml two.toml", 2, "'two.toml' is one argument too many"},
+    {"eval", 2, "run is required"},
+    {"eval x --split tset", 2, "--split"},
+    {"bench", 2, "A subcommand is required"},
+    {"bench linaer", 2, "did you mean 'linear'?"},
+    {"bench linear --rows 0", 2, "--rows"},
+    {"bench linear --density 2", 2, "density must be above 0 and at most 1"},
+    {"bench linear --block 3x3", 2, "block '3x3': must be 1x1, 4x1, 16x1 or 16x4"},
+    {"bench conv --kernel 2", 2, "--kernel"},
+    {"bench step --model x", 1, "model 'x' is not known; there are "},
+    {"tune --seconds 0", 2, "--seconds"},
+    {"tune --threads none", 2, "--threads"},
+    {"tune --isa mmx", 1, "instruction set 'mmx': this CPU and build have "},
+    {"tune --quick --seconds 0.01 --out file.txt/t.json", 1, "file.txt: cannot create the directory"},
+    // Values.
+    {"train --density 0", 2, "--density: '0' should be a number above 0, up to 1"},
+    {"train --density 10%", 2, "--density: '10%' should be a number above 0"},
+    {"train --density 1e-9", 2, "density 1e-07 % cannot be reached: a single block in each of 3 layers is"},
+    {"train --learning-rate three", 2, "--learning-rate: 'three' should be a number"},
+    {"train --learning-rate nan", 2, "--learning-rate: 'nan' should be a number"},
+    {"train --optimizer adma", 2, "--optimizer: 'adma' should be one of sgd, adam, adamw"},
+    {"train --schedule cos", 2, "--schedule: 'cos' should be one of constant, step, cosine, linear"},
+    {"train --momentum 0.9", 2, "--momentum: belongs to the optimizer sgd; leave it out"},
+    {"train --life-side 8", 2, "--life-side: belongs to the data set life; leave it out"},
+    {"train --step-at 0.5", 2, "--step-at: belongs to the schedule step; leave it out"},
+    {"train --block 3x3", 2, "--block: block '3x3': must be 1x1, 4x1, 16x1 or 16x4"},
+    {"train --layer fc1", 2, "--layer: 'fc1' should be NAME=DENSITY with a density above 0"},
+    {"train --layer nope=0.5", 1, "layer 'nope': there is no such layer; this network has fc1, fc2, fc3"},
+    {"train --density 0.1 --layer fc1=0.9", 2,
+     "density 10 % cannot be reached: the layers with a fixed density use"},
+    {"train --freeze nothing", 2, "freeze: 'nothing' is the name of no parameter; there are fc1.weight"},
+    {"train --freeze '*'", 2, "freeze: '*' leaves nothing to train"},
+    {"train --batch 0", 2, "--batch: '0' should be an integer from 1"},
+    {"train --micro-batch 500", 2, "micro_batch: 500 is above the batch of 100; choose at most that"},
+    {"train --micro-batch 7", 2, "micro_batch: 7 should be a multiple of 16, the samples of a tile"},
+    {"train --threads 100000", 2, "--threads: '100000' should be an integer from 0 to 1024"},
+    {"train --isa sse9", 1, "instruction set 'sse9': this CPU and build have "},
+    {"train --memory lots", 2, "--memory: 'lots' should be a number with or without a unit, such as 500M"},
+    {"train --memory 1k", 1,
+     "above the limit of 0.0 MiB; no micro-batch would fit, lower --density or raise --memory"},
+    {"train --max-time soon", 2, "--max-time: 'soon' should be a number with or without a unit, such as 10m"},
+    {"train --patience 3 --validation 0", 2,
+     "patience: waits for a better validation; give validation a share"},
+    // Recipes.
+    {"train none.toml", 1, "none.toml: no such file or directory"},
+    {"train folder", 2, "folder: is a directory, a file is needed here"},
+    {"train text.toml", 2, "text.toml line 1: "},
+    {"train misspelt.toml", 2,
+     "misspelt.toml line 2: 'epohcs' is not a key of a recipe; did you mean 'epochs'?"},
+    {"train wrong.toml", 2, "wrong.toml line 1: epochs: 'three' should be an integer from 1"},
+    {"explain wrong.toml", 2, "wrong.toml line 1: epochs: 'three' should be an integer from 1"},
+    // Networks.
+    {"train --model nonsense", 1, "model 'nonsense' is not known; there are lenet5, life:1,8"},
+    {"train --model resnet9", 2, "the number of layers is 6n + 2: resnet8, resnet20"},
+    {"train --model mlp:783-10", 2,
+     "model 'mlp:783-10': starts with 783, but a sample has 784 numbers; start with that"},
+    {"train --model mlp:784-x-10", 2, "model 'mlp:784-x-10': 'x' is not a size between 1 and "},
+    {"train --model none.json", 1, "none.json: no such file or directory"},
+    {"train --model cut.json", 1, "cut.json: graph: is not valid JSON, in line 2 at character "},
+    {"train --model empty.json", 1, "empty.json: graph.version: is missing; it should be an integer"},
+    {"train --model lenet.json --data life", 2,
+     "lenet.json: input 'input' is c=1 h=28 w=28, a sample of the data is c=1 h=16"},
+    {"train --model no_op.json", 1, "no_op.json: node 'pool1': this version of coppice has no op 'maxpool'"},
+    {"train --model shape.json", 1,
+     "shape.json: linear 'fc1': weight o=120 i=401 does not take an input of f=400"},
+    {"train --model key.json", 1, "is no key here; there are op, name, inputs, outputs, attributes"},
+    {"train --model lenet.json --label-smoothing 0.1", 2, "label_smoothing: belongs to named models"},
+    // Weights from elsewhere.
+    {"train --init none", 1, "none: no such file or directory"},
+    {"train --init random", 1, "is it a safetensors file?"},
+    {"train --init model.pt", 1,
+     "model.pt: is a PyTorch file (or another archive), and reading those can run code; convert it"},
+    {"train --init model.h5", 1, "model.h5: is an HDF5 file (Keras); convert it once"},
+    {"train --init file.txt", 1, "file.txt: is too short for a safetensors file"},
+    // Data.
+    {"train --data cifar10 --data-dir nowhere", 1,
+     "data set 'cifar10': not found (looked for nowhere/cifar10)"},
+    {"data nothing", 1, "data set 'nothing': is neither glyphs, life, "},
+    // Runs.
+    {"eval nowhere", 1, "nowhere: there is no such run or file; `coppice train` makes runs"},
+    {"eval folder", 1, "folder: holds no best.safetensors; is it a directory that `coppice train` made?"},
+    {"eval random", 1, "is it a safetensors file?"},
+    {"eval model.pt", 1, "model.pt: is a PyTorch file"},
+    {"inspect nowhere", 1, "nowhere: there is no such run or file"},
+    {"explain folder", 1, "folder: holds no last.safetensors"},
+    {"train --resume nowhere", 1, "nowhere: there is no such run or file"},
+    {"train --resume runs/x --out y", 2,
+     "--resume: takes recipe and place from the run; leave the others out"},
+    {"train --resume run --batch 16", 2,
+     "--batch: is part of the run and cannot be changed; start a new one for that"},
+    {"train --resume run", 2, "epochs: the run has done all its 1 updates; raise --max-steps to go on"},
+    {"explain run --density 0.5", 2, "--density: is part of the run and cannot be changed"},
+    {"eval run --exact-life", 2, "life"},
+    {"eval cut.safetensors", 1, "cut.safetensors: "},
+    {"train --train-samples 300 --model mlp:784-10 --out run", 2,
+     "run: holds a run already; go on with --resume, or choose another place"},
+    {"train --out file.txt/run", 1, "file.txt/run: cannot create the directory (Not a directory)"},
+    // Cost tables.
+    {"train --cost-table none.json", 1, "none.json: no such file"},
+    {"explain --cost-table version.json", 1,
+     "version.json: has cost table format version 7, this coppice reads 1"},
+    {"bench linear --cost-table cut.json", 1, "cut.json: is not valid JSON, in line 2"},
+};
+
+// The files that the mistakes are about.
+void prepare(const testing::Program& program) {
+  const testing::TempDir& folder = program.folder;
+  std::filesystem::create_directory(folder.file("folder"));
+  folder.write("file.txt", "x\n");
+  folder.write("random", std::string(100, '\xa5'));
+  folder.write("model.pt", std::string("PK\x03\x04") + std::string(200, 'x'));
+  folder.write("model.h5", "\x89HDF\r\n\x1a\n" + std::string(200, 'x'));
+  folder.write("text.toml", "this is not TOML\n");
+  folder.write("misspelt.toml", "data = \"glyphs\"\nepohcs = 9\n");
+  folder.write("wrong.toml", "epochs = \"three\"\n");
+  folder.write("empty.json", "{}");
+  folder.write("cut.json", "{\"version\": 1,\n \"inputs\"");
+  folder.write("version.json", "{\"coppice.cost_table\":7}");
+  const std::string lenet = program.run("explain --model lenet5 --graph").out;
+  const auto changed = [&](const char* name, const std::string& from, const std::string& to) {
+    std::string text = lenet;
+    ASSERT_NE(text.find(from), std::string::npos) << from;
+    folder.write(name, text.replace(text.find(from), from.size(), to));
+  };
+  folder.write("lenet.json", lenet);
+  changed("no_op.json", "\"max_pool\"", "\"maxpool\"");
+  changed("shape.json", "\"sizes\":[120,400]", "\"sizes\":[120,401]");
+  changed("key.json", "\"attributes\"", "\"atributes\"");
+  const testing::Outcome run =
+      program.run("train --train-samples 300 --test-samples 20 --model mlp:784-10 --max-steps 1 --out run");
+  ASSERT_EQ(run.code, 0) << run.err;
+  const std::string best = testing::content(folder.file("run/best.safetensors"));
+  folder.write("cut.safetensors", best.substr(0, best.size() / 2));
+}
+
+TEST(Mistakes, EachGetsOneSentenceThatNamesTheThing) {
+  static_assert(std::size(kMistakes) >= 60);
+  const testing::Program program;
+  prepare(program);
+  for (const Mistake& mistake : kMistakes)
+    program.expect_refusal(mistake.arguments, mistake.code, mistake.sentence);
+}
+
+}  // namespace
+}  // namespace coppice
