@@ -239,7 +239,7 @@ Result<Network> Network::create(Graph graph, const SparsityConfig& sparsity, uin
   auto choice = network.choices.begin();
   for (const Value& value : graph.values()) {
     if (value.kind == ValueKind::kState) {
-      network.states.push_back(Param::vector(value.name, value.shape.elements()));
+      network.states.push_back(Param::vector(value.name, value.shape.sizes));
       initialise(network.states.back(), value, seed);
     }
     if (value.kind != ValueKind::kParam) continue;
@@ -250,7 +250,7 @@ Result<Network> Network::create(Graph graph, const SparsityConfig& sparsity, uin
           value.name, value.shape.sizes, random_pattern(rows, cols, choice->block, live, seed, value.name)));
       ++choice;
     } else {
-      network.params.push_back(Param::vector(value.name, value.shape.elements()));
+      network.params.push_back(Param::vector(value.name, value.shape.sizes));
     }
     initialise(network.params.back(), value, seed);
   }
