@@ -88,6 +88,9 @@ void initialise(Param& param, const Value& value, uint64_t seed) {
       case Init::kOne:
         w = 1.0f;
         break;
+      case Init::kQuarter:
+        w = 0.25f;
+        break;
       case Init::kKaimingNormal:
         w = static_cast<float>(std::sqrt(2.0 / fan_in)) * rng.normal();
         break;
