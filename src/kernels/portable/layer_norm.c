@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Layer normalisation (Ba, Kiros and Hinton 2016). A sample is a column of its tile, so 16 of them are
+ * Layer normalisation (Ba, Kiros and Hinton 2016). A sample is a column of its tile, so a vector of them is
  * normalised side by side, without a sum over lanes. */
 #include "coppice_image.h"
 #include "portable.h"
 
-/* An element of 16 samples. */
-typedef float pixel __attribute__((vector_size(64), aligned(4), may_alias));
+/* An element of 16 samples; of 8 for AVX2, where gcc 12 moves what is wider than a register by way of integer
+ * registers (twice the time). */
+#if defined(COPPICE_ISA_avx2)
+enum { LANES = 8 };
+#else
+enum { LANES = 16 };
+#endif
+typedef float pixel __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 static inline pixel* at(float* row, int32_t index) { return (pixel*)(row + index); }
 
 static inline float elements_of(coppice_extent e) { return (float)((double)e.channels * e.height * e.width); }
 
-/* Mean, what its rounding lost, and 1 / deviation of 16 samples. */
+/* Mean, what its rounding lost, and 1 / deviation of LANES samples. */
 typedef struct statistics {
   pixel mean, lost, inverse;
 } statistics;
@@ -71,7 +77,7 @@ static inline statistics find_statistics(const coppice_layer_norm_args* args, fl
   sums_around(args, x_tile, column, out.mean, &sum, &square);
   out.lost = sum / n;
   const pixel variance = square / n - out.lost * out.lost;
-  for (int32_t s = 0; s < 16; ++s) {
+  for (int32_t s = 0; s < LANES; ++s) {
     /* A NaN passes. */
     const double v = variance[s] < 0.0f ? 0.0 : (double)variance[s];
     out.inverse[s] = (float)(1.0 / sqrt(v + (double)args->epsilon));
@@ -88,7 +94,7 @@ void KERNEL(layer_norm)(const void* raw, const coppice_run_state* rs, const copp
     float* x_tile = coppice_tile(&args->x, rs, tile);
     float* y_tile = coppice_tile(&args->y, rs, tile);
     float* kept = coppice_tile(&args->statistics, rs, tile);
-    for (int32_t column = 0; column < columns_of(rs, width, tile); column += 16) {
+    for (int32_t column = 0; column < columns_of(rs, width, tile); column += LANES) {
       const statistics of = find_statistics(args, x_tile, column);
       *at(kept, column) = of.mean;
       *at(kept, width + column) = of.lost;
@@ -116,7 +122,7 @@ void KERNEL(layer_norm_dx)(const void* raw, const coppice_run_state* rs, const c
     float* x_tile = coppice_tile(&args->x, rs, tile);
     float* dy_tile = coppice_tile(&args->y, rs, tile);
     float* dx_tile = coppice_tile(&args->dx, rs, tile);
-    for (int32_t column = 0; column < columns_of(rs, width, tile); column += 16) {
+    for (int32_t column = 0; column < columns_of(rs, width, tile); column += LANES) {
       const statistics of = read_statistics(args, coppice_tile(&args->statistics, rs, tile), column);
       pixel one = {0.0f}, two = one;
       for (int32_t c = 0, k = 0; c < e.channels; ++c)
@@ -164,7 +170,7 @@ void KERNEL(layer_norm_sums)(const void* raw, const coppice_run_state* rs, const
         float* x = x_tile ? coppice_pixel_row(&args->x, x_tile, e, c, y) : NULL;
         for (int32_t i = 0; i < e.width; ++i) {
           pixel sum = {0.0f};
-          for (int32_t column = 0; column < columns; column += 16) {
+          for (int32_t column = 0; column < columns; column += LANES) {
             pixel term = *at(dy, i * width + column);
             if (x) {
               const statistics of = read_statistics(args, kept, column);
@@ -172,7 +178,9 @@ void KERNEL(layer_norm_sums)(const void* raw, const coppice_run_state* rs, const
             }
             sum += term;
           }
-          *sums++ = lane_sum((const float*)&sum);
+          float total = 0.0f;
+          for (int32_t s = 0; s < LANES; ++s) total += sum[s];
+          *sums++ = total;
         }
       }
   }
