@@ -45,8 +45,7 @@ Result<std::vector<Value>> infer(const Graph& graph, const Node& node) {
 Status grad(GradBuilder& builder, const Node& node) {
   const ValueId x = node.inputs[0], scale = node.inputs[1], bias = node.inputs[2];
   const ValueId dy = builder.gradient_of(node.outputs[0]), statistics = node.outputs[1];
-  if (builder.needs_gradient(x))
-    TRY(builder.contribute(x, op_named("layer_norm_dx"), {x, dy, scale, statistics}));
+  TRY(builder.contribute(x, op_named("layer_norm_dx"), {x, dy, scale, statistics}));
   TRY(builder.contribute(bias, op_named("layer_norm_dw"), {dy, bias}));
   return builder.contribute(scale, op_named("layer_norm_dw"), {dy, scale, x, statistics});
 }

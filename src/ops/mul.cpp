@@ -13,8 +13,7 @@ Result<std::vector<Value>> infer(const Graph& graph, const Node& node) {
 Status grad(GradBuilder& builder, const Node& node) {
   const ValueId dy = builder.gradient_of(node.outputs[0]);
   for (const size_t i : {size_t{0}, size_t{1}})
-    if (builder.needs_gradient(node.inputs[i]))
-      TRY(builder.contribute(node.inputs[i], op_named("mul"), {dy, node.inputs[1 - i]}));
+    TRY(builder.contribute(node.inputs[i], op_named("mul"), {dy, node.inputs[1 - i]}));
   return {};
 }
 void reference(const ReferenceCall& call) {

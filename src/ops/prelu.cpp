@@ -23,7 +23,7 @@ Result<std::vector<Value>> infer(const Graph& graph, const Node& node) {
 
 Status grad(GradBuilder& builder, const Node& node) {
   const ValueId x = node.inputs[0], slope = node.inputs[1], dy = builder.gradient_of(node.outputs[0]);
-  if (builder.needs_gradient(x)) TRY(builder.contribute(x, op_named("prelu_dx"), {dy, x, slope}));
+  TRY(builder.contribute(x, op_named("prelu_dx"), {dy, x, slope}));
   return builder.contribute(slope, op_named("prelu_dw"), {dy, x, slope});
 }
 
