@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Own exp, tanh and erf, so that inference needs no libm and training and inference give the same bits. They
- * vectorise, and pass NaN on. Each error is that of any finite argument; kernels/pointwise_test checks it at
- * every 4,096th float. */
+ * vectorise, and pass NaN on. tests/kernels checks each error over the whole range of floats. */
 #ifndef COPPICE_MATH_H
 #define COPPICE_MATH_H
 

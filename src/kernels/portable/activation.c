@@ -140,8 +140,7 @@ void KERNEL(hard_swish_grad)(const void* raw, const coppice_run_state* rs, const
   })
 }
 
-/* Both factors may grow with depth, and padding columns are no data that a loss keeps small: they become 0.
- */
+/* Products grow with depth, and padding columns are no data that a loss keeps small: they become 0. */
 void KERNEL(mul)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   MAP({
     const int32_t column = i & (width - 1); /* the width is a power of two */
