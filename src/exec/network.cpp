@@ -88,6 +88,9 @@ void initialise(Param& param, const Value& value, uint64_t seed) {
       case Init::kOne:
         w = 1.0f;
         break;
+      case Init::kQuarter:
+        w = 0.25f;
+        break;
       case Init::kKaimingNormal:
         w = static_cast<float>(std::sqrt(2.0 / fan_in)) * rng.normal();
         break;
@@ -239,7 +242,7 @@ Result<Network> Network::create(Graph graph, const SparsityConfig& sparsity, uin
   auto choice = network.choices.begin();
   for (const Value& value : graph.values()) {
     if (value.kind == ValueKind::kState) {
-      network.states.push_back(Param::vector(value.name, value.shape.elements()));
+      network.states.push_back(Param::vector(value.name, value.shape.sizes));
       initialise(network.states.back(), value, seed);
     }
     if (value.kind != ValueKind::kParam) continue;
@@ -250,7 +253,7 @@ Result<Network> Network::create(Graph graph, const SparsityConfig& sparsity, uin
           value.name, value.shape.sizes, random_pattern(rows, cols, choice->block, live, seed, value.name)));
       ++choice;
     } else {
-      network.params.push_back(Param::vector(value.name, value.shape.elements()));
+      network.params.push_back(Param::vector(value.name, value.shape.sizes));
     }
     initialise(network.params.back(), value, seed);
   }

@@ -32,7 +32,10 @@ int64_t Node::integer(const std::string& key, int64_t otherwise) const {
 
 double Node::real(const std::string& key, double otherwise) const {
   const auto at = attributes.find(key);
-  return at == attributes.end() ? otherwise : std::get<double>(at->second);
+  if (at == attributes.end()) return otherwise;
+  // Who writes a graph by hand writes 6 for 6.0.
+  if (const auto* whole = std::get_if<int64_t>(&at->second)) return static_cast<double>(*whole);
+  return std::get<double>(at->second);
 }
 
 std::string Node::text(const std::string& key, const std::string& otherwise) const {

@@ -44,10 +44,10 @@ enum class ValueKind {
 enum class ParamRole {
   kWeight,  // matrix of a linear or convolution: may be sparse, decays, counts for the density
   kBias,
-  kScale,  // of a normalisation
+  kScale,  // of a normalisation, or a slope of prelu
 };
 
-enum class Init { kZero, kOne, kKaimingNormal, kKaimingUniform, kGlorotUniform };
+enum class Init { kZero, kOne, kQuarter, kKaimingNormal, kKaimingUniform, kGlorotUniform };
 
 struct Value {
   std::string name;

@@ -17,10 +17,21 @@ extern "C" {
 typedef struct coppice_map_args {
   coppice_tiled a, b, out;
   coppice_extent extent;
-  int32_t activation; /* add: coppice_activation after the sum */
-  float parameter;    /* dropout: probability of zero */
-  uint64_t stream;    /* dropout: key of its random numbers */
+  int32_t activation;  /* add: coppice_activation after the sum */
+  float parameter;     /* dropout: probability of zero; leaky_relu: slope */
+  float low, high;     /* clip */
+  uint64_t stream;     /* dropout: key of its random numbers */
+  const float* slopes; /* prelu: that of channel c is slopes[c * slope_step] */
+  int32_t slope_step;
 } coppice_map_args;
+
+/* Gradient of the slopes of prelu over one tile: one for each channel, or one for all of them.
+ * sums [tiles][slopes]; coppice_tile_sum_args add them up. */
+typedef struct coppice_prelu_sums_args {
+  coppice_tiled x, dy, sums;
+  coppice_extent extent;
+  int32_t slopes;
+} coppice_prelu_sums_args;
 
 /* Losses; no operand has a halo. logits [rows][S]; target: int32 class labels [1][S], or float [rows][S].
  * loss [1][S], one number a sample, 0 in padding. gradient [rows][S] = d loss / d logits * rs->loss_scale, 0
@@ -67,6 +78,17 @@ typedef struct coppice_batch_norm_args {
   int32_t activation;
 } coppice_batch_norm_args;
 
+/* Layer norm over all elements of a sample, each of which is a column of its tile; S is a multiple of 16. In
+ * gradients y stands for dy. Each kernel says in its comment what it reads. */
+typedef struct coppice_layer_norm_args {
+  coppice_tiled x, y, dx;
+  coppice_tiled statistics;  /* [tiles][3][S]: mean, what its rounding lost, 1 / deviation */
+  coppice_tiled sums;        /* [tiles][elements] */
+  coppice_extent extent;     /* a flat value is a row of pixels: {1, 1, elements} */
+  const float *scale, *bias; /* [elements] */
+  float epsilon;
+} coppice_layer_norm_args;
+
 /* gradient[i] = totals[first + i]. Parts: ranges of part_length. gradient as in coppice_linear_dw_args. */
 typedef struct coppice_vector_gradient_args {
   float* totals;
@@ -105,7 +127,14 @@ typedef struct coppice_pointwise_table {
   coppice_kernel copy;
   coppice_kernel relu, relu_grad; /* relu_grad: a = dy, b = y */
   coppice_kernel sigmoid, sigmoid_grad;
-  coppice_kernel add;
+  /* Gradients of these read x, but y where that says it all: tanh, leaky_relu, clip, hard_sigmoid. */
+  coppice_kernel tanh, tanh_grad, silu, silu_grad;
+  coppice_kernel gelu, gelu_grad, gelu_tanh, gelu_tanh_grad;
+  coppice_kernel leaky_relu, leaky_relu_grad, clip, clip_grad;
+  coppice_kernel hard_sigmoid, hard_sigmoid_grad, hard_swish, hard_swish_grad;
+  coppice_kernel prelu, prelu_dx; /* prelu_dx: a = dy, b = x */
+  coppice_kernel prelu_sums;
+  coppice_kernel add, mul;
   coppice_kernel dropout; /* also its gradient: the same mask on dy */
   coppice_kernel softmax_cross_entropy, softmax_cross_entropy_grad;
   coppice_kernel binary_cross_entropy, binary_cross_entropy_grad; /* of logits */
@@ -115,6 +144,7 @@ typedef struct coppice_pointwise_table {
   /* One tile at a time, but for finish and totals, which add the tiles up, and dw, which has parts. */
   coppice_kernel batch_norm_sums, batch_norm_finish, batch_norm;
   coppice_kernel batch_norm_grad_sums, batch_norm_totals, batch_norm_dx, batch_norm_dw;
+  coppice_kernel layer_norm, layer_norm_dx, layer_norm_sums;
   coppice_kernel general_conv, general_conv_dx, general_conv_dw;
   coppice_kernel channel_sum;
 } coppice_pointwise_table;

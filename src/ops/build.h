@@ -28,7 +28,11 @@ class NetworkBuilder {
   ValueId linear(const std::string& name, ValueId x, int64_t outputs, bool bias = true);
   ValueId conv(const std::string& name, ValueId x, int64_t outputs, const ConvOptions& options);
   ValueId batch_norm(const std::string& name, ValueId x);
+  // Over all numbers of a sample.
+  ValueId layer_norm(const std::string& name, ValueId x);
   ValueId relu(const std::string& name, ValueId x);
+  // slopes: 1 for all channels, or as many as there are.
+  ValueId prelu(const std::string& name, ValueId x, int64_t slopes = 1);
   ValueId flatten(const std::string& name, ValueId x);
   // Any op without parameters.
   ValueId apply(const char* op, const std::string& name, std::vector<ValueId> inputs,

@@ -217,15 +217,7 @@ bool gathers_backward(const Param& weight) {
 // them up itself, as an image has too few pixels.
 ValueId tile_gradients(Lowering& lowering, const Node& node, const Param& weight, int width) {
   if (!conv_bwd_by_tiles(weight.tiling().conv)) return kNoValue;
-  return lowering.temporary(node.name + " of tiles", (weight.encoding().size() + width - 1) / width, width);
-}
-
-void sum_tiles(Lowering& lowering, const Node& node, const Param& weight, ValueId tiles, int width,
-               ValueId dw) {
-  auto sum = lowering.call<coppice_tile_sum_args>(node.name + " sum", lowering.train->tile_sum, width);
-  sum.args().part_start = weight.part_start().data();
-  sum.in(&coppice_tile_sum_args::tiles, tiles);
-  gradient_parts(sum, weight, &coppice_tile_sum_args::gradient, dw);
+  return numbers_of_tiles(lowering, node, weight.encoding().size(), width);
 }
 
 // The operands of a gradient; kNoValue where there is none. Without dw the one pass computes it all the same,

@@ -1,67 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// relu: y = max(x, 0). Its gradient only needs y, so x need not live on.
-#include "ops/build.h"
-#include "ops/support/common.h"
+// relu: y = max(x, 0).
+#include "ops/support/activation.h"
 
 namespace coppice {
 namespace {
 
-Result<std::vector<Value>> infer(const Graph& graph, const Node& node) {
-  TRY(expect_inputs(node, 1, 1));
-  return same_shape(graph, node);
-}
-Status grad(GradBuilder& builder, const Node& node) {
-  return builder.contribute(node.inputs[0], op_named("relu_grad"),
-                            {builder.gradient_of(node.outputs[0]), node.outputs[0]});
-}
-void reference(const ReferenceCall& call) {
-  for (size_t i = 0; i < call.out[0]->data.size(); ++i)
-    call.out[0]->data[i] = std::max(call.in[0]->data[i], 0.0);
-}
-Status lower(Lowering& lowering, const Node& node) {
-  return lower_map(lowering, node, lowering.pointwise->relu);
-}
-
-// relu_grad: dy, y -> dx
-Result<std::vector<Value>> infer_grad(const Graph& graph, const Node& node) {
-  TRY(expect_inputs(node, 2, 2));
-  return same_shape(graph, node);
-}
-void reference_grad(const ReferenceCall& call) {
-  for (size_t i = 0; i < call.out[0]->data.size(); ++i)
-    call.out[0]->data[i] = call.in[1]->data[i] > 0.0 ? call.in[0]->data[i] : 0.0;
-}
-Status lower_grad(Lowering& lowering, const Node& node) {
-  return lower_map(lowering, node, lowering.pointwise->relu_grad);
-}
-
-std::vector<Sample> samples() {
-  NetworkBuilder b;
-  const ValueId x = b.input({"f", {12}});
-  b.class_target();
-  b.softmax_cross_entropy(b.relu("relu", b.linear("fc", x, 7)));
-  std::vector<Sample> out;
-  out.push_back({"relu before the loss", b.finish().take()});
-  return out;
-}
+constexpr Activation kRelu = {
+    .name = "relu",
+    .summary = "y = max(x, 0)",
+    .grad_name = "relu_grad",
+    .grad_summary = "gradient of relu",
+    .value = [](const Node&, double x) { return std::max(x, 0.0); },
+    .slope = [](const Node&, double y) { return y > 0.0 ? 1.0 : 0.0; },
+    .kernel = [](const coppice_pointwise_table& table, const Node&) { return table.relu; },
+    .grad_kernel = [](const coppice_pointwise_table& table, const Node&) { return table.relu_grad; },
+    .from_output = [](const Node&) { return true; },
+};
 
 }  // namespace
 
-std::vector<OpDef> relu_ops() {
-  return {
-      {.name = "relu",
-       .summary = "y = max(x, 0)",
-       .infer = infer,
-       .grad = grad,
-       .reference = reference,
-       .lower = lower,
-       .samples = samples},
-      {.name = "relu_grad",
-       .summary = "gradient of relu",
-       .infer = infer_grad,
-       .reference = reference_grad,
-       .lower = lower_grad},
-  };
-}
+std::vector<OpDef> relu_ops() { return activation_ops<kRelu>(); }
 
 }  // namespace coppice

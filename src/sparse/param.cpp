@@ -21,10 +21,11 @@ Param Param::weight(std::string name, std::vector<int64_t> dims, Pattern pattern
   return param;
 }
 
-Param Param::vector(std::string name, int64_t length) {
+Param Param::vector(std::string name, std::vector<int64_t> dims) {
   Param param;
   param.name_ = std::move(name);
-  param.dims_ = {length};
+  param.dims_ = std::move(dims);
+  const int64_t length = param.total();
   param.live_ = length;
   param.value = Floats(static_cast<size_t>(length));
   for (int64_t at = 0; at < length; at += kVectorPart) param.part_start_.push_back(static_cast<int32_t>(at));

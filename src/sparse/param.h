@@ -24,7 +24,7 @@ class Param {
   // A matrix of a linear or convolution layer; dims as PyTorch has them ({O, I} or {O, I/groups, kh, kw}).
   static Param weight(std::string name, std::vector<int64_t> dims, Pattern pattern);
   // A bias, a scale, running statistics: always dense.
-  static Param vector(std::string name, int64_t length);
+  static Param vector(std::string name, std::vector<int64_t> dims);
 
   const std::string& name() const { return name_; }
   const std::vector<int64_t>& dims() const { return dims_; }

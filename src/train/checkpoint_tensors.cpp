@@ -116,7 +116,7 @@ Result<Param> read_param(const SafetensorsFile& file, const Value& value, BlockS
   if (value.kind != ValueKind::kParam || value.role != ParamRole::kWeight) {
     // Read first: only what lies in the file bounds what is allocated.
     TRY_ASSIGN(const std::vector<float> values, read_shaped<float>(file, value.name, dims, used));
-    Param param = Param::vector(value.name, value.shape.elements());
+    Param param = Param::vector(value.name, dims);
     param.set_canonical(param.value, values);
     TRY(read_moments(file, param, dims, false, used));
     return param;

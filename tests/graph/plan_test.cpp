@@ -58,7 +58,7 @@ Problem random_problem(uint64_t seed) {
   const auto pick = [&rng](size_t n) { return static_cast<size_t>(rng.below(n)); };
   add_value(p, ValueKind::kInput, 64, 5);
   for (size_t i = 0; i < 4; ++i)
-    p.params.push_back(std::make_unique<Param>(Param::vector(name_of("p", i), 4)));
+    p.params.push_back(std::make_unique<Param>(Param::vector(name_of("p", i), {4})));
   std::vector<ValueId> tiled = {0}, whole;
   std::vector<std::pair<ValueId, const Param*>> gradients;
   for (int i = 0; i < 24; ++i) {
@@ -411,7 +411,7 @@ TEST(Plan, CutsACallAsTilesThreadsAndWeightsAskFor) {
 
 TEST(Plan, AnUpdateWaitsForEverybodyWhoReadsTheOldWeights) {
   Problem p;
-  p.params.push_back(std::make_unique<Param>(Param::vector("w", 4)));
+  p.params.push_back(std::make_unique<Param>(Param::vector("w", {4})));
   const Param* w = p.params[0].get();
   const ValueId x = add_value(p, ValueKind::kInput, 64, 8), gradient = add_value(p, ValueKind::kWhole, 64, 4),
                 y = add_value(p, ValueKind::kTiled, 64, 8);

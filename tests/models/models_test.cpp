@@ -206,6 +206,14 @@ TEST(GraphJson, RefusesAttributesOfTheWrongType) {
   EXPECT_NE(refused_with(text, "\"dilation\":1", "\"dilation\":-5"), "accepted");
 }
 
+TEST(GraphJson, TakesAnIntegerForARealNumber) {
+  const std::string text = graph_to_json(*make_model("mlp:784-30-10", kDigits));
+  EXPECT_EQ(refused_with(text, "\"smoothing\":0.0", "\"smoothing\":0"), "accepted");
+  EXPECT_NE(refused_with(text, "\"smoothing\":0.0", "\"smoothing\":1").find("below 1"), std::string::npos);
+  EXPECT_NE(refused_with(text, "\"smoothing\":0.0", "\"smoothing\":\"\"").find("wrong type"),
+            std::string::npos);
+}
+
 TEST(GraphJson, RefusesATextThatWasCutAnywhere) {
   const std::string text = graph_to_json(*make_model("mlp:784-30-10", kDigits));
   for (size_t length = 0; length < text.size(); ++length)

@@ -6,10 +6,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <limits>
 
 #include "exec/executor.h"
 #include "exec/oracle.h"
 #include "graph/grad.h"
+#include "ops/build.h"
 #include "support/batch.h"
 
 namespace coppice {
@@ -170,6 +175,50 @@ TEST(Ops, EveryForwardOpHasASampleOrANamedReason) {
     if (op->grad && !op->samples) {
       EXPECT_STREQ(op->name, "dropout") << "its numbers are random";
     }
+}
+
+TEST(Ops, EveryForwardOpHasARowInTheDocs) {
+  std::ifstream file(COPPICE_SOURCE_DIR "/docs/graph.md");
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  for (const OpDef* op : all_ops())
+    if (op->grad) {
+      EXPECT_NE(page.find("`" + std::string(op->name) + "`"), std::string::npos) << op->name;
+    }
+}
+
+// The sentence with which a node that reads x {c=3 h=4 w=5} is refused.
+std::string refusal(const std::function<void(NetworkBuilder&, ValueId)>& add) {
+  NetworkBuilder b;
+  const ValueId x = b.input({"chw", {3, 4, 5}});
+  b.class_target();
+  add(b, x);
+  const auto graph = b.finish();
+  return graph.ok() ? "accepted" : graph.status().message();
+}
+
+TEST(Ops, RefuseWhatTheyCannotComputeWithASentence) {
+  const auto says = [](const std::string& message, const std::string& part) {
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  };
+  const auto with = [](const char* op, const Attributes& attributes) {
+    return refusal([&](NetworkBuilder& b, ValueId x) { b.apply(op, "node", {x}, attributes); });
+  };
+  says(with("gelu", {{"approximate", std::string("erf")}}), "gelu 'node': approximate is 'none' or 'tanh'");
+  says(with("clip", {{"min", 1.0}, {"max", 0.0}}), "min is above max");
+  says(with("clip", {{"max", std::numeric_limits<double>::infinity()}}), "leave it out for no limit");
+  says(with("clip", {{"min", std::numeric_limits<double>::quiet_NaN()}}), "min must be a finite number");
+  says(with("leaky_relu", {{"slope", std::numeric_limits<double>::quiet_NaN()}}), "slope must be a finite");
+  says(refusal([](NetworkBuilder& b, ValueId x) { b.prelu("node", x, 4); }),
+       "prelu 'node': has 4 slopes; give it 1, or 3 for an input of c=3 h=4 w=5");
+  says(refusal([](NetworkBuilder& b, ValueId x) {
+         const ValueId scale = b.parameter("scale", {"c", {3}}, ParamRole::kScale, Init::kOne, 1);
+         b.apply("layer_norm", "node", {x, scale, scale});
+       }),
+       "layer_norm 'node': 'scale' is c=3, it needs a number for each of c=3 h=4 w=5");
+  says(refusal([](NetworkBuilder& b, ValueId x) {
+         b.apply("mul", "node", {x, b.apply("global_pool", "pool", {x})});
+       }),
+       "its inputs must have one shape");
 }
 
 }  // namespace

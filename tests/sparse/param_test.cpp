@@ -274,7 +274,7 @@ TEST(Param, ARefusedEditChangesNothing) {
 
 TEST(Param, AVectorIsCutIntoPartsThatCoverIt) {
   for (const int64_t length : {int64_t{1}, int64_t{1024}, int64_t{1025}, int64_t{5000}}) {
-    const Param param = Param::vector("b", length);
+    const Param param = Param::vector("b", {length});
     const std::vector<int32_t>& start = param.part_start();
     EXPECT_EQ(start.front(), 0);
     EXPECT_EQ(start.back(), length);

@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "io/safetensors.h"
 #include "models/models.h"
+#include "ops/build.h"
 #include "support/failing_env.h"
 #include "support/small_run.h"
 #include "support/temp_dir.h"
@@ -32,12 +33,11 @@ RunInfo some_info() {
 }
 
 // A network whose every array holds different numbers.
-Network some_network(const std::string& model, const char* block, double density,
-                     const ModelInput& input = {1, 28, 28, 10}) {
+Network some_network(Graph graph, const char* block, double density) {
   SparsityConfig sparsity;
   sparsity.density = density;
   sparsity.block = *BlockShape::parse(block);
-  Network network = Network::create(*make_model(model, input), sparsity, 5).take();
+  Network network = Network::create(std::move(graph), sparsity, 5).take();
   Rng rng(9, stream_id("test", "values"));
   for (std::vector<Param>* list : {&network.params, &network.states})
     for (Param& param : *list) {
@@ -47,6 +47,10 @@ Network some_network(const std::string& model, const char* block, double density
         for (float& value : *array) value = rng.normal();
     }
   return network;
+}
+Network some_network(const std::string& model, const char* block, double density,
+                     const ModelInput& input = {1, 28, 28, 10}) {
+  return some_network(*make_model(model, input), block, density);
 }
 
 TEST(Checkpoint, GivesBackWeightsStateAndProgressBitForBit) {
@@ -102,6 +106,27 @@ TEST(Checkpoint, KeepsRunningStatistics) {
   ASSERT_TRUE(read.ok()) << read.status().message();
   EXPECT_FALSE(network.states.empty());
   expect_same_network(read->network, network);
+}
+
+TEST(Checkpoint, KeepsTheShapesOfScalesAndSlopes) {
+  NetworkBuilder b;
+  ValueId x = b.input({"chw", {1, 28, 28}});
+  b.class_target();
+  x = b.prelu("slopes", b.conv("conv", b.layer_norm("image", x), 4, {}), 4);
+  x = b.layer_norm("flat", b.prelu("slope", b.apply("global_pool", "pool", {x})));
+  b.softmax_cross_entropy(b.linear("fc", x, 10));
+  const TempDir folder;
+  const std::string path = folder.file("x.safetensors");
+  const Network network = some_network(b.finish().take(), "1x1", 0.5);
+  ASSERT_TRUE(write_checkpoint(Env::system(), path, network, some_info(), true).ok());
+  const auto read = read_checkpoint(Env::system(), path);
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  expect_same_network(read->network, network);
+  const auto file = SafetensorsFile::open(Env::system(), path);
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  EXPECT_EQ(file->tensors().at("image.weight").shape, (std::vector<int64_t>{1, 28, 28}));
+  EXPECT_EQ(file->tensors().at("slope.weight").shape, (std::vector<int64_t>{1}));
+  EXPECT_EQ(file->tensors().at("slopes.weight").shape, (std::vector<int64_t>{4}));
 }
 
 TEST(Checkpoint, NeverReplacesAGoodStateByOneThatIsNotFinite) {

@@ -164,7 +164,7 @@ void KERNEL(batch_norm_grad_sums)(const void* raw, const coppice_run_state* rs, 
           pixel g, product;
           for (int32_t s = 0; s < S; ++s) {
             const float v = x[i * S + s] - mean;
-            g[s] = v * scale + bias > bar ? dy[i * S + s] : 0.0f;
+            g[s] = coppice_select(v * scale + bias > bar, dy[i * S + s], 0.0f);
             product[s] = g[s] * (v * inverse);
           }
           one += g;
@@ -210,7 +210,8 @@ void KERNEL(batch_norm_dx)(const void* raw, const coppice_run_state* rs, const c
         float* dx = coppice_pixel_row(&args->dx, dx_tile, e, c, y);
         for (int32_t i = 0; i < e.width; ++i)
           for (int32_t s = 0; s < S; ++s) {
-            const float v = x[i * S + s] - mean, g = v * scale + bias > bar ? dy[i * S + s] : 0.0f;
+            const float v = x[i * S + s] - mean;
+            const float g = coppice_select(v * scale + bias > bar, dy[i * S + s], 0.0f);
             dx[i * S + s] = scale * (g - one - v * two) * keep[s];
           }
       }

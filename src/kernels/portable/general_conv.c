@@ -102,13 +102,6 @@ void KERNEL(general_conv_dx)(const void* raw, const coppice_run_state* rs, const
   }
 }
 
-/* Sum over the lanes in a fixed order that vectorises: 16 partial sums, then one after the other. */
-static float lane_sum(const float* lanes) {
-  float sum = 0.0f;
-  for (int32_t s = 0; s < S; ++s) sum += lanes[s];
-  return sum;
-}
-
 void KERNEL(general_conv_dw)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_general_conv_args* args = (const coppice_general_conv_args*)raw;
   const coppice_conv_shape* c = &args->shape;

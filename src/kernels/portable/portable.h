@@ -21,7 +21,27 @@ DECLARE_KERNEL(relu);
 DECLARE_KERNEL(relu_grad);
 DECLARE_KERNEL(sigmoid);
 DECLARE_KERNEL(sigmoid_grad);
+DECLARE_KERNEL(tanh);
+DECLARE_KERNEL(tanh_grad);
+DECLARE_KERNEL(silu);
+DECLARE_KERNEL(silu_grad);
+DECLARE_KERNEL(gelu);
+DECLARE_KERNEL(gelu_grad);
+DECLARE_KERNEL(gelu_tanh);
+DECLARE_KERNEL(gelu_tanh_grad);
+DECLARE_KERNEL(leaky_relu);
+DECLARE_KERNEL(leaky_relu_grad);
+DECLARE_KERNEL(clip);
+DECLARE_KERNEL(clip_grad);
+DECLARE_KERNEL(hard_sigmoid);
+DECLARE_KERNEL(hard_sigmoid_grad);
+DECLARE_KERNEL(hard_swish);
+DECLARE_KERNEL(hard_swish_grad);
+DECLARE_KERNEL(prelu);
+DECLARE_KERNEL(prelu_dx);
+DECLARE_KERNEL(prelu_sums);
 DECLARE_KERNEL(add);
+DECLARE_KERNEL(mul);
 DECLARE_KERNEL(dropout);
 DECLARE_KERNEL(softmax_cross_entropy);
 DECLARE_KERNEL(softmax_cross_entropy_grad);
@@ -45,6 +65,9 @@ DECLARE_KERNEL(batch_norm_grad_sums);
 DECLARE_KERNEL(batch_norm_totals);
 DECLARE_KERNEL(batch_norm_dx);
 DECLARE_KERNEL(batch_norm_dw);
+DECLARE_KERNEL(layer_norm);
+DECLARE_KERNEL(layer_norm_dx);
+DECLARE_KERNEL(layer_norm_sums);
 DECLARE_KERNEL(general_conv);
 DECLARE_KERNEL(general_conv_dx);
 DECLARE_KERNEL(general_conv_dw);
@@ -54,6 +77,13 @@ DECLARE_KERNEL(channel_sum);
 static inline int32_t columns_of(const coppice_run_state* rs, int32_t width, int32_t tile) {
   const int32_t valid = coppice_valid(rs, width, tile), rounded = (valid + 15) / 16 * 16;
   return rounded < width ? rounded : width;
+}
+
+/* Sum over 16 lanes in a fixed order: the loop that fills them vectorises. */
+static inline float lane_sum(const float* lanes) {
+  float sum = 0.0f;
+  for (int32_t s = 0; s < 16; ++s) sum += lanes[s];
+  return sum;
 }
 
 #endif

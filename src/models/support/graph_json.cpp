@@ -26,6 +26,7 @@ const Names<ParamRole>& role_names() {
 const Names<Init>& init_names() {
   static const Names<Init> kNames = {{Init::kZero, "zero"},
                                      {Init::kOne, "one"},
+                                     {Init::kQuarter, "quarter"},
                                      {Init::kKaimingNormal, "kaiming_normal"},
                                      {Init::kKaimingUniform, "kaiming_uniform"},
                                      {Init::kGlorotUniform, "glorot_uniform"}};

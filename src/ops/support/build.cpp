@@ -107,6 +107,20 @@ ValueId NetworkBuilder::batch_norm(const std::string& name, ValueId x) {
   return apply("batch_norm", name, {x, scale, bias, mean, variance});
 }
 
+ValueId NetworkBuilder::layer_norm(const std::string& name, ValueId x) {
+  if (!status_.ok()) return kNoValue;
+  const Shape shape = graph_.value(x).shape;
+  const ValueId scale = parameter(name + ".weight", shape, ParamRole::kScale, Init::kOne, 1);
+  const ValueId bias = parameter(name + ".bias", shape, ParamRole::kBias, Init::kZero, 1);
+  return apply("layer_norm", name, {x, scale, bias});
+}
+
+ValueId NetworkBuilder::prelu(const std::string& name, ValueId x, int64_t slopes) {
+  if (!status_.ok()) return kNoValue;
+  const ValueId slope = parameter(name + ".weight", {"c", {slopes}}, ParamRole::kScale, Init::kQuarter, 1);
+  return apply("prelu", name, {x, slope});
+}
+
 ValueId NetworkBuilder::relu(const std::string& name, ValueId x) { return apply("relu", name, {x}); }
 
 ValueId NetworkBuilder::flatten(const std::string& name, ValueId x) { return apply("flatten", name, {x}); }

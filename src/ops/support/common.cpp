@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/support/common.h"
 
+#include "kernels/train_kernels.h"
+
 namespace coppice {
 
 const OpDef* find_op(std::string_view name) {
@@ -54,6 +56,18 @@ ValueId with_halo(Lowering& lowering, ValueId id, int halo, bool wrap) {
   call.args().extent = have.extent;
   lowering.halo_copies_.emplace_back(id, copy);
   return copy;
+}
+
+ValueId numbers_of_tiles(Lowering& lowering, const Node& node, int64_t count, int width) {
+  return lowering.temporary(node.name + " of tiles", (count + width - 1) / width, width);
+}
+
+void sum_tiles(Lowering& lowering, const Node& node, const Param& param, ValueId tiles, int width,
+               ValueId gradient) {
+  auto sum = lowering.call<coppice_tile_sum_args>(node.name + " sum", lowering.train->tile_sum, width);
+  sum.args().part_start = param.part_start().data();
+  sum.in(&coppice_tile_sum_args::tiles, tiles);
+  gradient_parts(sum, param, &coppice_tile_sum_args::gradient, gradient);
 }
 
 }  // namespace coppice

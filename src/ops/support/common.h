@@ -59,4 +59,10 @@ void gradient_parts(CallBuilder<Args>& call, const Param& param, float* Args::*g
   call.reduces().parts(static_cast<int>(start.size()) - 1);
   if (value != kNoValue) call.whole_out(gradient, value);
 }
+
+// Where a gradient is kept for each tile alone: `count` numbers in each, to be added up by sum_tiles().
+ValueId numbers_of_tiles(Lowering& lowering, const Node& node, int64_t count, int width);
+void sum_tiles(Lowering& lowering, const Node& node, const Param& param, ValueId tiles, int width,
+               ValueId gradient);
+
 }  // namespace coppice
