@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "models/models.h"
 #include "train/cost_table.h"
+#include "train/usual.h"
 
 namespace coppice::cli {
 namespace {
@@ -62,7 +64,7 @@ Result<Recipe> recipe_from(Env& env, const std::string& path, const RecipeFlags&
         setting.value = (std::filesystem::path(path).parent_path() / setting.value).string();
   }
   for (Setting& setting : flags.settings()) settings.push_back(std::move(setting));
-  return make_recipe(settings);
+  return make_recipe_for_data(env, std::move(settings));
 }
 
 }  // namespace coppice::cli

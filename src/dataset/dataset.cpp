@@ -11,10 +11,13 @@
 #include "dataset/files.h"
 #include "dataset/glyphs.h"
 #include "dataset/life.h"
+#include "dataset/pictures.h"
+#include "dataset/split.h"
 
 namespace coppice {
 namespace {
 
+constexpr const char* kGeneratedSets[] = {"glyphs", "life"};
 constexpr const char* kNamedSets[] = {"fashion-mnist", "mnist", "cifar10", "cifar100"};
 
 // The folder of a named set, or a sentence with every place that was looked at.
@@ -44,26 +47,55 @@ bool is_named(const std::string& spec) {
   return std::find(std::begin(kNamedSets), std::end(kNamedSets), spec) != std::end(kNamedSets);
 }
 
+// What has its own test samples, and belongs together as it is.
+Result<Dataset> load_set(Env& env, const std::string& spec, const std::string& folder,
+                         const DatasetOptions& options) {
+  const PictureOptions& pictures = options.pictures;
+  if (is_own_data(spec) && options.classes.empty() && (pictures.height > 0 || pictures.channels > 0))
+    return invalid("data set '" + spec +
+                   "': holds IDX or CIFAR files, which have their size and colours; leave image_size and "
+                   "grey to folders of pictures");
+  TRY_ASSIGN(Dataset data, load_directory(env, folder, spec));
+  return data;
+}
+
 Result<Dataset> load_files(Env& env, const std::string& spec, const DatasetOptions& options) {
   if (is_named(spec)) {
     TRY_ASSIGN(const std::string folder, find_named(env, spec, options.directory));
-    return load_directory(env, folder, spec);
+    return load_set(env, spec, folder, options);
   }
-  if (env.is_directory(spec)) return load_directory(env, spec, spec);
-  return not_found(
-      "data set '" + spec +
-      "': is neither glyphs, life, fashion-mnist, mnist, cifar10, cifar100 nor a directory of IDX or "
-      "CIFAR files");
+  if (!env.is_directory(spec))
+    return not_found("data set '" + spec +
+                     "': is neither glyphs, life, fashion-mnist, mnist, cifar10, cifar100 nor a folder of "
+                     "pictures, IDX or CIFAR files");
+  if (holds_known_files(env, spec)) return load_set(env, spec, spec, options);
+  return load_pictures(env, spec, options);
+}
+
+// The splits of a set that has test samples.
+void cut_set(Dataset& data, const DatasetOptions& options) {
+  const auto count = static_cast<int64_t>(data.train.samples->labels.size());
+  auto cut = cut_validation(count, static_cast<int64_t>(static_cast<double>(count) * options.validation),
+                            options.seed);
+  data.validation.samples = data.train.samples;
+  data.train.indices = std::move(cut.train);
+  data.validation.indices = std::move(cut.validation);
+  data.test.indices = all_indices(data.test.samples->labels.size());
 }
 
 }  // namespace
 
-Normalisation measure_normalisation(const Samples& samples, const Features& features) {
+bool is_own_data(const std::string& spec) {
+  return !is_named(spec) &&
+         std::find(std::begin(kGeneratedSets), std::end(kGeneratedSets), spec) == std::end(kGeneratedSets);
+}
+
+Normalisation measure_normalisation(const Samples& samples, const Features& features,
+                                    std::span<const int32_t> indices) {
   const auto channels = static_cast<size_t>(features.channels), plane = static_cast<size_t>(features.plane());
   std::vector<uint64_t> sum(channels), squares(channels);
-  const size_t count = samples.pixels.size() / (channels * plane);
-  const uint8_t* at = samples.pixels.data();
-  for (size_t sample = 0; sample < count; ++sample)
+  for (const int32_t sample : indices) {
+    const uint8_t* at = samples.pixels.data() + static_cast<size_t>(sample) * channels * plane;
     for (size_t channel = 0; channel < channels; ++channel)
       for (size_t done = 0; done < plane;) {
         // Short runs fit 32 bits, which the compiler vectorises four times as wide as 64.
@@ -79,9 +111,10 @@ Normalisation measure_normalisation(const Samples& samples, const Features& feat
         at += run;
         done += run;
       }
+  }
   Normalisation measured;
   for (size_t channel = 0; channel < channels; ++channel) {
-    const double pixels = static_cast<double>(count) * static_cast<double>(plane);
+    const double pixels = static_cast<double>(indices.size()) * static_cast<double>(plane);
     const double mean = static_cast<double>(sum[channel]) / pixels;
     const double variance = static_cast<double>(squares[channel]) / pixels - mean * mean;
     measured.mean.push_back(static_cast<float>(mean / 255));
@@ -114,15 +147,12 @@ Result<Dataset> load_dataset(Env& env, const std::string& spec, const DatasetOpt
   TRY_ASSIGN(Dataset data, spec == "glyphs"
                                ? make_glyphs(options.glyphs_train, options.glyphs_test, options.seed)
                                : load_files(env, spec, options));
-  data.normalisation = measure_normalisation(*data.train.samples, data.features);
-  const auto count = static_cast<int64_t>(data.train.samples->labels.size());
-  auto cut = cut_validation(count, static_cast<int64_t>(static_cast<double>(count) * options.validation),
-                            options.seed);
-  data.validation.samples = data.train.samples;
-  data.train.indices = std::move(cut.train);
-  data.validation.indices = std::move(cut.validation);
-  data.test.indices.resize(data.test.samples->labels.size());
-  std::iota(data.test.indices.begin(), data.test.indices.end(), 0);
+  if (data.train.indices.empty() && data.test.indices.empty()) cut_set(data, options);
+  if (is_own_data(spec) && options.only_shape) return data;
+  std::vector<int32_t> measured = data.train.indices;
+  if (data.validation.samples == data.train.samples)
+    measured.insert(measured.end(), data.validation.indices.begin(), data.validation.indices.end());
+  data.normalisation = measure_normalisation(*data.train.samples, data.features, measured);
   return data;
 }
 

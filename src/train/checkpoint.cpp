@@ -24,13 +24,15 @@ constexpr int64_t kMost = int64_t{1} << 53;  // counters that JSON readers keep 
 // ---- writing
 
 Json preprocessing_json(const Preprocessing& p) {
-  return Json{{"channels", p.features.channels},
-              {"height", p.features.height},
-              {"width", p.features.width},
-              {"mean", p.normalisation.mean},
-              {"stddev", p.normalisation.stddev},
-              {"outputs", p.outputs},
-              {"classes", p.classes}};
+  Json json{{"channels", p.features.channels},
+            {"height", p.features.height},
+            {"width", p.features.width},
+            {"mean", p.normalisation.mean},
+            {"stddev", p.normalisation.stddev},
+            {"outputs", p.outputs},
+            {"classes", p.classes}};
+  if (p.fit) json["resize"] = fit_name(*p.fit);
+  return json;
 }
 
 Json progress_json(const Progress& p) {
@@ -113,6 +115,12 @@ Result<Preprocessing> read_preprocessing(const std::string& text) {
   TRY_ASSIGN(p.classes, json.texts("classes"));
   if (!p.classes.empty() && p.classes.size() != static_cast<size_t>(outputs))
     return corrupt("preprocessing.classes: should name each of the " + std::to_string(outputs) + " outputs");
+  if (json.has("resize")) {
+    TRY_ASSIGN(const std::string name, json.text("resize"));
+    for (const Fit fit : {Fit::kCrop, Fit::kStretch})
+      if (name == fit_name(fit)) p.fit = fit;
+    if (!p.fit) return corrupt("preprocessing.resize: should be crop or stretch, not '" + name + "'");
+  }
   return p;
 }
 

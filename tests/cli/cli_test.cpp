@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "models/json.h"
+#include "support/pictures.h"
 #include "support/program.h"
 #include "train/cost_table.h"
 
@@ -121,6 +122,29 @@ TEST_F(Cli, ReadsARecipeWithFlagsOverIt) {
   folder_.write("my.toml", "data = \"glyphs\"\nepohcs = 9\n");
   expect_refusal("train my.toml", 2,
                  "my.toml line 2: 'epohcs' is not a key of a recipe; did you mean 'epochs'?");
+}
+
+TEST_F(Cli, TrainsOnAFolderOfPicturesWithOneCommand) {
+  for (const auto& [name, value] : {std::pair("dark", 30), std::pair("light", 200)}) {
+    std::filesystem::create_directories(folder_.file(std::string("mine/") + name));
+    for (int i = 0; i < 12; ++i)
+      folder_.write(std::string("mine/") + name + "/" + std::to_string(i) + ".png",
+                    testing::png_of(testing::plain(9, 12, 1, static_cast<uint8_t>(value + i))));
+  }
+  const Outcome outcome = coppice("train --data mine/ --image-size 7 --density 0.5 --epochs 3 --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto account = parse_json("account", outcome.out);
+  ASSERT_TRUE(account.ok());
+  EXPECT_EQ((*account)["test"]["samples"], 2);
+  const std::string run = (*account)["run"].get<std::string>();
+  EXPECT_TRUE(run.starts_with("runs/mine-mlp-49-300-100-2")) << run;
+  EXPECT_NE(content(folder_.file(run + "/recipe.toml")).find("image_size = \"7\""), std::string::npos);
+  // The folder that was learnt from keeps its split, another one is a test as a whole.
+  EXPECT_EQ((*parse_json("eval", coppice("eval " + run + " --data ./mine --json").out))["samples"], 2);
+  std::filesystem::rename(folder_.file("mine"), folder_.file("moved"));
+  EXPECT_EQ((*parse_json("eval", coppice("eval " + run + " --data moved --json").out))["samples"], 24);
+  folder_.write("moved/dark/0.png", "broken");
+  expect_refusal("train --data moved", 1, "moved/dark/0.png: is neither a PNG nor a JPEG picture");
 }
 
 TEST_F(Cli, StopsAtCtrlCWithCode130AndGoesOn) {
