@@ -2,17 +2,20 @@
 #include "dataset/dataset.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstdlib>
 #include <numeric>
 #include <utility>
 
 #include "base/rng.h"
+#include "dataset/arrays.h"
 #include "dataset/files.h"
 #include "dataset/glyphs.h"
 #include "dataset/life.h"
 #include "dataset/pictures.h"
 #include "dataset/split.h"
+#include "dataset/table.h"
 
 namespace coppice {
 namespace {
@@ -47,29 +50,58 @@ bool is_named(const std::string& spec) {
   return std::find(std::begin(kNamedSets), std::end(kNamedSets), spec) != std::end(kNamedSets);
 }
 
-// What has its own test samples, and belongs together as it is.
-Result<Dataset> load_set(Env& env, const std::string& spec, const std::string& folder,
-                         const DatasetOptions& options) {
-  const PictureOptions& pictures = options.pictures;
-  if (is_own_data(spec) && options.classes.empty() && (pictures.height > 0 || pictures.channels > 0))
+// Options that mean nothing for this source are mistakes where somebody chose them.
+Status check_options(const std::string& spec, const DatasetOptions& options, bool pictures, bool table) {
+  const PictureOptions& p = options.pictures;
+  if (!pictures && options.classes.empty() && (p.height > 0 || p.channels > 0))
+    return invalid("data set '" + spec + "': is no folder of pictures, so leave out image_size and grey");
+  if (!table && !options.label.empty())
     return invalid("data set '" + spec +
-                   "': holds IDX or CIFAR files, which have their size and colours; leave image_size and "
-                   "grey to folders of pictures");
-  TRY_ASSIGN(Dataset data, load_directory(env, folder, spec));
-  return data;
+                   "': has no columns, so leave out label, which names one of a CSV file");
+  return {};
+}
+
+bool ends_with(const std::string& name, const char* suffix) {
+  const std::string_view end(suffix);
+  return name.size() >= end.size() &&
+         std::equal(end.begin(), end.end(), name.end() - static_cast<std::ptrdiff_t>(end.size()),
+                    [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); });
+}
+
+// The content decides where it can: a CSV file is known by its name alone.
+Result<Dataset> load_file(Env& env, const std::string& path, const DatasetOptions& options) {
+  TRY_ASSIGN(const std::unique_ptr<ReadFile> file, env.open_read(path));
+  std::string head(std::min<uint64_t>(file->size(), 6), '\0');
+  TRY(file->read_at(0, head.data(), head.size()));
+  if (head.starts_with("PK")) {
+    TRY(check_options(path, options, false, false));
+    return load_arrays(env, path, options);
+  }
+  if (head.starts_with("\x93NUMPY"))
+    return unsupported(
+        path + ": is one array; save samples and labels together with numpy.savez(file, x=..., y=...)");
+  for (const char* suffix : {".csv", ".tsv", ".txt", ".data"})
+    if (ends_with(path, suffix)) return load_table(env, path, options);
+  return unsupported(path +
+                     ": is neither a .npz nor a .csv file; `coppice train --help` says what data can be");
 }
 
 Result<Dataset> load_files(Env& env, const std::string& spec, const DatasetOptions& options) {
   if (is_named(spec)) {
     TRY_ASSIGN(const std::string folder, find_named(env, spec, options.directory));
-    return load_set(env, spec, folder, options);
+    return load_directory(env, folder, spec);
   }
-  if (!env.is_directory(spec))
+  if (!env.exists(spec))
     return not_found("data set '" + spec +
-                     "': is neither glyphs, life, fashion-mnist, mnist, cifar10, cifar100 nor a folder of "
-                     "pictures, IDX or CIFAR files");
-  if (holds_known_files(env, spec)) return load_set(env, spec, spec, options);
-  return load_pictures(env, spec, options);
+                     "': is neither glyphs, life, fashion-mnist, mnist, cifar10, cifar100 nor a file or "
+                     "folder that is there");
+  if (!env.is_directory(spec)) {
+    TRY(check_options(spec, options, false, true));
+    return load_file(env, spec, options);
+  }
+  const bool known = holds_known_files(env, spec);
+  TRY(check_options(spec, options, !known, false));
+  return known ? load_directory(env, spec, spec) : load_pictures(env, spec, options);
 }
 
 // The splits of a set that has test samples.
@@ -124,6 +156,32 @@ Normalisation measure_normalisation(const Samples& samples, const Features& feat
   return measured;
 }
 
+Normalisation measure_numbers(const Samples& samples, const Features& features,
+                              std::span<const int32_t> indices) {
+  const auto channels = static_cast<size_t>(features.channels), plane = static_cast<size_t>(features.plane());
+  // Two passes: a mean that is large beside the deviation costs no digits.
+  const auto sum_of = [&](size_t channel, double mean, bool squares) {
+    double sum = 0;
+    for (const int32_t sample : indices) {
+      const float* at = samples.numbers.data() + (static_cast<size_t>(sample) * channels + channel) * plane;
+      for (size_t i = 0; i < plane; ++i) {
+        const double off = static_cast<double>(at[i]) - mean;
+        sum += squares ? off * off : off;
+      }
+    }
+    return sum / (static_cast<double>(indices.size()) * static_cast<double>(plane));
+  };
+  Normalisation measured;
+  for (size_t channel = 0; channel < channels; ++channel) {
+    const double mean = sum_of(channel, 0, false), deviation = std::sqrt(sum_of(channel, mean, true));
+    measured.mean.push_back(static_cast<float>(mean));
+    // What never changes carries nothing, and what is left of rounding should not look as if it did.
+    const bool constant = !(deviation > std::abs(mean) * 1e-12) || static_cast<float>(deviation) < 1e-30f;
+    measured.stddev.push_back(constant ? 1.0f : static_cast<float>(deviation));
+  }
+  return measured;
+}
+
 Cut cut_validation(int64_t samples, int64_t count, uint64_t seed) {
   std::vector<int32_t> order(static_cast<size_t>(samples));
   std::iota(order.begin(), order.end(), 0);
@@ -152,7 +210,8 @@ Result<Dataset> load_dataset(Env& env, const std::string& spec, const DatasetOpt
   std::vector<int32_t> measured = data.train.indices;
   if (data.validation.samples == data.train.samples)
     measured.insert(measured.end(), data.validation.indices.begin(), data.validation.indices.end());
-  data.normalisation = measure_normalisation(*data.train.samples, data.features, measured);
+  data.normalisation = data.numbers ? measure_numbers(*data.train.samples, data.features, measured)
+                                    : measure_normalisation(*data.train.samples, data.features, measured);
   return data;
 }
 

@@ -32,8 +32,8 @@ Filter triangle(int inputs, int outputs) {
   std::vector<double> exact(most);
   for (int out = 0; out < outputs; ++out) {
     const double centre = (out + 0.5) * scale;
-    const int first = std::max(static_cast<int>(centre - radius + 0.5), 0);
-    const int end = std::min(static_cast<int>(centre + radius + 0.5), inputs);
+    const int first = std::max(static_cast<int>(std::floor(centre - radius + 0.5)), 0);
+    const int end = std::min(static_cast<int>(std::floor(centre + radius + 0.5)), inputs);
     double sum = 0;
     for (int i = first; i < end; ++i) {
       double& weight = exact[static_cast<size_t>(i - first)];
@@ -42,7 +42,8 @@ Filter triangle(int inputs, int outputs) {
     }
     int32_t* weights = filter.weights.data() + static_cast<size_t>(out) * most;
     for (int i = 0; i < end - first; ++i)
-      weights[i] = static_cast<int32_t>(0.5 + exact[static_cast<size_t>(i)] / sum * (1 << kFraction));
+      weights[i] =
+          static_cast<int32_t>(std::floor(0.5 + exact[static_cast<size_t>(i)] / sum * (1 << kFraction)));
     filter.taps[static_cast<size_t>(out)] = {first, end - first, weights};
   }
   return filter;

@@ -26,6 +26,7 @@ struct Preprocessing {
   Normalisation normalisation;
   int outputs = 0;
   std::vector<std::string> classes;  // empty: dense targets
+  bool numbers = false;              // samples are floats, not bytes
   std::optional<Fit> fit;            // pictures of files: how they get the size of the features
 };
 

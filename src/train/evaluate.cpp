@@ -66,7 +66,7 @@ int thread_count(const Recipe& recipe) {
 }
 
 Preprocessing preprocessing_of(const Dataset& data) {
-  return {data.features, data.normalisation, data.outputs, data.classes, data.fit};
+  return {data.features, data.normalisation, data.outputs, data.classes, data.numbers, data.fit};
 }
 
 DatasetOptions dataset_options(const Recipe& recipe) {
@@ -76,6 +76,7 @@ DatasetOptions dataset_options(const Recipe& recipe) {
   options.test_share = recipe.test_share;
   options.pictures = {static_cast<int>(recipe.image_height), static_cast<int>(recipe.image_width),
                       recipe.resize, recipe.grey ? 1 : 0};
+  options.label = recipe.label;
   options.threads = thread_count(recipe);
   options.directory = recipe.data_dir;
   options.life.steps = static_cast<int>(recipe.life_steps);
@@ -100,6 +101,9 @@ Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preproces
   if (!(data.features == model->features))
     return invalid(place + ": samples are " + features_text(data.features) + ", the network takes " +
                    features_text(model->features));
+  if (data.numbers != model->numbers)
+    return invalid(place + ": samples are " + (data.numbers ? "floats" : "bytes") + ", the network takes " +
+                   (model->numbers ? "floats" : "bytes"));
   if (data.outputs != model->outputs || data.dense_targets() != model->classes.empty())
     return invalid(place + ": has " + std::to_string(data.outputs) +
                    (data.dense_targets() ? " targets" : " classes") + ", the network says " +

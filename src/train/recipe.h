@@ -27,6 +27,7 @@ struct Recipe {
   int64_t image_height = 0, image_width = 0;  // 0: the size that all pictures have
   Fit resize = Fit::kCrop;
   bool grey = false;
+  std::string label;
   int64_t crop = 0;
   bool flip = false;
 

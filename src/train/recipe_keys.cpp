@@ -214,6 +214,9 @@ void add_data_keys(std::vector<RecipeKey>& keys) {
                                                {fit_name(Fit::kStretch), Fit::kStretch}}));
   keys.push_back(flag_key({"grey", group, "", "folder of pictures: without their colours"},
                           [](Recipe& r) -> bool& { return r.grey; }));
+  keys.push_back(text_key(
+      {"label", group, "COLUMN", "CSV file: the column of classes, by name or number; else the last"},
+      &Recipe::label));
   keys.push_back(number_key(
       {"train_samples", group, "N", "generated training samples (life: boards of an epoch)"},
       [](Recipe& r) -> int64_t& { return r.train_samples; }, 0, 1e8));
@@ -369,7 +372,7 @@ void restrict_keys(std::vector<RecipeKey>& keys) {
       {{"train_samples", "test_samples"},
        "the generated sets glyphs and life",
        [](const Recipe& r) { return r.data == "life" || r.data == "glyphs"; }},
-      {{"test_share", "image_size", "resize", "grey"},
+      {{"test_share", "image_size", "resize", "grey", "label"},
        "own data, given by its path",
        [](const Recipe& r) { return is_own_data(r.data); }},
       {{"momentum", "nesterov"},

@@ -9,6 +9,8 @@
 namespace coppice {
 namespace {
 
+constexpr int kLeastCropped = 8;
+
 std::string usual_model(const Dataset& data) {
   const Features& f = data.features;
   constexpr int kLeastResnet = 8, kLargestForTwenty = 48 * 48;
@@ -45,12 +47,12 @@ std::vector<Setting> usual_settings(const Dataset& data) {
     settings.push_back({key, value, "defaults"});
   };
   choose("model", usual_model(data));
-  if (!data.fit) return settings;
   const int64_t batch = usual_batch(data);
   choose("batch", std::to_string(batch));
   choose("epochs", std::to_string(usual_epochs(data.train.size(), batch)));
   // Moving a picture a little is right for almost any kind of it; mirroring is not for letters and digits.
-  choose("crop", std::to_string(std::min(data.features.height, data.features.width) / 8));
+  const int side = std::min(data.features.height, data.features.width);
+  if (side >= kLeastCropped) choose("crop", std::to_string(side / 8));
   return settings;
 }
 

@@ -17,11 +17,10 @@ using testing::plain;
 using testing::png_of;
 using testing::TempDir;
 
-Dataset shape(Features features, int64_t samples, bool pictures = true) {
+Dataset shape(Features features, int64_t samples) {
   Dataset data;
   data.features = features;
   data.outputs = 10;
-  if (pictures) data.fit = Fit::kCrop;
   data.train.indices = all_indices(static_cast<size_t>(samples));
   return data;
 }
@@ -39,6 +38,7 @@ TEST(Usual, TheModelFollowsTheSize) {
   EXPECT_EQ(usual(shape({1, 40, 30}, 1000), "model"), "resnet20");
   EXPECT_EQ(usual(shape({3, 96, 96}, 1000), "model"), "resnet8");
   EXPECT_EQ(usual(shape({3, 7, 40}, 1000), "model"), "mlp:840-300-100-10");
+  EXPECT_EQ(usual(shape({4, 1, 1}, 1000), "model"), "mlp:4-300-100-10");
 }
 
 TEST(Usual, TheBatchFollowsTheNumberOfSamples) {
@@ -46,7 +46,8 @@ TEST(Usual, TheBatchFollowsTheNumberOfSamples) {
   EXPECT_EQ(usual(shape({3, 32, 32}, 2500), "batch"), "64");
   EXPECT_EQ(usual(shape({3, 32, 32}, 30), "batch"), "16");
   EXPECT_EQ(usual(shape({3, 224, 224}, 50000), "batch"), "32");
-  EXPECT_EQ(usual(shape({3, 32, 32}, 50000, false), "batch"), "") << "that of the model";
+  EXPECT_EQ(usual(shape({3, 32, 32}, 50000), "crop"), "4");
+  EXPECT_EQ(usual(shape({30, 1, 1}, 50000), "crop"), "");
   EXPECT_EQ(usual(shape({3, 32, 32}, 50000), "epochs"), "20");
   EXPECT_EQ(usual(shape({3, 32, 32}, 30), "epochs"), "100");
   for (int64_t samples = 2; samples < 10000; ++samples)
@@ -92,7 +93,7 @@ TEST(Usual, OtherPicturesAreMadeAsTheNetworkWants) {
   Recipe recipe;
   recipe.data = dir.path();
   recipe.test_share = 1;
-  Preprocessing model{{1, 8, 8}, {{0.25f}, {0.5f}}, 2, {"cat", "dog"}, Fit::kStretch};
+  Preprocessing model{{1, 8, 8}, {{0.25f}, {0.5f}}, 2, {"cat", "dog"}, false, Fit::kStretch};
   const auto data = load_recipe_data(Env::system(), recipe, &model);
   ASSERT_TRUE(data.ok()) << data.status().message();
   EXPECT_EQ(data->features, model.features);
