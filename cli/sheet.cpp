@@ -33,10 +33,10 @@ Image picture_of(const Dataset& data, const Samples& samples, size_t index) {
   if (data.numbers) {
     // Numbers have no white: each picture spans from its least to its largest.
     const auto begin = samples.numbers.begin() + static_cast<std::ptrdiff_t>(index * size);
-    const auto [low, high] = std::minmax_element(begin, begin + static_cast<std::ptrdiff_t>(size));
-    const float span = *high > *low ? *high - *low : 1.0f;
+    const auto ends = std::minmax_element(begin, begin + static_cast<std::ptrdiff_t>(size));
+    const float low = *ends.first, span = std::max(*ends.second - low, 1e-30f);
     std::transform(begin, begin + static_cast<std::ptrdiff_t>(size), bytes.begin(), [&](float value) {
-      return static_cast<uint8_t>(std::lround((value - *low) / span * 255));
+      return static_cast<uint8_t>(std::lround((value - low) / span * 255));
     });
   } else {
     std::copy_n(samples.pixels.begin() + static_cast<std::ptrdiff_t>(index * size), size, bytes.begin());

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstdlib>
 #include <memory>
 
 #include "board.h"
 #include "command.h"
+#include "known_sets.h"
 #include "models/json.h"
 #include "recipe_flags.h"
 #include "sheet.h"
+#include "stop.h"
 #include "terminal.h"
 #include "train/evaluate.h"
 #include "train/text.h"
@@ -174,13 +178,61 @@ void add_info(CLI::App& data, int& exit) {
   });
 }
 
+struct GetArguments {
+  std::string set, directory;
+};
+
+Status get(Env& env, const GetArguments& arguments) {
+  const auto set = std::find_if(known_sets().begin(), known_sets().end(),
+                                [&](const KnownSet& known) { return known.name == arguments.set; });
+  const std::string directory = data_directory(arguments.directory);
+  const char* mirror = std::getenv("COPPICE_MIRROR");
+  ProgressLine line;
+  DownloadWatch watch;
+  watch.stop = &stop_on_signals();
+  watch.on_progress = [&](uint64_t done, uint64_t all) {
+    if (line.due())
+      line.show(arguments.set + " " + bytes_text(static_cast<int64_t>(done)) + " of " +
+                bytes_text(static_cast<int64_t>(all)));
+  };
+  const Status status = get_set(env, *set, directory, mirror != nullptr ? mirror : "", watch);
+  line.clear();
+  if (status.ok()) say(arguments.set + " lies in " + join_path(directory, arguments.set));
+  return status;
+}
+
+void add_get(CLI::App& data, int& exit) {
+  CLI::App* command = data.add_subcommand("get", "Fetch a well-known data set");
+  auto arguments = std::make_shared<GetArguments>();
+  std::vector<std::string> names;
+  for (const KnownSet& set : known_sets()) names.push_back(set.name);
+  command->add_option("name", arguments->set, "mnist, fashion-mnist or cifar10")
+      ->required()
+      ->check(CLI::IsMember(names))
+      ->type_name("NAME");
+  command
+      ->add_option("--data-dir", arguments->directory, "where it goes; else $COPPICE_DATA, else data/ here")
+      ->type_name("FOLDER");
+  command->footer(
+      "\nExamples:\n  coppice data get fashion-mnist\n"
+      "Goes on where it was interrupted. What was fetched has to have the SHA-256 that is known.\n"
+      "COPPICE_MIRROR=URL takes URL/NAME/FILE instead of the places that are built in.");
+  command->callback([arguments, &exit] {
+    const Status status = get(Env::system(), *arguments);
+    exit = status.ok() ? kFine : fail("data get", status);
+  });
+}
+
 }  // namespace
 
 void add_data_command(CLI::App& app, int& exit) {
-  CLI::App* command = app.add_subcommand(kName, "Look at data");
+  CLI::App* command = app.add_subcommand(kName, "Look at data, or fetch a well-known set");
   command->require_subcommand(1);
   add_info(*command, exit);
-  command->footer("\nExamples:\n  coppice data info my_pictures\n`coppice data info --help` shows more.");
+  add_get(*command, exit);
+  command->footer(
+      "\nExamples:\n  coppice data info my_pictures\n  coppice data get fashion-mnist\n`coppice data info "
+      "--help` shows more.");
 }
 
 }  // namespace coppice::cli

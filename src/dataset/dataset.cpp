@@ -32,8 +32,9 @@ Result<std::string> find_named(Env& env, const std::string& name, const std::str
   } else if (variable != nullptr && *variable != '\0') {
     places = {variable};
   } else {
-    // From a checkout, from its build folder, and from a folder of a preset in there.
-    places = {"../shared/data", "../../shared/data", "../../../shared/data"};
+    // Where `coppice data get` puts it; from a checkout, from its build folder, and from a folder of a preset
+    // in there.
+    places = {"data", "../shared/data", "../../shared/data", "../../../shared/data"};
   }
   std::string looked;
   for (const std::string& place : places) {
@@ -41,9 +42,10 @@ Result<std::string> find_named(Env& env, const std::string& name, const std::str
     if (env.is_directory(folder)) return folder;
     looked += (looked.empty() ? "" : ", ") + folder;
   }
-  return not_found("data set '" + name + "': not found (looked for " + looked +
-                   "); set COPPICE_DATA to the folder that holds " + name +
-                   "/, give the path of its files, or use glyphs or life, which need no files");
+  return not_found(
+      "data set '" + name + "': not found (looked for " + looked +
+      "); fetch it with `coppice data get` if that knows it, set COPPICE_DATA to the folder that holds " +
+      name + "/, give the path of its files, or use glyphs or life, which need no files");
 }
 
 bool is_named(const std::string& spec) {

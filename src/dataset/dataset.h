@@ -103,9 +103,9 @@ bool is_own_data(const std::string& spec);
 // `cifar100`), or a path (docs/data.md): a folder of IDX files (train-images-idx3-ubyte ...) or CIFAR batches
 // (data_batch_1.bin ... or train.bin), each plain or as .gz, a folder of pictures, a .npz file with arrays,
 // or a CSV file. A named set is a folder of that name in options.directory, else in $COPPICE_DATA, else in
-// shared/data beside the checkout
-// (../shared/data, or further up when started in a build folder). Nothing is ever downloaded: a set that is
-// missing is a sentence that says where it was looked for.
+// data/ here, where `coppice data get` puts it, or in shared/data beside the checkout (../shared/data, or
+// further up when started in a build folder). Nothing is downloaded from here: a set that is missing is a
+// sentence that says where it was looked for.
 Result<Dataset> load_dataset(Env& env, const std::string& spec, const DatasetOptions& options = {});
 
 // Mean and standard deviation per channel over the samples of `indices`; exact sums, so independent of their

@@ -192,9 +192,9 @@ void add_data_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(
       text_key({"data", group, "SET", "glyphs, life, mnist, fashion-mnist, cifar10, cifar100 or a path"},
                &Recipe::data));
-  keys.push_back(
-      text_key({"data_dir", group, "FOLDER", "where the named sets lie; else $COPPICE_DATA, ../shared/data"},
-               &Recipe::data_dir));
+  keys.push_back(text_key(
+      {"data_dir", group, "FOLDER", "where the named sets lie; else $COPPICE_DATA, data, ../shared/data"},
+      &Recipe::data_dir));
   keys.push_back(number_key(
       {"data_seed", group, "N", "draws generated samples and the cuts"},
       [](Recipe& r) -> uint64_t& { return r.data_seed; }, 0, 1e18));
