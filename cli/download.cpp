@@ -66,11 +66,17 @@ int on_progress(void* with, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
 void set_options(CURL* curl, Transfer& transfer, char* message) {
   const std::string& url = transfer.what.url;
   // Nobody is led from https to http.
-  const char* redirects = url.rfind("https:", 0) == 0 ? "https" : "http,https";
+  const bool secure = url.rfind("https:", 0) == 0;
   constexpr long kConnectSeconds = 30, kStillSeconds = 60, kMostRedirects = 5;
   curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+#if LIBCURL_VERSION_NUM >= 0x075500
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, redirects);
+  curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");
+#else
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS, static_cast<long>(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+  curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS,
+                   static_cast<long>(secure ? CURLPROTO_HTTPS : CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
   curl_easy_setopt(curl, CURLOPT_MAXREDIRS, kMostRedirects);
   curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
@@ -91,8 +97,8 @@ void set_options(CURL* curl, Transfer& transfer, char* message) {
 // True where it ended well; false where the server cannot go on in the middle of a file.
 Result<bool> transfer_rest(Env& env, const Download& what, const std::string& partial, uint64_t before,
                            const DownloadWatch& watch) {
-  static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
-  const Curl curl(started == CURLE_OK ? curl_easy_init() : nullptr, curl_easy_cleanup);
+  static const CURLcode kStarted = curl_global_init(CURL_GLOBAL_DEFAULT);
+  const Curl curl(kStarted == CURLE_OK ? curl_easy_init() : nullptr, curl_easy_cleanup);
   if (!curl) return Status(Code::kIo, "libcurl does not start");
   TRY_ASSIGN(const std::unique_ptr<WriteFile> file,
              env.open_write(partial, before > 0 ? Env::Mode::kAppend : Env::Mode::kTruncate));
@@ -170,7 +176,7 @@ Status download(Env& env, const Download& what, const DownloadWatch& watch) {
     if (whole) break;
     before = 0;
   }
-  const Status right = check_sum(env, what, partial);
+  Status right = check_sum(env, what, partial);
   if (!right.ok()) {
     (void)env.remove(partial);
     return right;

@@ -195,7 +195,7 @@ Status get(Env& env, const GetArguments& arguments) {
       line.show(arguments.set + " " + bytes_text(static_cast<int64_t>(done)) + " of " +
                 bytes_text(static_cast<int64_t>(all)));
   };
-  const Status status = get_set(env, *set, directory, mirror != nullptr ? mirror : "", watch);
+  Status status = get_set(env, *set, directory, mirror != nullptr ? mirror : "", watch);
   line.clear();
   if (status.ok()) say(arguments.set + " lies in " + join_path(directory, arguments.set));
   return status;

@@ -10,6 +10,7 @@ namespace coppice {
 namespace {
 
 constexpr int kLeastCropped = 8;
+constexpr char kDataGroup[] = "Data";  // of recipe_keys()
 
 std::string usual_model(const Dataset& data) {
   const Features& f = data.features;
@@ -56,15 +57,34 @@ std::vector<Setting> usual_settings(const Dataset& data) {
   return settings;
 }
 
+namespace {
+
+// Only what says where data is and how it is read: the rest has no meaning before there is a model. Mistakes
+// in that are told before any file is read, though.
+Result<Recipe> recipe_of_data(const std::vector<Setting>& settings) {
+  std::vector<Setting> looking = {{"model", "any", "defaults"}};
+  Recipe scratch;
+  for (const Setting& setting : settings) {
+    const RecipeKey* key = find_recipe_key(setting.key);
+    if (key == nullptr) return invalid(unknown_key(setting.key));
+    TRY(key->parse(scratch, setting.value).within(setting.origin));
+    if (std::string(key->group) == kDataGroup) looking.push_back(setting);
+  }
+  return make_recipe(looking);
+}
+
+}  // namespace
+
 Result<Recipe> make_recipe_for_data(Env& env, std::vector<Setting> settings) {
-  std::vector<Setting> looking = settings;
-  looking.insert(looking.begin(), {"model", "any", "defaults"});
-  TRY_ASSIGN(const Recipe recipe, make_recipe(looking));
-  if (!is_own_data(recipe.data)) return make_recipe(settings);
+  std::string data = Recipe{}.data;
+  for (const Setting& setting : settings)
+    if (setting.key == "data") data = setting.value;
+  if (!is_own_data(data)) return make_recipe(settings);
+  TRY_ASSIGN(const Recipe recipe, recipe_of_data(settings));
   DatasetOptions options = dataset_options(recipe);
   options.only_shape = true;
-  TRY_ASSIGN(const Dataset data, load_dataset(env, recipe.data, options));
-  const std::vector<Setting> usual = usual_settings(data);
+  TRY_ASSIGN(const Dataset shape, load_dataset(env, data, options));
+  const std::vector<Setting> usual = usual_settings(shape);
   settings.insert(settings.begin(), usual.begin(), usual.end());
   return make_recipe(settings);
 }

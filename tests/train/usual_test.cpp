@@ -75,6 +75,10 @@ TEST(Usual, APathIsEnough) {
   EXPECT_EQ(chosen->model, "lenet5");
   EXPECT_EQ(chosen->epochs, 3);
   EXPECT_EQ(chosen->optimizer.kind, OptimizerKind::kAdam);
+  // What fits the model that will be chosen is no mistake before it is.
+  const auto nesterov = make_recipe_for_data(
+      Env::system(), {{"data", dir.path(), "--data"}, {"nesterov", "false", "--nesterov"}});
+  EXPECT_TRUE(nesterov.ok()) << nesterov.status().message();
   // A mistake in the settings is told before any file is read.
   EXPECT_NE(make_recipe_for_data(Env::system(), {{"data", "/nowhere", "--data"}, {"epochs", "x", "--epochs"}})
                 .status()
