@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "models/models.h"
 #include "train/cost_table.h"
+#include "train/usual.h"
 
 namespace coppice::cli {
 namespace {
@@ -19,25 +21,32 @@ std::string flag_of(const std::string& key) {
 }
 
 void RecipeFlags::add_to(CLI::App& command, bool resume_only) {
-  for (const RecipeKey& key : recipe_keys()) {
-    if (resume_only && !key.on_resume) continue;
-    std::vector<std::string>& values = given_[key.name];
-    CLI::Option* option = nullptr;
-    if (key.kind == KeyKind::kFlag) {
-      option = command.add_flag_function(
-          flag_of(key.name), [&values](int64_t on) { values = {on > 0 ? "true" : "false"}; }, key.help);
-    } else {
-      option = command.add_option(flag_of(key.name), values, key.help);
-      option->type_name(key.wants)->expected(1);
-      if (key.kind == KeyKind::kLayers)
-        option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-      else
-        option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-    }
-    const std::string usual = default_text(key);
-    if (!usual.empty() && usual != "false") option->default_str(usual);
-    option->group(key.group);
+  for (const RecipeKey& key : recipe_keys())
+    if (!resume_only || key.on_resume) add(command, key);
+}
+
+void RecipeFlags::add_group(CLI::App& command, const std::string& group, const std::string& but) {
+  for (const RecipeKey& key : recipe_keys())
+    if (group == key.group && but != key.name) add(command, key);
+}
+
+void RecipeFlags::add(CLI::App& command, const RecipeKey& key) {
+  std::vector<std::string>& values = given_[key.name];
+  CLI::Option* option = nullptr;
+  if (key.kind == KeyKind::kFlag) {
+    option = command.add_flag_function(
+        flag_of(key.name), [&values](int64_t on) { values = {on > 0 ? "true" : "false"}; }, key.help);
+  } else {
+    option = command.add_option(flag_of(key.name), values, key.help);
+    option->type_name(key.wants)->expected(1);
+    if (key.kind == KeyKind::kLayers)
+      option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    else
+      option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }
+  const std::string usual = default_text(key);
+  if (!usual.empty() && usual != "false") option->default_str(usual);
+  option->group(key.group);
 }
 
 std::vector<Setting> RecipeFlags::settings() const {
@@ -62,7 +71,7 @@ Result<Recipe> recipe_from(Env& env, const std::string& path, const RecipeFlags&
         setting.value = (std::filesystem::path(path).parent_path() / setting.value).string();
   }
   for (Setting& setting : flags.settings()) settings.push_back(std::move(setting));
-  return make_recipe(settings);
+  return make_recipe_for_data(env, std::move(settings));
 }
 
 }  // namespace coppice::cli

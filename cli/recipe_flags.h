@@ -17,10 +17,15 @@ class RecipeFlags {
   // Adds one option per key to `command`; the object must outlive the parsing.
   void add_to(CLI::App& command, bool resume_only = false);
 
+  // Those of a group, such as "Data", but for the key that the command takes without a flag.
+  void add_group(CLI::App& command, const std::string& group, const std::string& but);
+
   // What was given, in the order of the table.
   std::vector<Setting> settings() const;
 
  private:
+  void add(CLI::App& command, const RecipeKey& key);
+
   std::map<std::string, std::vector<std::string>> given_;
 };
 

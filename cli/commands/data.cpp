@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstdlib>
 #include <memory>
 
 #include "board.h"
 #include "command.h"
+#include "known_sets.h"
 #include "models/json.h"
 #include "recipe_flags.h"
+#include "sheet.h"
+#include "stop.h"
 #include "terminal.h"
 #include "train/evaluate.h"
 #include "train/text.h"
@@ -15,16 +20,27 @@ namespace {
 constexpr char kName[] = "data";
 constexpr int kWidestDrawn = 64;
 
+constexpr size_t kMostListed = 40;  // classes, or channels
+
 struct DataArguments {
-  std::string set = "glyphs", dir;
+  std::string set = "glyphs", sheet;
   int64_t show = 1;
   bool json = false;
+  RecipeFlags flags;
 };
 
-std::string classes_text(const Dataset& data) {
-  std::string out;
-  for (const std::string& name : data.classes) append_item(out, name, ", ");
-  return out;
+const char* kind_of(const Dataset& data) {
+  if (data.train.generate) return "made by the program, anew in each epoch";
+  if (data.fit) return "pictures of files";
+  if (!data.numbers) return "pictures as bytes";
+  return data.features.plane() == 1 ? "rows of numbers" : "pictures as numbers";
+}
+
+std::vector<int64_t> counts_of(const Split& split, size_t classes) {
+  std::vector<int64_t> counts(classes);
+  for (const int32_t index : split.indices)
+    ++counts[static_cast<size_t>(split.samples->labels[static_cast<size_t>(index)])];
+  return counts;
 }
 
 // The bytes of a sample, and its target where that is a board.
@@ -64,72 +80,159 @@ void say_sample(const Dataset& data, int64_t index) {
 }
 
 Json data_json(const Dataset& data) {
-  return Json{{"name", data.name},
-              {"channels", data.features.channels},
-              {"height", data.features.height},
-              {"width", data.features.width},
-              {"outputs", data.outputs},
-              {"classes", data.classes},
-              {"mean", data.normalisation.mean},
-              {"stddev", data.normalisation.stddev},
-              {"train", data.train.size()},
-              {"validation", data.validation.size()},
-              {"test", data.test.size()}};
+  Json json{{"name", data.name},
+            {"kind", kind_of(data)},
+            {"channels", data.features.channels},
+            {"height", data.features.height},
+            {"width", data.features.width},
+            {"outputs", data.outputs},
+            {"classes", data.classes},
+            {"mean", data.normalisation.mean},
+            {"stddev", data.normalisation.stddev},
+            {"train", data.train.size()},
+            {"validation", data.validation.size()},
+            {"test", data.test.size()}};
+  if (!data.dense_targets())
+    json["counts"] = Json{{"train", counts_of(data.train, data.classes.size())},
+                          {"validation", counts_of(data.validation, data.classes.size())},
+                          {"test", counts_of(data.test, data.classes.size())}};
+  return json;
+}
+
+void say_classes(const Dataset& data) {
+  const size_t classes = data.classes.size(), shown = std::min(classes, kMostListed);
+  const std::vector<int64_t> train = counts_of(data.train, classes),
+                             validation = counts_of(data.validation, classes),
+                             test = counts_of(data.test, classes);
+  Table table({"class", "train", "validation", "test"});
+  for (size_t i = 0; i < shown; ++i)
+    table.add({data.classes[i], with_commas(train[i]), with_commas(validation[i]), with_commas(test[i])});
+  say("\n" + table.text());
+  if (shown < classes) say("and " + std::to_string(classes - shown) + " more classes");
+}
+
+std::string list_of(const std::vector<float>& values) {
+  std::string out;
+  for (size_t i = 0; i < std::min(values.size(), kMostListed); ++i)
+    append_item(out, decimal(static_cast<double>(values[i]), 4), ", ");
+  return values.size() > kMostListed ? out + ", ..." : out;
 }
 
 void say_data(const Dataset& data, int64_t show) {
   const Features& f = data.features;
   say("name     " + data.name);
+  say("kind     " + std::string(kind_of(data)));
   say("samples  " + with_commas(data.train.size()) + " train, " + with_commas(data.validation.size()) +
-      " validation, " + with_commas(data.test.size()) + " test" +
-      (data.train.generate ? ", made anew in each epoch" : ""));
-  say("each     " + std::to_string(f.channels) + (f.channels == 1 ? " channel of " : " channels of ") +
-      std::to_string(f.height) + " x " + std::to_string(f.width));
+      " validation, " + with_commas(data.test.size()) + " test");
+  if (data.numbers && f.plane() == 1)
+    say("each     " + with_commas(f.channels) + (f.channels == 1 ? " number" : " numbers"));
+  else
+    say("each     " + std::to_string(f.channels) + (f.channels == 1 ? " channel of " : " channels of ") +
+        std::to_string(f.height) + " x " + std::to_string(f.width));
   say(data.dense_targets() ? "target   " + with_commas(data.outputs) + " numbers, 0 or 1"
-                           : "classes  " + classes_text(data));
-  std::string mean, deviation;
-  for (const float value : data.normalisation.mean)
-    append_item(mean, decimal(static_cast<double>(value), 4), ", ");
-  for (const float value : data.normalisation.stddev)
-    append_item(deviation, decimal(static_cast<double>(value), 4), ", ");
-  say("scale    mean " + mean + "; standard deviation " + deviation + " of pixels from 0 to 1");
-  if (f.width > kWidestDrawn) return;
+                           : "classes  " + with_commas(data.outputs));
+  say("scale    mean " + list_of(data.normalisation.mean) + "; standard deviation " +
+      list_of(data.normalisation.stddev) + (data.numbers ? "" : " of pixels from 0 to 1"));
+  if (!data.dense_targets()) say_classes(data);
+  if (data.numbers || f.width > kWidestDrawn) return;
   for (int64_t index = 0; index < std::min(show, data.train.size()); ++index) {
     say("");
     say_sample(data, index);
   }
 }
 
-int run_data(const DataArguments& arguments) {
-  const auto recipe = make_recipe(
-      {{"data", arguments.set, "SET"}, {"data_dir", arguments.dir, "--data-dir"}, {"model", "any", ""}});
-  if (!recipe.ok()) return fail(kName, recipe.status());
-  const auto data = load_recipe_data(Env::system(), *recipe, nullptr);
-  if (!data.ok()) return fail(kName, data.status());
+Status inform(Env& env, const DataArguments& arguments) {
+  std::vector<Setting> settings = {{"data", arguments.set, "SET"}, {"model", "any", ""}};
+  for (Setting& setting : arguments.flags.settings()) settings.push_back(std::move(setting));
+  TRY_ASSIGN(const Recipe recipe, make_recipe(settings));
+  TRY_ASSIGN(const Dataset data, load_recipe_data(env, recipe, nullptr));
+  if (!arguments.sheet.empty()) TRY(write_sheet(env, arguments.sheet, data));
   if (arguments.json)
-    say(json_text(data_json(*data)));
+    say(json_text(data_json(data)));
   else
-    say_data(*data, arguments.show);
-  return kFine;
+    say_data(data, arguments.show);
+  return {};
+}
+
+void add_info(CLI::App& data, int& exit) {
+  CLI::App* command = data.add_subcommand("info", "Say what a data set holds and draw a sample");
+  auto arguments = std::make_shared<DataArguments>();
+  command->add_option("set", arguments->set, "a set's name, or a path (docs/data.md)")
+      ->type_name("SET")
+      ->capture_default_str();
+  command->add_option("--show", arguments->show, "samples to draw")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  command->add_option("--sheet", arguments->sheet, "write a contact sheet: FILE.html or FILE.png")
+      ->type_name("FILE");
+  command->add_flag("--json", arguments->json, "print one JSON object");
+  arguments->flags.add_group(*command, "Data", "data");
+  command->footer(
+      "\nExamples:\n"
+      "  coppice data info my_pictures --image-size 32 --sheet sheet.html\n"
+      "  coppice data info flowers.csv --label kind\n"
+      "  coppice data info glyphs --show 3");
+  command->callback([arguments, &exit] {
+    const Status status = inform(Env::system(), *arguments);
+    exit = status.ok() ? kFine : fail("data info", status);
+  });
+}
+
+struct GetArguments {
+  std::string set, directory;
+};
+
+Status get(Env& env, const GetArguments& arguments) {
+  const auto set = std::find_if(known_sets().begin(), known_sets().end(),
+                                [&](const KnownSet& known) { return known.name == arguments.set; });
+  const std::string directory = data_directory(arguments.directory);
+  const char* mirror = std::getenv("COPPICE_MIRROR");
+  ProgressLine line;
+  DownloadWatch watch;
+  watch.stop = &stop_on_signals();
+  watch.on_progress = [&](uint64_t done, uint64_t all) {
+    if (line.due())
+      line.show(arguments.set + " " + bytes_text(static_cast<int64_t>(done)) + " of " +
+                bytes_text(static_cast<int64_t>(all)));
+  };
+  Status status = get_set(env, *set, directory, mirror != nullptr ? mirror : "", watch);
+  line.clear();
+  if (status.ok()) say(arguments.set + " lies in " + join_path(directory, arguments.set));
+  return status;
+}
+
+void add_get(CLI::App& data, int& exit) {
+  CLI::App* command = data.add_subcommand("get", "Fetch a well-known data set");
+  auto arguments = std::make_shared<GetArguments>();
+  std::vector<std::string> names;
+  for (const KnownSet& set : known_sets()) names.push_back(set.name);
+  command->add_option("name", arguments->set, "mnist, fashion-mnist or cifar10")
+      ->required()
+      ->check(CLI::IsMember(names))
+      ->type_name("NAME");
+  command
+      ->add_option("--data-dir", arguments->directory, "where it goes; else $COPPICE_DATA, else data/ here")
+      ->type_name("FOLDER");
+  command->footer(
+      "\nExamples:\n  coppice data get fashion-mnist\n"
+      "Goes on where it was interrupted. What was fetched has to have the SHA-256 that is known.\n"
+      "COPPICE_MIRROR=URL takes URL/NAME/FILE instead of the places that are built in.");
+  command->callback([arguments, &exit] {
+    const Status status = get(Env::system(), *arguments);
+    exit = status.ok() ? kFine : fail("data get", status);
+  });
 }
 
 }  // namespace
 
 void add_data_command(CLI::App& app, int& exit) {
-  CLI::App* command = app.add_subcommand(kName, "Say what a data set holds and draw a sample");
-  auto arguments = std::make_shared<DataArguments>();
-  command
-      ->add_option("set", arguments->set, "glyphs, life, mnist, fashion-mnist, cifar10, cifar100 or a folder")
-      ->type_name("SET")
-      ->capture_default_str();
-  command->add_option("--data-dir", arguments->dir, "where the named sets lie")->type_name("FOLDER");
-  command->add_option("--show", arguments->show, "samples to draw")
-      ->check(CLI::Range(0, 1000))
-      ->capture_default_str();
-  command->add_flag("--json", arguments->json, "print one JSON object");
+  CLI::App* command = app.add_subcommand(kName, "Look at data, or fetch a well-known set");
+  command->require_subcommand(1);
+  add_info(*command, exit);
+  add_get(*command, exit);
   command->footer(
-      "\nExamples:\n  coppice data glyphs --show 3\n  coppice data fashion-mnist --data-dir ../shared/data");
-  command->callback([arguments, &exit] { exit = run_data(*arguments); });
+      "\nExamples:\n  coppice data info my_pictures\n  coppice data get fashion-mnist\n`coppice data info "
+      "--help` shows more.");
 }
 
 }  // namespace coppice::cli

@@ -7,11 +7,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/env.h"
 #include "base/result.h"
+#include "io/resize.h"
 
 namespace coppice {
 
@@ -23,15 +26,16 @@ struct Features {
   bool operator==(const Features&) const = default;
 };
 
-// A pixel byte v of channel c becomes (v / 255 - mean[c]) / stddev[c]. Part of the model: the runtime repeats
-// it.
+// A pixel byte v of channel c becomes (v / 255 - mean[c]) / stddev[c], a number v (v - mean[c]) / stddev[c].
+// Part of the model: the runtime repeats it.
 struct Normalisation {
   std::vector<float> mean, stddev;  // [channels]; stddev > 0
 };
 
-// Samples in memory. Exactly one of labels and targets is filled.
+// Samples in memory. Exactly one of pixels and numbers is filled, and one of labels and targets.
 struct Samples {
   std::vector<uint8_t> pixels;   // [count][channels][height][width]
+  std::vector<float> numbers;    // [count][channels][height][width], finite
   std::vector<int32_t> labels;   // [count], 0 .. classes - 1
   std::vector<uint8_t> targets;  // [count][outputs], 0 or 1
 };
@@ -54,10 +58,12 @@ struct Split {
 struct Dataset {
   std::string name;
   Features features;
-  int outputs = 0;                   // classes, or cells of a dense target
+  bool numbers = false;  // samples are floats, not bytes; columns of a table are channels of one pixel
+  int outputs = 0;       // classes, or cells of a dense target
   std::vector<std::string> classes;  // [outputs]; empty: the targets are dense
-  Normalisation normalisation;       // measured on train + validation, never on test
-  Split train, validation, test;     // validation is cut from train
+  Normalisation normalisation;       // measured on train and what is cut from it, never on test
+  std::optional<Fit> fit;            // how pictures of files got their size; empty: they are none
+  Split train, validation, test;
 
   bool dense_targets() const { return classes.empty(); }
 };
@@ -69,24 +75,47 @@ struct LifeOptions {
   int64_t train = 10000, validation = 1000, test = 1000;  // boards; the training boards are new in each epoch
 };
 
+// What a folder of pictures becomes.
+struct PictureOptions {
+  int height = 0, width = 0;  // 0: the size that all have
+  Fit fit = Fit::kCrop;
+  int channels = 0;  // 1: grey; 3: colour; 0: grey where all pictures are
+};
+
 struct DatasetOptions {
-  uint64_t seed = 0;        // of generated samples and of the cut between train and validation
+  uint64_t seed = 0;        // of generated samples and of the cuts
   double validation = 0.1;  // share of the training samples that is cut off, 0 .. 0.9; life has its own count
+  double test_share = 0.1;  // the same of own data without test samples, cut off first; 1: all are
+  PictureOptions pictures;
+  std::string label;                 // the column of a CSV file, by name or number from 1; empty: the last
+  std::vector<std::string> classes;  // of a network: own data is named in these; empty: as the data has them
+  int threads = 1;                   // that decode pictures; no bit depends on it
+  bool only_shape = false;  // own data: the samples stay away, all else is there but the normalisation
   std::string directory;    // holds the folders of the named sets; empty: see load_dataset
   int64_t glyphs_train = 12000, glyphs_test = 2000;  // train before the cut
   LifeOptions life;
 };
 
+// True for the path of somebody's data: any spec that is not the name of a set.
+bool is_own_data(const std::string& spec);
+
 // spec is `glyphs` or `life` (generated, no files needed), a named set (`fashion-mnist`, `mnist`, `cifar10`,
-// `cifar100`), or the path of a directory that holds IDX files (train-images-idx3-ubyte ...) or CIFAR batches
-// (data_batch_1.bin ... or train.bin), each plain or as .gz. A named set is a folder of that name in
-// options.directory, else in $COPPICE_DATA, else in shared/data beside the checkout (../shared/data, or
-// further up when started in a build folder). Nothing is ever downloaded: a set that is missing is a sentence
-// that says where it was looked for.
+// `cifar100`), or a path (docs/data.md): a folder of IDX files (train-images-idx3-ubyte ...) or CIFAR batches
+// (data_batch_1.bin ... or train.bin), each plain or as .gz, a folder of pictures, a .npz file with arrays,
+// or a CSV file. A named set is a folder of that name in options.directory, else in $COPPICE_DATA, else in
+// data/ here, where `coppice data get` puts it, or in shared/data beside the checkout (../shared/data, or
+// further up when started in a build folder). Nothing is downloaded from here: a set that is missing is a
+// sentence that says where it was looked for.
 Result<Dataset> load_dataset(Env& env, const std::string& spec, const DatasetOptions& options = {});
 
-// Mean and standard deviation per channel over all the samples; exact sums, so independent of their order.
-Normalisation measure_normalisation(const Samples& samples, const Features& features);
+// Mean and standard deviation per channel over the samples of `indices`; exact sums, so independent of their
+// order.
+Normalisation measure_normalisation(const Samples& samples, const Features& features,
+                                    std::span<const int32_t> indices);
+
+// The same of numbers; summed in the order of the indices.
+Normalisation measure_numbers(const Samples& samples, const Features& features,
+                              std::span<const int32_t> indices);
 
 // Cuts `count` samples off for validation, drawn without replacement by `seed`; both lists ascend.
 struct Cut {

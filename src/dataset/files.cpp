@@ -134,18 +134,30 @@ Result<Dataset> load_cifar(Env& env, const std::string& directory, const std::st
   return data;
 }
 
+constexpr char kIdxFile[] = "train-images-idx3-ubyte";
+
+const std::vector<CifarLayout>& cifar_layouts() {
+  static const std::vector<CifarLayout> kLayouts = {
+      {CifarKind::kTen,
+       {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"},
+       "test_batch.bin",
+       "batches.meta.txt"},
+      {CifarKind::kHundred, {"train.bin"}, "test.bin", "fine_label_names.txt"}};
+  return kLayouts;
+}
+
 }  // namespace
 
+bool holds_known_files(Env& env, const std::string& directory) {
+  if (find_file(env, directory, kIdxFile)) return true;
+  for (const CifarLayout& layout : cifar_layouts())
+    if (find_file(env, directory, layout.train.front())) return true;
+  return false;
+}
+
 Result<Dataset> load_directory(Env& env, const std::string& directory, const std::string& name) {
-  static const CifarLayout kTen = {
-      CifarKind::kTen,
-      {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"},
-      "test_batch.bin",
-      "batches.meta.txt"};
-  static const CifarLayout kHundred = {
-      CifarKind::kHundred, {"train.bin"}, "test.bin", "fine_label_names.txt"};
-  if (find_file(env, directory, "train-images-idx3-ubyte")) return load_idx(env, directory, name);
-  for (const CifarLayout& layout : {kTen, kHundred})
+  if (find_file(env, directory, kIdxFile)) return load_idx(env, directory, name);
+  for (const CifarLayout& layout : cifar_layouts())
     if (find_file(env, directory, layout.train.front())) return load_cifar(env, directory, name, layout);
   return not_found(
       directory +

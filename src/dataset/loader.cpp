@@ -45,10 +45,14 @@ Loader::Loader(const Dataset& data, const Split& split, const LoaderOptions& opt
   for (size_t channel = 0; channel < data.normalisation.mean.size(); ++channel) {
     const double mean = data.normalisation.mean[channel], stddev = data.normalisation.stddev[channel];
     scales_.push_back({static_cast<float>(1 / (255 * stddev)), static_cast<float>(-mean / stddev)});
+    number_scales_.push_back({data.normalisation.mean[channel], static_cast<float>(1 / stddev)});
   }
   order_.resize(static_cast<size_t>(split.size()));
-  if (split.generate || options.crop_padding > 0 || options.flip)
-    staged_.resize(kColumnGroup * static_cast<size_t>(data.features.size()));
+  const size_t staged = kColumnGroup * static_cast<size_t>(data.features.size());
+  if (data.numbers)
+    staged_numbers_.resize(options.crop_padding > 0 || options.flip ? staged : 0);
+  else if (split.generate || options.crop_padding > 0 || options.flip)
+    staged_.resize(staged);
   if (split.generate) staged_targets_.resize(kColumnGroup * static_cast<size_t>(data.outputs));
 }
 
@@ -161,7 +165,8 @@ void Loader::order_for(int64_t epoch) {
   for (size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[rng.below(i)]);
 }
 
-void Loader::augment(int64_t epoch, int64_t sample, const uint8_t* from, uint8_t* to) const {
+template <class T>
+void Loader::augment(int64_t epoch, int64_t sample, const T* from, T* to) const {
   const auto words = philox(options_.seed, stream_id("augment", static_cast<uint64_t>(epoch)),
                             static_cast<uint64_t>(sample));
   const int height = data_.features.height, width = data_.features.width, padding = options_.crop_padding;
@@ -175,13 +180,13 @@ void Loader::augment(int64_t epoch, int64_t sample, const uint8_t* from, uint8_t
   for (int channel = 0; channel < data_.features.channels; ++channel, from += height * width)
     for (int y = 0; y < height; ++y, to += width) {
       if (y + dy < 0 || y + dy >= height) {
-        std::fill(to, to + width, uint8_t{0});
+        std::fill(to, to + width, T{0});
         continue;
       }
-      const uint8_t* row = from + (y + dy) * width + dx;
-      std::fill(to, to + begin, uint8_t{0});
+      const T* row = from + (y + dy) * width + dx;
+      std::fill(to, to + begin, T{0});
       std::copy(row + begin, row + end, to + begin);
-      std::fill(to + end, to + width, uint8_t{0});
+      std::fill(to + end, to + width, T{0});
       if (flip) std::reverse(to, to + width);
     }
 }
@@ -189,20 +194,25 @@ void Loader::augment(int64_t epoch, int64_t sample, const uint8_t* from, uint8_t
 void Loader::gather(int64_t epoch, int32_t place, size_t column) {
   const auto features = static_cast<size_t>(data_.features.size()),
              outputs = static_cast<size_t>(data_.outputs);
-  uint8_t* const staged = staged_.data() + column * features;
-  pixels_[column] = staged;
   if (split_.generate) {
+    uint8_t* const staged = staged_.data() + column * features;
     uint8_t* const targets = staged_targets_.data() + column * outputs;
     split_.generate(epoch, place, staged, targets);
+    pixels_[column] = staged;
     targets_[column] = targets;
     return;
   }
   const auto sample = static_cast<size_t>(split_.indices[static_cast<size_t>(place)]);
-  const uint8_t* const pixels = split_.samples->pixels.data() + sample * features;
-  if (options_.crop_padding > 0 || options_.flip)
-    augment(epoch, static_cast<int64_t>(sample), pixels, staged);
+  const auto take = [&](const auto& all, auto& staged, auto& columns) {
+    columns[column] = all.data() + sample * features;
+    if (options_.crop_padding == 0 && !options_.flip) return;
+    augment(epoch, static_cast<int64_t>(sample), columns[column], staged.data() + column * features);
+    columns[column] = staged.data() + column * features;
+  };
+  if (data_.numbers)
+    take(split_.samples->numbers, staged_numbers_, numbers_);
   else
-    pixels_[column] = pixels;
+    take(split_.samples->pixels, staged_, pixels_);
   if (data_.dense_targets())
     targets_[column] = split_.samples->targets.data() + sample * outputs;
   else
@@ -226,8 +236,11 @@ void Loader::fill(Batch& batch, int64_t epoch, int64_t index) {
       const auto tile_at = [&](float* base, int rows) {
         return base + int64_t{tile} * rows * width + column;
       };
-      fill_columns(pixels_, valid, columns, scales_, data_.features.plane(),
-                   tile_at(batch.x, data_.features.size()), width);
+      float* const x = tile_at(batch.x, data_.features.size());
+      if (data_.numbers)
+        fill_columns(numbers_, valid, columns, number_scales_, data_.features.plane(), x, width);
+      else
+        fill_columns(pixels_, valid, columns, scales_, data_.features.plane(), x, width);
       if (data_.dense_targets()) {
         fill_columns(targets_, valid, columns, kAsIs, data_.outputs, tile_at(batch.dense, data_.outputs),
                      width);

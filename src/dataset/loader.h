@@ -76,19 +76,23 @@ class Loader {
   void fill(Batch& batch, int64_t epoch, int64_t index);
   void order_for(int64_t epoch);
   void gather(int64_t epoch, int32_t place, size_t column);
-  void augment(int64_t epoch, int64_t sample, const uint8_t* from, uint8_t* to) const;
+  template <class T>  // a byte, or a number
+  void augment(int64_t epoch, int64_t sample, const T* from, T* to) const;
 
   const Dataset& data_;
   const Split& split_;
   const LoaderOptions options_;
   int64_t batches_ = 0;
-  std::vector<ByteScale> scales_;  // of each channel
+  std::vector<ByteScale> scales_;           // of each channel, where samples are bytes
+  std::vector<NumberScale> number_scales_;  // the same where they are numbers
 
   // Touched by the filling thread only: the prefetching one, without it the caller's.
   std::vector<int32_t> order_;  // places in the split, in the order of epoch order_epoch_
   int64_t order_epoch_ = -1;
   std::vector<uint8_t> staged_;          // [16][features], samples that are generated or augmented
   std::vector<uint8_t> staged_targets_;  // [16][outputs], of generated samples
+  std::vector<float> staged_numbers_;    // [16][features], samples of numbers that are augmented
+  std::array<const float*, kColumnGroup> numbers_{};
   std::array<const uint8_t*, kColumnGroup> pixels_{}, targets_{};  // the group of columns at work
   std::array<int32_t, kColumnGroup> labels_{};
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataset/tile.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace coppice {
@@ -71,6 +72,18 @@ void fill_columns(const std::array<const uint8_t*, kColumnGroup>& samples, int v
   if (valid < columns)
     for (int64_t f = 0; f < features; ++f)
       std::memset(out + f * width + valid, 0, static_cast<size_t>(columns - valid) * sizeof(float));
+}
+
+void fill_columns(const std::array<const float*, kColumnGroup>& samples, int valid, int columns,
+                  std::span<const NumberScale> channels, int plane, float* out, int64_t width) {
+  int64_t feature = 0;
+  for (const NumberScale by : channels)
+    for (const int64_t end = feature + plane; feature < end; ++feature) {
+      float* const row = out + feature * width;
+      for (int c = 0; c < valid; ++c)
+        row[c] = (samples[static_cast<size_t>(c)][feature] - by.mean) * by.scale;
+      std::fill(row + valid, row + columns, 0.0f);
+    }
 }
 
 }  // namespace coppice

@@ -23,4 +23,13 @@ struct ByteScale {
 void fill_columns(const std::array<const uint8_t*, kColumnGroup>& samples, int valid, int columns,
                   std::span<const ByteScale> channels, int plane, float* out, int64_t width);
 
+// value = (number - mean) * scale: a mean that is large beside the deviation costs no digits.
+struct NumberScale {
+  float mean, scale;
+};
+
+// The same of samples that are floats.
+void fill_columns(const std::array<const float*, kColumnGroup>& samples, int valid, int columns,
+                  std::span<const NumberScale> channels, int plane, float* out, int64_t width);
+
 }  // namespace coppice

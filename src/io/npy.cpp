@@ -15,7 +15,9 @@ constexpr uint64_t kMaxHeaderBytes = 1 << 16;
 constexpr size_t kMaxDimensions = 32;  // NumPy's own limit
 
 constexpr std::pair<std::string_view, Dtype> kTypes[] = {
-    {"<f4", Dtype::kF32}, {"<i4", Dtype::kI32}, {"<i8", Dtype::kI64}, {"|u1", Dtype::kU8}};
+    {"<f4", Dtype::kF32}, {"<f8", Dtype::kF64}, {"|i1", Dtype::kI8},
+    {"<i2", Dtype::kI16}, {"<i4", Dtype::kI32}, {"<i8", Dtype::kI64},
+    {"|u1", Dtype::kU8},  {"<u2", Dtype::kU16}, {"<u4", Dtype::kU32}};
 
 // The literal that NumPy writes, e.g. {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
 class HeaderParser {
@@ -87,8 +89,9 @@ class HeaderParser {
         has_type_ = true;
         return {};
       }
-    return unsupported("the array has type '" + std::string(name) +
-                       "'; float32, int32, int64 (little-endian) and uint8 are read");
+    return unsupported(
+        "the array has type '" + std::string(name) +
+        "'; float32, float64 and integers, little-endian, are read: save it with .astype(\"float32\")");
   }
   Status parse_order() {
     if (take_word("True"))
@@ -126,41 +129,64 @@ class HeaderParser {
   NpyArray array_;
 };
 
+struct Header {
+  NpyArray array;      // without its bytes
+  uint64_t start = 0;  // of the values
+};
+
+// Reads as many bytes as it is asked for, which the file has.
+template <class Read>
+Result<Header> read_header(uint64_t size, const Read& read) {
+  std::array<char, 12> head{};
+  constexpr uint64_t kShortHead = 10, kLongHead = 12;
+  if (size < kShortHead) return corrupt("is too short for a .npy file");
+  TRY(read(0, head.data(), kShortHead));
+  if (std::string_view(head.data(), kMagic.size()) != kMagic) return corrupt("is not a .npy file");
+  const int version = static_cast<uint8_t>(head[6]);
+  if (version < 1 || version > 3)
+    return unsupported("has version " + std::to_string(version) + " of the format, 1 to 3 are read");
+  // Version 1 has a length of two bytes, the later ones of four.
+  const uint64_t start = version == 1 ? kShortHead : kLongHead;
+  if (size < start) return corrupt("is too short for a .npy file");
+  TRY(read(0, head.data(), start));
+  uint64_t length = 0;
+  for (uint64_t i = 8; i < start; ++i) length |= uint64_t{static_cast<uint8_t>(head[i])} << (8 * (i - 8));
+  if (length > kMaxHeaderBytes || length > size - start)
+    return corrupt("announces a header of " + std::to_string(length) + " bytes in a file of " +
+                   std::to_string(size));
+  std::string text(length, '\0');
+  TRY(read(start, text.data(), text.size()));
+  TRY_ASSIGN(NpyArray array, HeaderParser(text).parse());
+  const uint64_t values = size - start - length;
+  const auto bytes = tensor_bytes(array.dtype, array.shape);
+  if (!bytes || *bytes != values)
+    return corrupt("has " + std::to_string(values) + " bytes of values, which is not what its shape needs");
+  if (*bytes > kMaxBytes) return unsupported("holds more than 4 GiB");
+  return Header{std::move(array), start + length};
+}
+
 }  // namespace
 
 Result<NpyArray> read_npy(Env& env, const std::string& path) {
   TRY_ASSIGN(const std::unique_ptr<ReadFile> file, env.open_read(path));
-  std::array<char, 12> head{};
-  constexpr uint64_t kShortHead = 10, kLongHead = 12;
-  const uint64_t size = file->size();
-  if (size < kShortHead) return corrupt(path + ": is too short for a .npy file");
-  TRY(file->read_at(0, head.data(), kShortHead));
-  if (std::string_view(head.data(), kMagic.size()) != kMagic) return corrupt(path + ": is not a .npy file");
-  const int version = static_cast<uint8_t>(head[6]);
-  if (version < 1 || version > 3)
-    return unsupported(path + ": has version " + std::to_string(version) + " of the format, 1 to 3 are read");
-  // Version 1 has a length of two bytes, the later ones of four.
-  const uint64_t start = version == 1 ? kShortHead : kLongHead;
-  if (size < start) return corrupt(path + ": is too short for a .npy file");
-  TRY(file->read_at(0, head.data(), start));
-  uint64_t length = 0;
-  for (uint64_t i = 8; i < start; ++i) length |= uint64_t{static_cast<uint8_t>(head[i])} << (8 * (i - 8));
-  if (length > kMaxHeaderBytes || length > size - start)
-    return corrupt(path + ": announces a header of " + std::to_string(length) + " bytes in a file of " +
-                   std::to_string(size));
-  std::string text(length, '\0');
-  TRY(file->read_at(start, text.data(), text.size()));
-  auto parsed = HeaderParser(text).parse();
-  if (!parsed.ok()) return parsed.status().within(path);
-  NpyArray array = parsed.take();
-  const auto bytes = tensor_bytes(array.dtype, array.shape);
-  if (!bytes || *bytes != size - start - length)
-    return corrupt(path + ": has " + std::to_string(size - start - length) +
-                   " bytes of values, which is not what its shape needs");
-  if (*bytes > kMaxBytes) return unsupported(path + ": holds more than 4 GiB");
-  array.bytes.resize(*bytes);
-  TRY(file->read_at(start + length, array.bytes.data(), array.bytes.size()));
+  const auto read = [&](uint64_t at, char* to, size_t n) { return file->read_at(at, to, n); };
+  auto header = read_header(file->size(), read);
+  if (!header.ok()) return header.status().within(path);
+  NpyArray array = std::move(header->array);
+  array.bytes.resize(file->size() - header->start);
+  TRY(file->read_at(header->start, array.bytes.data(), array.bytes.size()));
   return array;
+}
+
+Result<NpyArray> parse_npy(std::vector<uint8_t> file) {
+  const auto read = [&](uint64_t at, char* to, size_t n) {
+    if (n > 0) std::memcpy(to, file.data() + at, n);
+    return Status();
+  };
+  TRY_ASSIGN(Header header, read_header(file.size(), read));
+  file.erase(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(header.start));
+  header.array.bytes = std::move(file);
+  return std::move(header.array);
 }
 
 Status write_npy(Env& env, const std::string& path, Dtype dtype, const std::vector<int64_t>& shape,

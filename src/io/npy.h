@@ -30,10 +30,14 @@ struct NpyArray {
   }
 };
 
-// Versions 1 to 3, little-endian, C order, F32, I32, I64 or U8, at most 4 GiB; anything else is a sentence.
+// Versions 1 to 3, little-endian, C order, floats of 32 and 64 bits and integers of 8 to 32 bits and I64, at
+// most 4 GiB; anything else is a sentence.
 Result<NpyArray> read_npy(Env& env, const std::string& path);
 
-// Version 1.0, the header padded as NumPy does; one of the same four types. Atomic.
+// The same of a whole file in memory; sentences lack its name.
+Result<NpyArray> parse_npy(std::vector<uint8_t> file);
+
+// Version 1.0, the header padded as NumPy does; one of the same types. Atomic.
 Status write_npy(Env& env, const std::string& path, Dtype dtype, const std::vector<int64_t>& shape,
                  const void* data);
 

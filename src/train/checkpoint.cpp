@@ -19,18 +19,23 @@ constexpr char kVersionKey[] = "coppice.checkpoint", kProgramKey[] = "coppice.ve
                kRecipeKey[] = "recipe", kPreprocessingKey[] = "preprocessing", kWeightsKey[] = "weights",
                kProgressKey[] = "progress", kIsaKey[] = "isa", kCostTableKey[] = "cost_table";
 
+constexpr char kNumberValues[] = "floats", kByteValues[] = "bytes";  // what samples are made of. Persisted.
+
 constexpr int64_t kMost = int64_t{1} << 53;  // counters that JSON readers keep exact
 
 // ---- writing
 
 Json preprocessing_json(const Preprocessing& p) {
-  return Json{{"channels", p.features.channels},
-              {"height", p.features.height},
-              {"width", p.features.width},
-              {"mean", p.normalisation.mean},
-              {"stddev", p.normalisation.stddev},
-              {"outputs", p.outputs},
-              {"classes", p.classes}};
+  Json json{{"channels", p.features.channels},
+            {"height", p.features.height},
+            {"width", p.features.width},
+            {"mean", p.normalisation.mean},
+            {"stddev", p.normalisation.stddev},
+            {"outputs", p.outputs},
+            {"classes", p.classes}};
+  if (p.numbers) json["values"] = kNumberValues;
+  if (p.fit) json["resize"] = fit_name(*p.fit);
+  return json;
 }
 
 Json progress_json(const Progress& p) {
@@ -113,6 +118,18 @@ Result<Preprocessing> read_preprocessing(const std::string& text) {
   TRY_ASSIGN(p.classes, json.texts("classes"));
   if (!p.classes.empty() && p.classes.size() != static_cast<size_t>(outputs))
     return corrupt("preprocessing.classes: should name each of the " + std::to_string(outputs) + " outputs");
+  if (json.has("values")) {
+    TRY_ASSIGN(const std::string values, json.text("values"));
+    if (values != kNumberValues && values != kByteValues)
+      return corrupt("preprocessing.values: should be bytes or floats, not '" + values + "'");
+    p.numbers = values == kNumberValues;
+  }
+  if (json.has("resize")) {
+    TRY_ASSIGN(const std::string name, json.text("resize"));
+    for (const Fit fit : {Fit::kCrop, Fit::kStretch})
+      if (name == fit_name(fit)) p.fit = fit;
+    if (!p.fit) return corrupt("preprocessing.resize: should be crop or stretch, not '" + name + "'");
+  }
   return p;
 }
 

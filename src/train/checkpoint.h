@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,8 @@ struct Preprocessing {
   Normalisation normalisation;
   int outputs = 0;
   std::vector<std::string> classes;  // empty: dense targets
+  bool numbers = false;              // samples are floats, not bytes
+  std::optional<Fit> fit;            // pictures of files: how they get the size of the features
 };
 
 // What makes one state of the network better than another: more right, then a smaller loss.

@@ -66,13 +66,18 @@ int thread_count(const Recipe& recipe) {
 }
 
 Preprocessing preprocessing_of(const Dataset& data) {
-  return {data.features, data.normalisation, data.outputs, data.classes};
+  return {data.features, data.normalisation, data.outputs, data.classes, data.numbers, data.fit};
 }
 
-Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preprocessing* model) {
+DatasetOptions dataset_options(const Recipe& recipe) {
   DatasetOptions options;
   options.seed = recipe.data_seed;
   options.validation = recipe.validation;
+  options.test_share = recipe.test_share;
+  options.pictures = {static_cast<int>(recipe.image_height), static_cast<int>(recipe.image_width),
+                      recipe.resize, recipe.grey ? 1 : 0};
+  options.label = recipe.label;
+  options.threads = thread_count(recipe);
   options.directory = recipe.data_dir;
   options.life.steps = static_cast<int>(recipe.life_steps);
   options.life.height = options.life.width = static_cast<int>(recipe.life_side);
@@ -80,12 +85,25 @@ Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preproces
   if (recipe.train_samples > 0) options.glyphs_train = options.life.train = recipe.train_samples;
   if (recipe.test_samples > 0)
     options.glyphs_test = options.life.test = options.life.validation = recipe.test_samples;
+  return options;
+}
+
+Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preprocessing* model) {
+  DatasetOptions options = dataset_options(recipe);
+  if (model != nullptr && !model->classes.empty() && is_own_data(recipe.data)) {
+    const Features& f = model->features;
+    options.pictures = {f.height, f.width, model->fit.value_or(Fit::kCrop), f.channels};
+    options.classes = model->classes;
+  }
   TRY_ASSIGN(Dataset data, load_dataset(env, recipe.data, options));
   if (model == nullptr) return data;
   const std::string place = "data '" + recipe.data + "'";
   if (!(data.features == model->features))
     return invalid(place + ": samples are " + features_text(data.features) + ", the network takes " +
                    features_text(model->features));
+  if (data.numbers != model->numbers)
+    return invalid(place + ": samples are " + (data.numbers ? "floats" : "bytes") + ", the network takes " +
+                   (model->numbers ? "floats" : "bytes"));
   if (data.outputs != model->outputs || data.dense_targets() != model->classes.empty())
     return invalid(place + ": has " + std::to_string(data.outputs) +
                    (data.dense_targets() ? " targets" : " classes") + ", the network says " +

@@ -26,8 +26,11 @@ struct Evaluation {
 // What samples are to the network that was trained on `data`.
 Preprocessing preprocessing_of(const Dataset& data);
 
-// The data of a recipe. With `model`, the data has to be of the model's kind, and is normalised as the model
-// wants it.
+// Where a recipe's data comes from, and how it is cut.
+DatasetOptions dataset_options(const Recipe& recipe);
+
+// The data of a recipe. With `model`, the data has to be of the model's kind, and is made as the model wants
+// it: pictures of its size, the numbers of its classes, its normalisation.
 Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preprocessing* model);
 
 // Both are optional.

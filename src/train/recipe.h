@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "dataset/dataset.h"
 #include "exec/network.h"
 #include "optim/optimizer.h"
 
@@ -19,10 +20,14 @@ struct Recipe {
   // What is learnt from.
   std::string data = "glyphs", data_dir;
   uint64_t data_seed = 0;
-  double validation = 0.1;
+  double validation = 0.1, test_share = 0.1;
   int64_t train_samples = 0, test_samples = 0;  // of a generated set; 0: as many as the set has by itself
   int64_t life_steps = 1, life_side = 16;
   double life_density = 0;
+  int64_t image_height = 0, image_width = 0;  // 0: the size that all pictures have
+  Fit resize = Fit::kCrop;
+  bool grey = false;
+  std::string label;
   int64_t crop = 0;
   bool flip = false;
 

@@ -163,20 +163,60 @@ Status parse_block(Recipe& recipe, const std::string& text) {
   return {};
 }
 
+Status parse_image_size(Recipe& recipe, const std::string& text) {
+  constexpr int64_t kMostSide = 1024;
+  recipe.image_height = recipe.image_width = 0;
+  if (text.empty()) return {};
+  const size_t cross = text.find('x');
+  const std::string width = cross == std::string::npos ? text : text.substr(cross + 1);
+  const auto valid = [](int64_t side) { return side >= 1 && side <= kMostSide; };
+  int64_t sides[2] = {};
+  if (!parse_number(text.substr(0, cross), &sides[0]) || !parse_number(width, &sides[1]) ||
+      !valid(sides[0]) || !valid(sides[1]))
+    return invalid("'" + text + "' should be a side from 1 to " + std::to_string(kMostSide) +
+                   ", or HEIGHTxWIDTH, such as 32 or 48x64");
+  recipe.image_height = sides[0];
+  recipe.image_width = sides[1];
+  return {};
+}
+
+std::string print_image_size(const Recipe& recipe) {
+  if (recipe.image_height == 0) return "";
+  const std::string height = std::to_string(recipe.image_height);
+  return recipe.image_width == recipe.image_height ? height
+                                                   : height + "x" + std::to_string(recipe.image_width);
+}
+
 void add_data_keys(std::vector<RecipeKey>& keys) {
   const char* group = "Data";
   keys.push_back(
-      text_key({"data", group, "SET", "glyphs, life, mnist, fashion-mnist, cifar10, cifar100 or a folder"},
+      text_key({"data", group, "SET", "glyphs, life, mnist, fashion-mnist, cifar10, cifar100 or a path"},
                &Recipe::data));
-  keys.push_back(
-      text_key({"data_dir", group, "FOLDER", "where the named sets lie; else $COPPICE_DATA, ../shared/data"},
-               &Recipe::data_dir));
+  keys.push_back(text_key(
+      {"data_dir", group, "FOLDER", "where the named sets lie; else $COPPICE_DATA, data, ../shared/data"},
+      &Recipe::data_dir));
   keys.push_back(number_key(
-      {"data_seed", group, "N", "draws generated samples and the validation split"},
+      {"data_seed", group, "N", "draws generated samples and the cuts"},
       [](Recipe& r) -> uint64_t& { return r.data_seed; }, 0, 1e18));
   keys.push_back(number_key(
       {"validation", group, "SHARE", "share of the training samples kept for validation"},
       [](Recipe& r) -> double& { return r.validation; }, 0, 0.9));
+  keys.push_back(number_key(
+      {"test_share", group, "SHARE", "own data without test samples: share that is kept for the test"},
+      [](Recipe& r) -> double& { return r.test_share; }, 0, 0.9));
+  keys.push_back(
+      key_of({"image_size", group, "N | HxW", "folder of pictures: the size that they get; else their own"},
+             KeyKind::kText, parse_image_size, print_image_size));
+  keys.push_back(choice_key(
+      {"resize", group, "crop | stretch", "folder of pictures: cut the middle out, or change proportions"},
+      [](Recipe& r) -> Fit& { return r.resize; },
+      std::vector<std::pair<const char*, Fit>>{{fit_name(Fit::kCrop), Fit::kCrop},
+                                               {fit_name(Fit::kStretch), Fit::kStretch}}));
+  keys.push_back(flag_key({"grey", group, "", "folder of pictures: without their colours"},
+                          [](Recipe& r) -> bool& { return r.grey; }));
+  keys.push_back(text_key(
+      {"label", group, "COLUMN", "CSV file: the column of classes, by name or number; else the last"},
+      &Recipe::label));
   keys.push_back(number_key(
       {"train_samples", group, "N", "generated training samples (life: boards of an epoch)"},
       [](Recipe& r) -> int64_t& { return r.train_samples; }, 0, 1e8));
@@ -332,6 +372,9 @@ void restrict_keys(std::vector<RecipeKey>& keys) {
       {{"train_samples", "test_samples"},
        "the generated sets glyphs and life",
        [](const Recipe& r) { return r.data == "life" || r.data == "glyphs"; }},
+      {{"test_share", "image_size", "resize", "grey", "label"},
+       "own data, given by its path",
+       [](const Recipe& r) { return is_own_data(r.data); }},
       {{"momentum", "nesterov"},
        "the optimizer sgd",
        [](const Recipe& r) { return r.optimizer.kind == OptimizerKind::kSgd; }},

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "models/json.h"
+#include "support/pictures.h"
 #include "support/program.h"
 #include "train/cost_table.h"
 
@@ -121,6 +122,29 @@ TEST_F(Cli, ReadsARecipeWithFlagsOverIt) {
   folder_.write("my.toml", "data = \"glyphs\"\nepohcs = 9\n");
   expect_refusal("train my.toml", 2,
                  "my.toml line 2: 'epohcs' is not a key of a recipe; did you mean 'epochs'?");
+}
+
+TEST_F(Cli, TrainsOnAFolderOfPicturesWithOneCommand) {
+  for (const auto& [name, value] : {std::pair("dark", 30), std::pair("light", 200)}) {
+    std::filesystem::create_directories(folder_.file(std::string("mine/") + name));
+    for (int i = 0; i < 12; ++i)
+      folder_.write(std::string("mine/") + name + "/" + std::to_string(i) + ".png",
+                    testing::png_of(testing::plain(9, 12, 1, static_cast<uint8_t>(value + i))));
+  }
+  const Outcome outcome = coppice("train --data mine/ --image-size 7 --density 0.5 --epochs 3 --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto account = parse_json("account", outcome.out);
+  ASSERT_TRUE(account.ok());
+  EXPECT_EQ((*account)["test"]["samples"], 2);
+  const std::string run = (*account)["run"].get<std::string>();
+  EXPECT_TRUE(run.starts_with("runs/mine-mlp-49-300-100-2")) << run;
+  EXPECT_NE(content(folder_.file(run + "/recipe.toml")).find("image_size = \"7\""), std::string::npos);
+  // The folder that was learnt from keeps its split, another one is a test as a whole.
+  EXPECT_EQ((*parse_json("eval", coppice("eval " + run + " --data ./mine --json").out))["samples"], 2);
+  std::filesystem::rename(folder_.file("mine"), folder_.file("moved"));
+  EXPECT_EQ((*parse_json("eval", coppice("eval " + run + " --data moved --json").out))["samples"], 24);
+  folder_.write("moved/dark/0.png", "broken");
+  expect_refusal("train --data moved", 1, "moved/dark/0.png: is neither a PNG nor a JPEG picture");
 }
 
 TEST_F(Cli, StopsAtCtrlCWithCode130AndGoesOn) {
@@ -289,11 +313,51 @@ TEST_F(Cli, TuneLeavesNothingAfterCtrlC) {
 }
 
 TEST_F(Cli, ShowsData) {
-  const Outcome glyphs = coppice("data glyphs --json");
+  const Outcome glyphs = coppice("data info glyphs --json");
   EXPECT_EQ((*parse_json("data", glyphs.out))["test"], 2000);
-  const Outcome life = coppice("data life");
+  const Outcome life = coppice("data info life");
   EXPECT_EQ(life.code, 0);
-  EXPECT_NE(life.out.find("made anew in each epoch"), std::string::npos);
+  EXPECT_NE(life.out.find("anew in each epoch"), std::string::npos);
+  const Outcome sized = coppice("data info life --life-side 5");
+  EXPECT_NE(sized.out.find("5 x 5"), std::string::npos) << sized.out;
+  expect_refusal("data info glyphs --grey", 2, "--grey: belongs to own data");
+}
+
+TEST_F(Cli, SaysWhatItRecognisedInOwnData) {
+  folder_.write("t.csv", "a,b,kind\n1,10,x\n3,10,y\n5,10,x\n");
+  const Outcome table = coppice("data info t.csv --test-share 0 --validation 0");
+  EXPECT_EQ(table.code, 0) << table.err;
+  EXPECT_NE(table.out.find("rows of numbers"), std::string::npos) << table.out;
+  EXPECT_NE(table.out.find("mean 3.0000, 10.0000; standard deviation 1.6330, 1.0000"), std::string::npos)
+      << table.out;
+  const auto json = parse_json("data", coppice("data info t.csv --test-share 0 --validation 0 --json").out);
+  ASSERT_TRUE(json.ok());
+  EXPECT_EQ((*json)["counts"]["train"], (std::vector<int>{2, 1}));
+  expect_refusal("data info t.csv --sheet x.html", 2, "--sheet: the samples of 't.csv' are rows of numbers");
+  expect_refusal("data info t.csv --label c", 2, "has no column 'c'");
+}
+
+TEST_F(Cli, WritesAContactSheet) {
+  for (const char* name : {"a<b", "c"})
+    for (int i = 0; i < 3; ++i) {
+      std::filesystem::create_directories(folder_.file(std::string("mine/") + name));
+      folder_.write(std::string("mine/") + name + "/" + std::to_string(i) + ".png",
+                    testing::png_of(testing::plain(20, 30, 3, static_cast<uint8_t>(40 * i))));
+    }
+  ASSERT_EQ(coppice("data info mine --sheet s.png").code, 0);
+  const auto sheet = read_image(Env::system(), folder_.file("s.png"));
+  ASSERT_TRUE(sheet.ok()) << sheet.status().message();
+  EXPECT_EQ(sheet->info, (ImageInfo{2 * 22 + 2, 12 * 32 + 2, 3}));
+  ASSERT_EQ(coppice("data info mine --sheet s.html").code, 0);
+  const std::string page = content(folder_.file("s.html"));
+  EXPECT_NE(
+      page.find("<h2>a&lt;b <small>2</small></h2><img alt=\"a&lt;b\" src=\"data:image/png;base64,iVBOR"),
+      std::string::npos)
+      << page;
+  EXPECT_EQ(page.find("http"), std::string::npos) << "self-contained";
+  ASSERT_EQ(coppice("data info life --sheet life.png").code, 0);
+  expect_refusal("data info mine --sheet s.gif", 2, "should end with .html or .png");
+  expect_refusal("data info mine --sheet nowhere/s.png", 1, "nowhere");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "support/pictures.h"
 #include "support/program.h"
 
 namespace coppice {
@@ -100,7 +101,27 @@ constexpr Mistake kMistakes[] = {
     // Data.
     {"train --data cifar10 --data-dir nowhere", 1,
      "data set 'cifar10': not found (looked for nowhere/cifar10)"},
-    {"data nothing", 1, "data set 'nothing': is neither glyphs, life, "},
+    {"data info nothing", 1, "data set 'nothing': is neither glyphs, life, "},
+    {"data glyphs", 2, "coppice data: 'glyphs' is unknown; did you mean 'get'?"},
+    {"data get imagenet", 2, "imagenet"},
+    {"train --data empty", 1,
+     "empty: holds no data set that is known here; needed is a folder of PNG or JPEG"},
+    {"train --data one_class", 2, "one_class: holds one class only ('cat')"},
+    {"train --data sizes", 2, "sizes: its pictures have 2 sizes, from 8 x 8 to 9 x 10"},
+    {"train --data sizes --image-size big", 2, "--image-size: 'big' should be a side from 1 to 1024"},
+    {"train --data glyphs --image-size 8", 2, "--image-size: belongs to own data, given by its path"},
+    {"train --data torn --image-size 8", 1, "torn/cat/1.png: is cut short: the PNG ends at byte "},
+    {"train --data foreign", 1, "foreign/cat/1.webp: is neither a PNG nor a JPEG picture; convert it"},
+    {"train --data loose", 2, "loose/1.png: is a picture without a class; put the pictures of each class"},
+    {"train --data table.csv --label colour", 2,
+     "table.csv: has no column 'colour' for the label; its columns are a"},
+    {"train --data gap.csv", 1, "gap.csv line 3: column 'a' holds 'NA' where a number is needed"},
+    {"train --data ragged.csv", 1, "ragged.csv line 3: has 1 fields, the first row has 2; complete it"},
+    {"train --data prices.csv", 1,
+     "prices.csv: column 'price' holds 1.5, a quantity: networks learn classes"},
+    {"train --data model.pt", 1, "model.pt: is no ZIP archive, or is cut short"},
+    {"train --data file.txt", 2, "file.txt: has one column only; a table has a label"},
+    {"train --data random", 1, "random: is neither a .npz nor a .csv file"},
     // Runs.
     {"eval nowhere", 1, "nowhere: there is no such run or file; `coppice train` makes runs"},
     {"eval folder", 1, "folder: holds no best.safetensors; is it a directory that `coppice train` made?"},
@@ -139,6 +160,20 @@ void prepare(const testing::Program& program) {
   folder.write("misspelt.toml", "data = \"glyphs\"\nepohcs = 9\n");
   folder.write("wrong.toml", "epochs = \"three\"\n");
   folder.write("empty.json", "{}");
+  const std::string picture = testing::png_of(testing::plain(8, 8, 1, 9));
+  for (const char* name : {"empty", "one_class/cat", "sizes/cat", "sizes/dog", "torn/cat", "torn/dog",
+                           "foreign/cat", "foreign/dog", "loose"})
+    std::filesystem::create_directories(folder.file(name));
+  for (const char* name :
+       {"one_class/cat/1.png", "sizes/cat/1.png", "torn/dog/1.png", "foreign/dog/1.png", "loose/1.png"})
+    folder.write(name, picture);
+  folder.write("sizes/dog/1.png", testing::png_of(testing::plain(10, 9, 1, 9)));
+  folder.write("torn/cat/1.png", picture.substr(0, picture.size() - 3));
+  folder.write("foreign/cat/1.webp", "RIFF and so on");
+  folder.write("table.csv", "a,kind\n1,x\n2,y\n");
+  folder.write("gap.csv", "a,kind\n1,x\nNA,y\n");
+  folder.write("ragged.csv", "a,kind\n1,x\n2\n");
+  folder.write("prices.csv", "a,price\n1,1.5\n2,2.5\n");
   folder.write("cut.json", "{\"version\": 1,\n \"inputs\"");
   folder.write("version.json", "{\"coppice.cost_table\":7}");
   const std::string lenet = program.run("explain --model lenet5 --graph").out;

@@ -82,7 +82,8 @@ TEST(Npy, SaysWhatItDoesNotRead) {
     EXPECT_NE(message_text.find("a.npy: "), std::string::npos) << message_text;
   };
   expect(message("{'descr': '>f4', 'fortran_order': False, 'shape': (1,)}"), "type '>f4'");
-  expect(message("{'descr': '<f8', 'fortran_order': False, 'shape': (1,)}"), "type '<f8'");
+  expect(message("{'descr': '<f2', 'fortran_order': False, 'shape': (1,)}"), "type '<f2'");
+  expect(message("{'descr': '<f8', 'fortran_order': False, 'shape': (1,)}"), "shape needs");
   expect(message("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}"), "structured");
   expect(message("{'descr': '<f4', 'fortran_order': True, 'shape': (1,)}"), "Fortran");
   expect(message("{'descr': '<f4', 'fortran_order': False}"), "lacks");

@@ -56,7 +56,9 @@ Network some_network(const std::string& model, const char* block, double density
 TEST(Checkpoint, GivesBackWeightsStateAndProgressBitForBit) {
   const TempDir folder;
   const std::string path = folder.file("x.safetensors");
-  const RunInfo info = some_info();
+  RunInfo info = some_info();
+  info.preprocessing.fit = Fit::kStretch;
+  info.preprocessing.numbers = true;
   for (const char* block : {"1x1", "4x1", "16x1", "16x4"})
     for (const double density : {0.1, 1.0}) {
       const Network network = some_network("mlp:784-32-16-10", block, density);
@@ -69,6 +71,8 @@ TEST(Checkpoint, GivesBackWeightsStateAndProgressBitForBit) {
       EXPECT_EQ(read->network.choices[0].reason, network.choices[0].reason);
       EXPECT_EQ(recipe_to_toml(read->info.recipe), recipe_to_toml(info.recipe));
       EXPECT_EQ(read->info.preprocessing.classes, info.preprocessing.classes);
+      EXPECT_EQ(read->info.preprocessing.fit, info.preprocessing.fit);
+      EXPECT_EQ(read->info.preprocessing.numbers, info.preprocessing.numbers);
       EXPECT_EQ(read->info.preprocessing.normalisation.stddev, info.preprocessing.normalisation.stddev);
       EXPECT_EQ(read->info.progress.best.accuracy, info.progress.best.accuracy);
       EXPECT_EQ(read->info.progress.best.loss, info.progress.best.loss);
@@ -269,6 +273,14 @@ TEST(Checkpoint, RefusesFilesThatContradictThemselves) {
   says("preprocessing.stddev", [](Metadata& m, Views&, Contents&) {
     m["preprocessing"] =
         R"({"channels":1,"height":28,"width":28,"mean":[0],"stddev":[0],"outputs":10,"classes":[]})";
+  });
+  says("preprocessing.values: should be bytes or floats, not 'words'", [](Metadata& m, Views&, Contents&) {
+    m["preprocessing"] =
+        R"({"channels":1,"height":28,"width":28,"mean":[0],"stddev":[1],"outputs":10,"classes":[],"values":"words"})";
+  });
+  says("preprocessing.resize: should be crop or stretch, not 'tile'", [](Metadata& m, Views&, Contents&) {
+    m["preprocessing"] =
+        R"({"channels":1,"height":28,"width":28,"mean":[0],"stddev":[1],"outputs":10,"classes":[],"resize":"tile"})";
   });
   says("is not the sample", [](Metadata& m, Views&, Contents&) {
     m["preprocessing"] =

@@ -51,6 +51,12 @@ TEST(Recipe, RefusesMistakesWithASentenceThatNamesKeyAndRemedy) {
       {"step_at", "0.1,0.2,0.3,0.4", "step_at:"},
       {"momentum", "1", "momentum: '1'"},
       {"validation", "1", "validation: '1'"},
+      {"image_size", "0", "image_size: '0' should be a side from 1 to 1024, or HEIGHTxWIDTH"},
+      {"image_size", "32x", "image_size: '32x' should be"},
+      {"image_size", "32x32x3", "image_size: '32x32x3' should be"},
+      {"image_size", "big", "image_size: 'big' should be"},
+      {"image_size", "1025", "image_size: '1025' should be"},
+      {"resize", "pad", "resize: 'pad' should be one of crop, stretch"},
       {"seed", "-1", "seed: '-1'"},
       {"threads", "99999", "threads: '99999'"},
   };
@@ -68,6 +74,8 @@ TEST(Recipe, RefusesKeysThatContradictEachOther) {
   EXPECT_EQ(refusal(flags({{"life_side", "8"}})), "life_side: belongs to the data set life; leave it out");
   EXPECT_EQ(refusal(flags({{"data", "mnist"}, {"train_samples", "8"}})),
             "train_samples: belongs to the generated sets glyphs and life; leave it out");
+  EXPECT_EQ(refusal(flags({{"data", "mnist"}, {"grey", "true"}})),
+            "grey: belongs to own data, given by its path; leave it out");
   EXPECT_EQ(refusal(flags({{"schedule", "cosine"}, {"step_at", "0.5"}})),
             "step_at: belongs to the schedule step; leave it out");
   EXPECT_EQ(refusal(flags({{"schedule", "constant"}, {"last_learning_rate", "0"}})),
@@ -129,6 +137,9 @@ TEST(Recipe, ComesBackFromTomlAsItWas) {
                          {"seed", "999999999999999999"},
                          {"isa", "avx2"},
                          {"momentum", "0.85"},
+                         {"image_size", "48x64"},
+                         {"resize", "stretch"},
+                         {"grey", "true"},
                          {"flip", "true"}});
   const auto recipe = make_recipe(settings);
   ASSERT_TRUE(recipe.ok()) << recipe.status().message();

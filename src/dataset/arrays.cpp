@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataset/arrays.h"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <utility>
+
+#include "dataset/labels.h"
+#include "dataset/split.h"
+#include "io/npy.h"
+#include "io/zip.h"
+
+namespace coppice {
+namespace {
+
+constexpr uint64_t kMaxBytes = uint64_t{4} << 30;  // of all arrays
+constexpr int64_t kMaxSide = 1 << 16;
+
+// What people call samples and labels: Keras, scikit-learn, MedMNIST.
+struct Names {
+  const char *samples, *labels;
+};
+constexpr Names kTrain[] = {{"x_train", "y_train"}, {"train_images", "train_labels"}, {"x", "y"}};
+constexpr Names kValidation[] = {
+    {"x_val", "y_val"}, {"x_validation", "y_validation"}, {"val_images", "val_labels"}};
+constexpr Names kTest[] = {{"x_test", "y_test"}, {"test_images", "test_labels"}};
+
+class Archive {
+ public:
+  Archive(std::string path, const ZipFile& zip) : path_(std::move(path)), zip_(zip) {}
+
+  const ZipEntry* find(const std::string& array) const {
+    for (const ZipEntry& entry : zip_.entries())
+      if (lower(entry.name) == array + ".npy") return &entry;
+    return nullptr;
+  }
+  std::string place(const std::string& array) const { return path_ + ": '" + array + "'"; }
+  const std::string& path() const { return path_; }
+
+  Result<NpyArray> read(const std::string& array) const {
+    const ZipEntry* entry = find(array);
+    if (entry == nullptr) return not_found(place(array) + " is missing beside the other arrays");
+    TRY_ASSIGN(std::vector<uint8_t> bytes, zip_.read(*entry));
+    auto parsed = parse_npy(std::move(bytes));
+    if (!parsed.ok()) return parsed.status().within(place(array));
+    return parsed;
+  }
+
+  std::string list() const {
+    std::string names;
+    for (const ZipEntry& entry : zip_.entries()) names += (names.empty() ? "" : ", ") + entry.name;
+    return names.empty() ? "nothing" : names;
+  }
+
+ private:
+  static std::string lower(std::string name) {
+    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return name;
+  }
+
+  std::string path_;
+  const ZipFile& zip_;
+};
+
+const Names* find_names(const Archive& archive, std::span<const Names> candidates) {
+  for (const Names& names : candidates)
+    if (archive.find(names.samples) != nullptr || archive.find(names.labels) != nullptr) return &names;
+  return nullptr;
+}
+
+// Calls `with` for each value as a double; integers of 64 bits lose digits that no sample needs.
+template <class With>
+void for_each_value(const NpyArray& array, const With& with) {
+  const auto walk = [&]<class T>(T value) {
+    for (size_t at = 0; at + sizeof(T) <= array.bytes.size(); at += sizeof(T)) {
+      std::memcpy(&value, array.bytes.data() + at, sizeof(T));
+      with(static_cast<double>(value));
+    }
+  };
+  switch (array.dtype) {
+    case Dtype::kF32:
+      return walk(float{});
+    case Dtype::kF64:
+      return walk(double{});
+    case Dtype::kI8:
+      return walk(int8_t{});
+    case Dtype::kI16:
+      return walk(int16_t{});
+    case Dtype::kI32:
+      return walk(int32_t{});
+    case Dtype::kI64:
+      return walk(int64_t{});
+    case Dtype::kU16:
+      return walk(uint16_t{});
+    case Dtype::kU32:
+      return walk(uint32_t{});
+    default:
+      return walk(uint8_t{});
+  }
+}
+
+// How an array of samples is read.
+struct Layout {
+  Features features;
+  bool channels_last = false;
+};
+
+std::string shape_text(const std::vector<int64_t>& shape) {
+  std::string text;
+  for (const int64_t size : shape) text += (text.empty() ? "" : ", ") + std::to_string(size);
+  return "(" + text + ")";
+}
+
+// Bytes in a row are one picture; numbers in a row are columns of a table, each with its own scale.
+Result<Layout> layout_of(const NpyArray& array, const std::string& place) {
+  const std::vector<int64_t>& shape = array.shape;
+  if (shape.empty() || shape.size() > 4)
+    return invalid(place + " has shape " + shape_text(shape) +
+                   "; samples are (N, features), (N, height, width) or (N, height, width, channels)");
+  for (const int64_t size : shape)
+    if (size < 1 || (&size != shape.data() && size > kMaxSide))
+      return invalid(place + " has shape " + shape_text(shape) + ", with a side that no sample can have");
+  const auto side = [&](size_t axis) { return static_cast<int>(shape[axis]); };
+  if (shape.size() == 1) return Layout{{1, 1, 1}};
+  if (shape.size() == 2)
+    return Layout{array.dtype == Dtype::kU8 ? Features{1, 1, side(1)} : Features{side(1), 1, 1}};
+  if (shape.size() == 3) return Layout{{1, side(1), side(2)}};
+  const auto usual = [](int channels) { return channels == 1 || channels == 3; };
+  const auto possible = [](int channels) { return channels <= 4; };
+  if (usual(side(3)) || (possible(side(3)) && !usual(side(1))))
+    return Layout{{side(3), side(1), side(2)}, true};
+  if (possible(side(1))) return Layout{{side(1), side(2), side(3)}};
+  return invalid(place + " has shape " + shape_text(shape) +
+                 ", where neither the second nor the last axis can be channels; save it as (N, height, "
+                 "width, channels)");
+}
+
+// The place of each value of a sample in [channels][height][width].
+std::vector<size_t> places_of(const Layout& layout) {
+  const auto channels = static_cast<size_t>(layout.features.channels),
+             plane = static_cast<size_t>(layout.features.plane());
+  std::vector<size_t> places(channels * plane);
+  for (size_t i = 0; i < places.size(); ++i)
+    places[i] = layout.channels_last ? i % channels * plane + i / channels : i;
+  return places;
+}
+
+Result<std::shared_ptr<Samples>> samples_of(const NpyArray& array, const Layout& layout,
+                                            const std::string& place) {
+  auto samples = std::make_shared<Samples>();
+  const std::vector<size_t> places = places_of(layout);
+  size_t sample = 0, value = 0;
+  const auto next = [&] {
+    const size_t at = sample * places.size() + places[value];
+    if (++value == places.size()) {
+      value = 0;
+      ++sample;
+    }
+    return at;
+  };
+  if (array.dtype == Dtype::kU8) {
+    samples->pixels.resize(array.bytes.size());
+    for (const uint8_t byte : array.bytes) samples->pixels[next()] = byte;
+    return samples;
+  }
+  const uint64_t count = static_cast<uint64_t>(array.shape[0]) * places.size();
+  if (count > kMaxBytes / sizeof(float))
+    return Status(Code::kNoMemory, place + " takes more than " + std::to_string(kMaxBytes >> 20) +
+                                       " MiB as floats; save pictures as uint8, or fewer samples");
+  samples->numbers.resize(count);
+  constexpr size_t kNone = std::numeric_limits<size_t>::max();
+  size_t wrong = kNone;
+  for_each_value(array, [&](double number) {
+    if (!std::isfinite(static_cast<float>(number)) && wrong == kNone) wrong = sample;
+    samples->numbers[next()] = static_cast<float>(number);
+  });
+  if (wrong != kNone)
+    return corrupt(place + " holds NaN, or a number too large for 32 bits, in sample " +
+                   std::to_string(wrong) + " (from 0); fill it, or take the sample out");
+  return samples;
+}
+
+std::string number_text(double value) {
+  char buffer[32];
+  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr};
+}
+
+// (N), (N, 1), or (N, classes) with a single 1 in each row.
+Result<std::vector<std::string>> texts_of(const NpyArray& array, const std::string& place, int64_t count) {
+  const std::vector<int64_t>& shape = array.shape;
+  if (shape.empty() || shape.size() > 2 || shape[0] != count)
+    return invalid(place + " has shape " + shape_text(shape) + ", needed is one label for each of the " +
+                   std::to_string(count) + " samples");
+  std::vector<double> values;
+  for_each_value(array, [&](double value) { values.push_back(value); });
+  const size_t width = shape.size() == 2 ? static_cast<size_t>(shape[1]) : 1;
+  std::vector<std::string> texts;
+  for (size_t row = 0; row < static_cast<size_t>(count); ++row) {
+    const double* at = values.data() + row * width;
+    if (width == 1) {
+      texts.push_back(number_text(*at));
+      continue;
+    }
+    const double* hot = std::max_element(at, at + width);
+    if (*hot != 1 || std::count(at, at + width, 0.0) != static_cast<std::ptrdiff_t>(width) - 1)
+      return unsupported(place + " has " + std::to_string(width) +
+                         " numbers for each sample, and those of sample " + std::to_string(row) +
+                         " are not a single 1 among zeros: networks learn one class each here");
+    texts.push_back(std::to_string(hot - at));
+  }
+  return texts;
+}
+
+struct Part {
+  Layout layout;
+  bool numbers = false;
+  LabelTexts labels;
+};
+
+Result<Part> read_part(const Archive& archive, const Names& names) {
+  Part part;
+  const std::string place = archive.place(names.samples);
+  TRY_ASSIGN(const NpyArray samples, archive.read(names.samples));
+  TRY_ASSIGN(const NpyArray labels, archive.read(names.labels));
+  TRY_ASSIGN(part.layout, layout_of(samples, place));
+  if (samples.shape[0] > INT32_MAX) return unsupported(place + " has more than 2^31 samples");
+  part.numbers = samples.dtype != Dtype::kU8;
+  part.labels.place = archive.place(names.labels);
+  TRY_ASSIGN(part.labels.samples, samples_of(samples, part.layout, place));
+  TRY_ASSIGN(part.labels.texts, texts_of(labels, part.labels.place, samples.shape[0]));
+  return part;
+}
+
+}  // namespace
+
+Result<Dataset> load_arrays(Env& env, const std::string& path, const DatasetOptions& options) {
+  TRY_ASSIGN(const ZipFile zip, ZipFile::open(env, path, kMaxBytes));
+  const Archive archive(path, zip);
+  const Names* train = find_names(archive, kTrain);
+  if (train == nullptr)
+    return invalid(path + ": holds " + archive.list() +
+                   "; needed are arrays x and y, or x_train, y_train, x_test and y_test: numpy.savez(file, "
+                   "x=..., y=...)");
+  Dataset data;
+  std::vector<Split*> splits = {&data.train};
+  TRY_ASSIGN(const Part first, read_part(archive, *train));
+  std::vector<LabelTexts> labels = {first.labels};
+  for (const auto& [names, split] : {std::pair(find_names(archive, kValidation), &data.validation),
+                                     std::pair(find_names(archive, kTest), &data.test)}) {
+    if (names == nullptr) continue;
+    TRY_ASSIGN(Part part, read_part(archive, *names));
+    if (!(part.layout.features == first.layout.features) || part.numbers != first.numbers)
+      return invalid(archive.place(names->samples) + " has samples of another shape or type than '" +
+                     train->samples + "'");
+    labels.push_back(std::move(part.labels));
+    splits.push_back(split);
+  }
+  data.name = path;
+  data.features = first.layout.features;
+  data.numbers = first.numbers;
+  TRY(name_classes(labels, options.classes, data));
+  for (size_t i = 0; i < splits.size(); ++i) splits[i]->samples = std::move(labels[i].samples);
+  cut_own_data(data, options);
+  return data;
+}
+
+}  // namespace coppice

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "base/env.h"
+#include "dataset/dataset.h"
+
+namespace coppice {
+
+// A CSV file (docs/data.md): a column of labels, all others numbers; each column of numbers is a channel of
+// one pixel, so that each is normalised by itself. Splits are filled, the normalisation is not measured.
+Result<Dataset> load_table(Env& env, const std::string& path, const DatasetOptions& options);
+
+}  // namespace coppice
