@@ -30,7 +30,7 @@ Checkpoint life_by_hand(int height, int width) {
   set("out.bias", {-0.5f});
   model.info.recipe =
       *make_recipe({{"data", "life", "test"}, {"model", "life:1,1", "test"}, {"threads", "2", "test"}});
-  model.info.preprocessing = {{1, height, width}, {{0}, {1}}, height * width, {}};
+  model.info.preprocessing = {{1, height, width}, {{0}, {1}}, height * width, {}, false, {}};
   return model;
 }
 
