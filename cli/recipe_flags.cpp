@@ -20,9 +20,8 @@ std::string flag_of(const std::string& key) {
   return flag;
 }
 
-void RecipeFlags::add_to(CLI::App& command, bool resume_only) {
-  for (const RecipeKey& key : recipe_keys())
-    if (!resume_only || key.on_resume) add(command, key);
+void RecipeFlags::add_to(CLI::App& command) {
+  for (const RecipeKey& key : recipe_keys()) add(command, key);
 }
 
 void RecipeFlags::add_group(CLI::App& command, const std::string& group, const std::string& but) {

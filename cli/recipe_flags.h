@@ -15,7 +15,7 @@ namespace coppice::cli {
 class RecipeFlags {
  public:
   // Adds one option per key to `command`; the object must outlive the parsing.
-  void add_to(CLI::App& command, bool resume_only = false);
+  void add_to(CLI::App& command);
 
   // Those of a group, such as "Data", but for the key that the command takes without a flag.
   void add_group(CLI::App& command, const std::string& group, const std::string& but);
