@@ -46,6 +46,23 @@ void count_dense(const coppice_tiled& logits, int64_t outputs, const Batch& batc
   }
 }
 
+// Appends the columns of the samples of a batch, [tiles][width][S], as rows.
+void append_rows(const float* base, int64_t tile_stride, int S, int64_t width, int samples,
+                 std::vector<float>& rows) {
+  for (int n = 0; n < samples; ++n)
+    for (int64_t o = 0; o < width; ++o) rows.push_back(base[n / S * tile_stride + o * S + n % S]);
+}
+
+void keep_outputs(const coppice_tiled& logits, int64_t width, const Batch& batch, Outputs& outputs) {
+  outputs.samples += batch.samples;
+  outputs.width = width;
+  append_rows(logits.base, logits.tile_stride, logits.width, width, batch.samples, outputs.said);
+  if (batch.labels != nullptr)
+    outputs.labels.insert(outputs.labels.end(), batch.labels, batch.labels + batch.samples);
+  else
+    append_rows(batch.dense, width * logits.width, logits.width, width, batch.samples, outputs.targets);
+}
+
 // Samples that run through the network together, whatever the batch of the training: as many as give every
 // thread its tiles, and whose inputs stay below 4 MiB.
 int evaluation_batch(const Features& features) {
@@ -124,16 +141,17 @@ Result<std::unique_ptr<Executor>> make_evaluator(Network& network, const Recipe&
 }
 
 Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Dataset& data, const Split& split,
-                            const Watch& watch) {
+                            const Watch& watch, Outputs* outputs) {
   if (split.size() == 0) return invalid("data '" + data.name + "': this split has no samples to evaluate on");
   LoaderOptions options;
   options.batch = evaluation_batch(data.features);
   options.width = evaluator.input_width();
   options.shuffle = false;
   TRY_ASSIGN(const std::unique_ptr<Loader> loader, Loader::create(data, split, options));
-  const int64_t outputs = graph.value(graph.logits).shape.elements();
+  const int64_t width = graph.value(graph.logits).shape.elements();
   Tally tally;
   Evaluation result;
+  if (outputs != nullptr) *outputs = {};
   for (int64_t index = 0; index < loader->batches_per_epoch(); ++index) {
     if (watch.stop != nullptr && watch.stop->load(std::memory_order_relaxed))
       return Status(Code::kInterrupted, "interrupted");
@@ -142,9 +160,10 @@ Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Datas
     result.loss += loss * samples.samples;
     result.samples += samples.samples;
     if (samples.labels != nullptr)
-      count_labels(evaluator.view(graph.logits), outputs, samples, tally);
+      count_labels(evaluator.view(graph.logits), width, samples, tally);
     else
-      count_dense(evaluator.view(graph.logits), outputs, samples, tally);
+      count_dense(evaluator.view(graph.logits), width, samples, tally);
+    if (outputs != nullptr) keep_outputs(evaluator.view(graph.logits), width, samples, *outputs);
     if (watch.on_progress) watch.on_progress(result.samples, split.size());
   }
   if (!std::isfinite(result.loss))

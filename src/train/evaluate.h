@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "dataset/dataset.h"
@@ -21,6 +22,14 @@ struct Evaluation {
   double accuracy = 0;  // labels: share of right classes; dense targets: share of right outputs
   double top5 = 0;      // labels: share with the class among the five largest outputs
   double exact = 0;     // dense targets: share of samples with every output right
+};
+
+// What a network says about each sample of a split, in the order of the split.
+struct Outputs {
+  int64_t samples = 0, width = 0;  // outputs of a sample
+  std::vector<float> said;         // [samples][width], before the loss: logits of classes
+  std::vector<int32_t> labels;     // [samples]; empty where the targets are dense
+  std::vector<float> targets;      // [samples][width] then
 };
 
 // What samples are to the network that was trained on `data`.
@@ -43,9 +52,10 @@ struct Watch {
 Result<std::unique_ptr<Executor>> make_evaluator(Network& network, const Recipe& recipe,
                                                  const Features& features);
 
-// Runs all samples of a split, in their own order. A loss that is not finite is kDiverged.
+// Runs all samples of a split, in their own order, and keeps what is said about them in `outputs`, if given.
+// A loss that is not finite is kDiverged.
 Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Dataset& data, const Split& split,
-                            const Watch& watch = {});
+                            const Watch& watch = {}, Outputs* outputs = nullptr);
 
 // 0 threads in a recipe means as many as host/processors.h counts.
 int thread_count(const Recipe& recipe);
