@@ -2,13 +2,16 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "command.h"
-#include "models/json.h"
+#include "coppice_build.h"
+#include "host/cpu.h"
 #include "models/models.h"
 #include "recipe_flags.h"
 #include "run_directory.h"
 #include "stop.h"
+#include "study/run_page.h"
 #include "terminal.h"
 #include "train/text.h"
 #include "train/trainer.h"
@@ -18,6 +21,7 @@ namespace coppice::cli {
 namespace {
 
 constexpr char kName[] = "train";
+constexpr char kProgram[] = "coppice " COPPICE_BUILD_VERSION " (" COPPICE_BUILD_COMMIT ")";
 constexpr char kExamples[] =
     "\nExamples:\n"
     "  coppice train --data glyphs --model mlp:784-300-100-10 --density 0.1\n"
@@ -137,19 +141,6 @@ class Reporter {
   ProgressLine line_;
 };
 
-const char* stop_name(Stop stop) {
-  switch (stop) {
-    case Stop::kDone:
-      return "done";
-    case Stop::kPatience:
-      return "patience";
-    case Stop::kTime:
-      return "max_time";
-    default:
-      return "interrupted";
-  }
-}
-
 std::string evaluation_line(const Evaluation& e, bool dense) {
   std::string line =
       percent(e.accuracy) + (dense ? " of cells right, " + percent(e.exact) + " of boards exactly" : "");
@@ -186,35 +177,7 @@ void say_account(const TrainReport& report, const std::string& directory, bool d
   say("memory   " + bytes_text(report.planned_bytes) + " planned for the network; " +
       bytes_text(report.peak_bytes) + " at most in use, data and program included");
   say("file     " + directory + "/" + kBestFile + ", " + bytes_text(report.best_file_bytes));
-}
-
-Json evaluation_json(const std::optional<Evaluation>& e) {
-  if (!e) return nullptr;
-  return Json{{"samples", e->samples},
-              {"loss", e->loss},
-              {"accuracy", e->accuracy},
-              {"top5", e->top5},
-              {"exact", e->exact}};
-}
-
-Json account_json(const TrainReport& report, const std::string& directory) {
-  return Json{{"run", directory},
-              {"stop", stop_name(report.stop)},
-              {"steps", report.progress.step},
-              {"best_epoch", report.progress.best_epoch},
-              {"validation", evaluation_json(report.validation)},
-              {"test", evaluation_json(report.test)},
-              {"seconds", report.seconds},
-              {"cpu_seconds", report.cpu_seconds},
-              {"seconds_in_all", report.seconds_in_all},
-              {"live_weights", report.live_weights},
-              {"total_weights", report.total_weights},
-              {"useful_flop", report.work.useful},
-              {"executed_flop", report.work.executed},
-              {"dense_flop", report.work.dense},
-              {"planned_bytes", report.planned_bytes},
-              {"peak_bytes", report.peak_bytes},
-              {"file_bytes", report.best_file_bytes}};
+  say("page     " + directory + "/" + kPageFile);
 }
 
 void say_models() {
@@ -222,6 +185,14 @@ void say_models() {
   table.left({0, 1});
   for (const ModelDef& def : all_models()) table.add({def.example, def.summary});
   say(table.text());
+}
+
+// The account and the page; without them the run is whole all the same.
+Status keep_account(Env& env, const std::string& directory, const Account& account,
+                    const Judgement* judgement) {
+  TRY(write_account(env, directory, account));
+  TRY_ASSIGN(const RunRecord run, read_run(env, directory));
+  return write_atomic(env, join_path(directory, kPageFile), run_page(run, judgement));
 }
 
 Result<TrainRequest> new_run(Env& env, const TrainArguments& arguments) {
@@ -263,15 +234,24 @@ int run_train(const TrainArguments& arguments) {
   callbacks.on_step = [&](const StepEvent& event) { reporter.step(event); };
   callbacks.on_evaluation = [&](const EvaluationEvent& event) { reporter.evaluation(event); };
   callbacks.on_epoch = [&](const EpochEvent& event) { reporter.epoch(event); };
+  std::optional<Judgement> judgement;
+  callbacks.on_judged = [&](const JudgedEvent& event) {
+    if (auto judged = judge(event); judged.ok()) judgement = judged.take();
+  };
   callbacks.stop = &stop_on_signals();
-  const auto report = train(env, request.take(), callbacks);
+  auto report = train(env, request.take(), callbacks);
   reporter.done();
   if (!report.ok()) return fail(kName, report.status());
   const bool stopped = callbacks.stop->load();
+  coppice_cpu cpu;
+  coppice_host_cpu(&cpu);
+  const Account account{report.take(), kProgram, cpu.model};
+  const Status kept = keep_account(env, directory, account, judgement ? &*judgement : nullptr);
+  if (!kept.ok()) complain(kName, kept.message() + "; the run itself is saved");
   if (arguments.json)
-    say(json_text(account_json(*report, directory)));
+    say(json_text(account_json(account, directory)));
   else
-    say_account(*report, directory, dense, stopped);
+    say_account(account.report, directory, dense, stopped);
   return stopped ? kStopped : kFine;
 }
 
