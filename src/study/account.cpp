@@ -6,6 +6,7 @@
 namespace coppice {
 namespace {
 
+constexpr int64_t kFormatVersion = 1;  // persisted: a reader refuses others
 constexpr uint64_t kLongest = 64 << 20;
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
 constexpr Stop kStops[] = {Stop::kDone, Stop::kPatience, Stop::kTime, Stop::kInterrupted};
@@ -57,6 +58,10 @@ Result<Stop> stop_of(const JsonObject& json) {
 }
 
 Result<Account> account_of(const JsonObject& json) {
+  TRY_ASSIGN(const int64_t version, json.integer("account_format_version", 0, kMost));
+  if (version != kFormatVersion)
+    return unsupported(json.place() + ": has account format version " + std::to_string(version) +
+                       "; this program reads " + std::to_string(kFormatVersion));
   Account account;
   TrainReport& report = account.report;
   TRY_ASSIGN(report.stop, stop_of(json));
@@ -111,7 +116,8 @@ Json account_json(const Account& account, const std::string& directory) {
   const TrainReport& report = account.report;
   Json layers = Json::array();
   for (const LayerReport& layer : report.network.layers) layers.push_back(layer_json(layer));
-  return Json{{"run", directory},
+  return Json{{"account_format_version", kFormatVersion},
+              {"run", directory},
               {"stop", stop_name(report.stop)},
               {"steps", report.progress.step},
               {"best_epoch", report.progress.best_epoch},

@@ -70,9 +70,9 @@ TEST(Account, ALyingFileIsASentenceThatNamesIt) {
   };
   for (const std::string& text :
        {std::string(), whole.substr(0, whole.size() / 2), std::string("[]"), replaced("\"done\"", "\"well\""),
-        replaced("\"steps\":5", "\"steps\":-5"), replaced("\"steps\":5", "\"steps\":1e99"),
-        replaced("\"layers\":[", "\"layers\":[7,"), replaced("\"live\":", "\"alive\":"),
-        replaced("\"threads\":2", "\"threads\":\"two\"")}) {
+        replaced("version\":1", "version\":2"), replaced("\"steps\":5", "\"steps\":-5"),
+        replaced("\"steps\":5", "\"steps\":1e99"), replaced("\"layers\":[", "\"layers\":[7,"),
+        replaced("\"live\":", "\"alive\":"), replaced("\"threads\":2", "\"threads\":\"two\"")}) {
     folder.write("run/account.json", text);
     const auto read = read_run(Env::system(), folder.file("run"));
     ASSERT_FALSE(read.ok()) << text;
