@@ -58,7 +58,7 @@ Result<Stop> stop_of(const JsonObject& json) {
 }
 
 Result<Account> account_of(const JsonObject& json) {
-  TRY_ASSIGN(const int64_t version, json.integer("account_format_version", 0, kMost));
+  TRY_ASSIGN(const int64_t version, json.integer("coppice.account", 0, kMost));
   if (version != kFormatVersion)
     return unsupported(json.place() + ": has account format version " + std::to_string(version) +
                        "; this program reads " + std::to_string(kFormatVersion));
@@ -116,7 +116,7 @@ Json account_json(const Account& account, const std::string& directory) {
   const TrainReport& report = account.report;
   Json layers = Json::array();
   for (const LayerReport& layer : report.network.layers) layers.push_back(layer_json(layer));
-  return Json{{"account_format_version", kFormatVersion},
+  return Json{{"coppice.account", kFormatVersion},
               {"run", directory},
               {"stop", stop_name(report.stop)},
               {"steps", report.progress.step},

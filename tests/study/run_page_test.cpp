@@ -70,7 +70,7 @@ TEST(Account, ALyingFileIsASentenceThatNamesIt) {
   };
   for (const std::string& text :
        {std::string(), whole.substr(0, whole.size() / 2), std::string("[]"), replaced("\"done\"", "\"well\""),
-        replaced("version\":1", "version\":2"), replaced("\"steps\":5", "\"steps\":-5"),
+        replaced("account\":1", "account\":2"), replaced("\"steps\":5", "\"steps\":-5"),
         replaced("\"steps\":5", "\"steps\":1e99"), replaced("\"layers\":[", "\"layers\":[7,"),
         replaced("\"live\":", "\"alive\":"), replaced("\"threads\":2", "\"threads\":\"two\"")}) {
     folder.write("run/account.json", text);
