@@ -170,6 +170,8 @@ void say_account(const TrainReport& report, const std::string& directory, bool d
   say("time     " + seconds_text(report.seconds) + ", of processors " + seconds_text(report.cpu_seconds) +
       (resumed ? ", since it went on; " + seconds_text(report.seconds_in_all) + " in all" : "") + "; " +
       quantity(rate, "FLOP/s") + " on live weights, evaluation and files included");
+  if (report.loading.waiting > 0.05 * report.seconds)
+    say("data     " + seconds_text(report.loading.waiting) + " of that went by waiting for samples");
   say("weights  " + weights_line(report.live_weights, report.total_weights));
   say("work     " + quantity(report.work.useful, "FLOP") + " useful, " +
       quantity(report.work.executed, "FLOP") + " executed; the dense network takes " +

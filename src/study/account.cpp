@@ -72,6 +72,8 @@ Result<Account> account_of(const JsonObject& json) {
   TRY_ASSIGN(report.seconds, json.real("seconds"));
   TRY_ASSIGN(report.cpu_seconds, json.real("cpu_seconds"));
   TRY_ASSIGN(report.seconds_in_all, json.real("seconds_in_all"));
+  TRY_ASSIGN(report.loading.filling, json.real("filling_seconds"));
+  TRY_ASSIGN(report.loading.waiting, json.real("waiting_seconds"));
   TRY_ASSIGN(report.total_weights, json.integer("total_weights", 1, kMost));
   TRY_ASSIGN(report.live_weights, json.integer("live_weights", 0, report.total_weights));
   TRY_ASSIGN(report.work.useful, json.real("useful_flop"));
@@ -126,6 +128,8 @@ Json account_json(const Account& account, const std::string& directory) {
               {"seconds", report.seconds},
               {"cpu_seconds", report.cpu_seconds},
               {"seconds_in_all", report.seconds_in_all},
+              {"filling_seconds", report.loading.filling},
+              {"waiting_seconds", report.loading.waiting},
               {"live_weights", report.live_weights},
               {"total_weights", report.total_weights},
               {"useful_flop", report.work.useful},

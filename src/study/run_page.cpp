@@ -90,7 +90,8 @@ std::string beside_dense(const TrainReport& report) {
           bytes_text(report.planned_bytes) + ".</p>");
 }
 
-std::string layers_section(const NetworkReport& network) {
+std::string layers_section(const TrainReport& report) {
+  const NetworkReport& network = report.network;
   const bool timed = network.timed_steps > 0;
   std::vector<Bar> densities, times;
   Table table({"weight", "shape", "live", "of", "density", "block", "format", "ms a step"});
@@ -110,7 +111,10 @@ std::string layers_section(const NetworkReport& network) {
   body += "</div>";
   if (timed)
     body += "<p class=\"mute\">Forward, gradients and optimizer; the mean of " +
-            with_commas(network.timed_steps) + " steps. All else: norms, activations, sums, loss.</p>";
+            with_commas(network.timed_steps) +
+            " steps. All else: norms, activations, sums, loss. Batches were made beside that, in " +
+            seconds_text(report.loading.filling) + " of a processor; the training waited " +
+            seconds_text(report.loading.waiting) + " for them.</p>";
   return html_section("Layers", body + html_details("As a table", html_scroll(table.html())));
 }
 
@@ -193,7 +197,7 @@ std::string run_page(const RunRecord& run, const Judgement* judgement) {
   std::string body = headline(run) + tiles(run) + html_section("Curves", run_charts({&run, 1}));
   if (run.account) {
     body += beside_dense(run.account->report);
-    if (!run.account->report.network.layers.empty()) body += layers_section(run.account->report.network);
+    if (!run.account->report.network.layers.empty()) body += layers_section(run.account->report);
   }
   if (judgement != nullptr) body += judgement_sections(*judgement);
   body += html_details("The recipe", "<p class=\"mute\">coppice train recipe.toml repeats the run.</p><pre>" +

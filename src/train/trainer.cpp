@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cmath>
 
-#include "dataset/loader.h"
 #include "host/usage.h"
 #include "models/graph_json.h"
 #include "models/models.h"
@@ -453,6 +452,7 @@ Result<TrainReport> Trainer::report(Stop stop) {
   report.parameter_bytes = executor_->memory().params;
   TRY_ASSIGN(report.dense_parameter_bytes,
              parameter_bytes(network_.graph, SparsityConfig(), training_options(recipe_)));
+  report.loading = loader_->times();
   report.planned_bytes = planned_bytes();
   report.threads = thread_count(recipe_);
   report.isa = executor_->isa();

@@ -11,6 +11,7 @@
 
 #include "base/env.h"
 #include "base/result.h"
+#include "dataset/loader.h"
 #include "exec/executor.h"
 #include "exec/layers.h"
 #include "train/checkpoint.h"
@@ -88,6 +89,7 @@ struct TrainReport {
   std::optional<Evaluation> test;        // of the best; not where it was interrupted, or the run was
   double seconds = 0, cpu_seconds = 0;   // of this part of the run
   double seconds_in_all = 0;             // with the parts before
+  LoadingTimes loading;                  // of the training samples, this part of the run
   int64_t live_weights = 0, total_weights = 0;
   Work work;
   NetworkReport network;                                   // seconds are those of every 16th step

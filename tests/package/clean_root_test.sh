@@ -32,7 +32,7 @@ cp /etc/resolv.conf "$place/build/etc/"
 cp -a "$place/build" "$place/install"
 for root in build install; do mount -t proc proc "$place/$root/proc"; done
 
-in_root() { chroot "$place/$1" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive bash -euc "$2"; }
+in_root() { chroot "$place/$1" env -i HOME=/srv PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive bash -euc "$2"; }
 
 git clone -q "$source" "$place/build/coppice"
 seconds() { date +%s.%N; }
@@ -46,9 +46,9 @@ in_root build 'cd /coppice/build/release && cpack >pack.log || { cat pack.log >&
 
 cp "$place"/build/coppice/build/release/coppice_*.deb "$place/install/coppice.deb"
 in_root install 'apt-get update -q >/dev/null && apt-get install -y -q /coppice.deb >install.log 2>&1 || { tail install.log >&2; exit 1; }
-  cd /root && coppice --version && coppice train --data glyphs --density 0.1 --epochs 2 --json >account.json
+  cd /srv && coppice --version && coppice train --data glyphs --density 0.1 --epochs 2 --json >account.json
   coppice compare runs/* && apt-get purge -y -q coppice >/dev/null 2>&1
-  left=$(find / -xdev \( -name "*coppice*" -o -path "*/coppice/*" \) -not -path "/root/*" -not -path "/proc/*" -not -path "/coppice.deb" -not -path "/var/*" -not -path "/tmp/*")
+  left=$(find / -xdev \( -name "*coppice*" -o -path "*/coppice/*" \) -not -path "/srv/*" -not -path "/proc/*" -not -path "/coppice.deb" -not -path "/var/*" -not -path "/tmp/*")
   if [[ $left ]]; then echo "clean_root_test: the package leaves behind: $left" >&2; exit 1; fi'
 
 awk -v start="$start" -v installed="$installed" -v built="$built" -v cores="$(nproc)" \
