@@ -260,6 +260,7 @@ coppice_run_state ProgramExecutor::run_state(const BatchView& batch, const StepS
   rs.step = static_cast<uint64_t>(state.step);
   rs.inputs[0] = batch.x;
   rs.inputs[1] = batch.target;
+  rs.sample_weights = batch.weights;
   return rs;
 }
 

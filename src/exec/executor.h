@@ -40,6 +40,8 @@ struct BatchView {
   int samples = 0;
   void* x = nullptr;
   void* target = nullptr;
+  // [tiles][S] as the target: factors of the samples' losses, for gradients and the mean; null: all 1.
+  const float* weights = nullptr;
 };
 
 struct StepState {
