@@ -40,6 +40,10 @@ struct Scale {
   }
 };
 
+std::string number_text(double value) {
+  return value == std::round(value) ? with_commas(std::llround(value)) : decimal(value, 2);
+}
+
 std::string stroke(const Series& series) {
   return "stroke=\"var(--s" + std::to_string(series.colour % 8) + ")\"" +
          (series.dashed ? " stroke-dasharray=\"6 4\"" : "");
@@ -64,11 +68,21 @@ std::string line_of(const Series& series, const Scale& scale, const LineChart& c
     down = true;
     dots += "<circle class=\"dot\" r=\"5\" cx=\"" + scale.at_x(x) + "\" cy=\"" + scale.at_y(y) +
             "\" fill=\"var(--s" + std::to_string(series.colour % 8) + ")\"><title>" +
-            escaped(series.name + ", " + chart.x_name + " " + with_commas(std::llround(x)) + ": " +
-                    chart.y_text(y)) +
+            escaped(series.name + ", " + chart.x_name + " " + number_text(x) + ": " + chart.y_text(y)) +
             "</title></circle>";
   }
   return "<path class=\"line\" " + stroke(series) + " d=\"" + path + "\"/>" + dots;
+}
+
+std::string whiskers_of(const Series& series, const Scale& scale) {
+  std::string out;
+  for (size_t i = 0; i < series.intervals.size(); ++i) {
+    const std::string x = scale.at_x(series.points[i].first);
+    out += "<line " + stroke(series) + " x1=\"" + x + "\" x2=\"" + x + "\" y1=\"" +
+           scale.at_y(series.intervals[i].first) + "\" y2=\"" + scale.at_y(series.intervals[i].second) +
+           "\"/>";
+  }
+  return out;
 }
 
 std::string axes(const LineChart& chart, const Scale& scale) {
@@ -79,9 +93,9 @@ std::string axes(const LineChart& chart, const Scale& scale) {
            decimal(kLeft - 8, 0) + "\" y=\"" + scale.at_y(y) + "\" dy=\"4\">" + escaped(chart.y_text(y)) +
            "</text>";
   }
-  for (const double x : axis_ticks(scale.x.low, scale.x.high, true))
+  for (const double x : axis_ticks(scale.x.low, scale.x.high, chart.counts))
     out += "<text text-anchor=\"middle\" x=\"" + scale.at_x(x) + "\" y=\"" +
-           decimal(kHeight - kBottom + 18, 0) + "\">" + with_commas(std::llround(x)) + "</text>";
+           decimal(kHeight - kBottom + 18, 0) + "\">" + number_text(x) + "</text>";
   return out + "<text text-anchor=\"end\" x=\"" + decimal(kWidth - kRight, 0) + "\" y=\"" +
          decimal(kHeight - 4, 0) + "\">" + escaped(chart.x_name) + "</text>";
 }
@@ -116,12 +130,17 @@ std::string html_chart(const LineChart& chart) {
         scale.x.take(x);
         scale.y.take(y);
       }
+  for (const Series& series : chart.series)
+    for (const auto& [low, high] : series.intervals) {
+      scale.y.take(low);
+      scale.y.take(high);
+    }
   if (scale.y.low > scale.y.high) return out + "<p class=\"mute\">Nothing to show yet.</p></figure>\n";
   scale.x.widen();
   scale.y.widen();
   out += "<svg viewBox=\"0 0 " + decimal(kWidth, 0) + " " + decimal(kHeight, 0) +
          "\" role=\"img\" aria-label=\"" + escaped(chart.title) + "\">" + axes(chart, scale);
-  for (const Series& series : chart.series) out += line_of(series, scale, chart);
+  for (const Series& series : chart.series) out += whiskers_of(series, scale) + line_of(series, scale, chart);
   return out + "</svg></figure>\n";
 }
 

@@ -15,12 +15,14 @@ struct Series {
   std::vector<std::pair<double, double>> points;  // x ascending; where y is not finite the line has a gap
   size_t colour = 0;
   bool dashed = false;
+  std::vector<std::pair<double, double>> intervals = {};  // of each point, low and high; empty: none
 };
 
 struct LineChart {
-  std::string title, x_name;  // x counts something: its axis has whole numbers
+  std::string title, x_name;
   std::vector<Series> series;
   std::function<std::string(double)> y_text;  // a value with its unit
+  bool counts = true;                         // x has whole numbers only, and so has its axis
 };
 
 // A figure with title, legend and axes; what a point is stands in a tooltip. Says so where no point is
