@@ -30,7 +30,7 @@ Status check(const Dataset& data, const Split& split, const LoaderOptions& optio
   if (options.crop_padding < 0 || options.crop_padding > side)
     return invalid(place + ": crop padding must lie in 0.." + std::to_string(side) + ", not " +
                    std::to_string(options.crop_padding));
-  if ((options.crop_padding > 0 || options.flip) && data.dense_targets())
+  if ((options.crop_padding > 0 || options.flip) && data.boards())
     return invalid(place + ": crop and flip would move the image away from its dense target; leave them out");
   return {};
 }
@@ -47,6 +47,9 @@ Loader::Loader(const Dataset& data, const Split& split, const LoaderOptions& opt
     scales_.push_back({static_cast<float>(1 / (255 * stddev)), static_cast<float>(-mean / stddev)});
     number_scales_.push_back({data.normalisation.mean[channel], static_cast<float>(1 / stddev)});
   }
+  for (size_t i = 0; i < data.target_scale.mean.size(); ++i)
+    target_scales_.push_back({data.target_scale.mean[i],
+                              static_cast<float>(1 / static_cast<double>(data.target_scale.stddev[i]))});
   order_.resize(static_cast<size_t>(split.size()));
   const size_t staged = kColumnGroup * static_cast<size_t>(data.features.size());
   if (data.numbers)
@@ -213,10 +216,12 @@ void Loader::gather(int64_t epoch, int32_t place, size_t column) {
     take(split_.samples->numbers, staged_numbers_, numbers_);
   else
     take(split_.samples->pixels, staged_, pixels_);
-  if (data_.dense_targets())
+  if (data_.task == Task::kClasses)
+    labels_[column] = split_.samples->labels[sample];
+  else if (data_.task == Task::kLabels)
     targets_[column] = split_.samples->targets.data() + sample * outputs;
   else
-    labels_[column] = split_.samples->labels[sample];
+    quantities_[column] = split_.samples->quantities.data() + sample * outputs;
 }
 
 void Loader::fill(Batch& batch, int64_t epoch, int64_t index) {
@@ -241,13 +246,16 @@ void Loader::fill(Batch& batch, int64_t epoch, int64_t index) {
         fill_columns(numbers_, valid, columns, number_scales_, data_.features.plane(), x, width);
       else
         fill_columns(pixels_, valid, columns, scales_, data_.features.plane(), x, width);
-      if (data_.dense_targets()) {
-        fill_columns(targets_, valid, columns, kAsIs, data_.outputs, tile_at(batch.dense, data_.outputs),
-                     width);
-      } else {
+      if (data_.task == Task::kClasses) {
         int32_t* const labels = batch.labels + begin;
         std::copy(labels_.begin(), labels_.begin() + valid, labels);
         std::fill(labels + valid, labels + columns, 0);
+      } else if (data_.task == Task::kLabels) {
+        fill_columns(targets_, valid, columns, kAsIs, data_.outputs, tile_at(batch.dense, data_.outputs),
+                     width);
+      } else {
+        fill_columns(quantities_, valid, columns, target_scales_, 1, tile_at(batch.dense, data_.outputs),
+                     width);
       }
     }
 }

@@ -97,7 +97,12 @@ TEST(Usual, OtherPicturesAreMadeAsTheNetworkWants) {
   Recipe recipe;
   recipe.data = dir.path();
   recipe.test_share = 1;
-  Preprocessing model{{1, 8, 8}, {{0.25f}, {0.5f}}, 2, {"cat", "dog"}, false, Fit::kStretch};
+  Preprocessing model;
+  model.features = {1, 8, 8};
+  model.normalisation = {{0.25f}, {0.5f}};
+  model.outputs = 2;
+  model.classes = {"cat", "dog"};
+  model.fit = Fit::kStretch;
   const auto data = load_recipe_data(Env::system(), recipe, &model);
   ASSERT_TRUE(data.ok()) << data.status().message();
   EXPECT_EQ(data->features, model.features);
