@@ -23,6 +23,7 @@ constexpr char kExamples[] =
     "\nExamples:\n"
     "  coppice train --data glyphs --model mlp:784-300-100-10 --density 0.1\n"
     "  coppice train --data life --model life:1,8 --epochs 20\n"
+    "  coppice train --data houses.csv --target price --density 0.2 --metric mae\n"
     "  coppice train recipe.toml --seed 3 --out runs/third\n"
     "  coppice train --resume runs/third\n"
     "Ctrl-C stops after the step at hand and saves; --resume goes on with the same bits.";

@@ -275,6 +275,7 @@ Status name_answers(const std::vector<Part>& parts, const DatasetOptions& option
     return name_classes(labels, options.classes, data);
   }
   std::vector<TargetValues> targets;
+  targets.reserve(parts.size());
   for (const Part& part : parts) targets.push_back({part.answers.place, part.answers.values, part.samples});
   return name_targets(targets, names_of(parts.front().answers.width), options.task, data);
 }

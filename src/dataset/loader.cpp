@@ -26,6 +26,12 @@ Status check(const Dataset& data, const Split& split, const LoaderOptions& optio
   if (options.width < 1 || options.width > kMaxWidth)
     return invalid(place + ": the tile width must lie in 1.." + std::to_string(kMaxWidth) + ", not " +
                    std::to_string(options.width));
+  if (options.target_width < 0 || options.target_width > kMaxWidth ||
+      (options.target_width > 0 && options.target_width != options.width &&
+       (options.width % kColumnGroup != 0 || options.target_width % kColumnGroup != 0)))
+    return invalid(place +
+                   ": the tile width of targets must be that of samples, or both be multiples of 16, not " +
+                   std::to_string(options.target_width));
   const int side = std::min(data.features.height, data.features.width);
   if (options.crop_padding < 0 || options.crop_padding > side)
     return invalid(place + ": crop padding must lie in 0.." + std::to_string(side) + ", not " +
@@ -87,10 +93,12 @@ Loader::~Loader() {
 
 Status Loader::allocate() {
   constexpr int64_t kLine = 64;
-  const int64_t columns = (options_.batch + options_.width - 1) / options_.width * options_.width;
+  const auto columns_of = [&](int width) { return int64_t{(options_.batch + width - 1) / width} * width; };
+  const int64_t columns = columns_of(options_.width),
+                target_columns = std::max(columns, columns_of(target_width()));
   const auto rounded = [](int64_t bytes) { return (bytes + kLine - 1) / kLine * kLine; };
   const int64_t x_bytes = rounded(columns * data_.features.size() * 4);
-  const int64_t target_bytes = rounded(columns * (data_.dense_targets() ? data_.outputs : 1) * 4);
+  const int64_t target_bytes = rounded(target_columns * (data_.dense_targets() ? data_.outputs : 1) * 4);
   for (Slot& slot : slots_) {
     slot.memory.reset(std::aligned_alloc(kLine, static_cast<size_t>(x_bytes + target_bytes)));
     if (!slot.memory)
@@ -98,6 +106,8 @@ Status Loader::allocate() {
                                    std::to_string(options_.batch) + " samples; use a smaller batch"};
     auto* base = static_cast<std::byte*>(slot.memory.get());
     slot.batch.x = reinterpret_cast<float*>(base);
+    // Tiles of targets may reach beyond those of samples, where nobody writes.
+    std::memset(base + x_bytes, 0, static_cast<size_t>(target_bytes));
     if (data_.dense_targets())
       slot.batch.dense = reinterpret_cast<float*>(base + x_bytes);
     else
@@ -250,13 +260,14 @@ void Loader::fill(Batch& batch, int64_t epoch, int64_t index) {
         int32_t* const labels = batch.labels + begin;
         std::copy(labels_.begin(), labels_.begin() + valid, labels);
         std::fill(labels + valid, labels + columns, 0);
-      } else if (data_.task == Task::kLabels) {
-        fill_columns(targets_, valid, columns, kAsIs, data_.outputs, tile_at(batch.dense, data_.outputs),
-                     width);
-      } else {
-        fill_columns(quantities_, valid, columns, target_scales_, 1, tile_at(batch.dense, data_.outputs),
-                     width);
+        continue;
       }
+      float* const dense = batch.dense + int64_t{begin / target_width() * target_width()} * data_.outputs +
+                           begin % target_width();
+      if (data_.task == Task::kLabels)
+        fill_columns(targets_, valid, columns, kAsIs, data_.outputs, dense, target_width());
+      else
+        fill_columns(quantities_, valid, columns, target_scales_, 1, dense, target_width());
     }
 }
 

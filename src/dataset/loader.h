@@ -21,6 +21,7 @@ namespace coppice {
 struct LoaderOptions {
   int batch = 128;
   int width = 64;        // S, samples of a tile; multiples of 16 are the fast ones
+  int target_width = 0;  // S of dense targets; 0: width. Where they differ both are multiples of 16
   uint64_t seed = 0;     // of the order and the augmentation
   bool shuffle = true;   // false: samples in their own order, as for evaluation
   int crop_padding = 0;  // pixels of zero around the image, from which a crop of its size is drawn
@@ -34,7 +35,8 @@ struct Batch {
   int samples = 0;               // valid ones: options.batch, fewer in the last batch of an epoch
   float* x = nullptr;            // [tiles][channels * height * width][S], tiles = ceil(options.batch / S)
   int32_t* labels = nullptr;     // [tiles][S], classes; or null where the targets are dense
-  float* dense = nullptr;        // [tiles][outputs][S], quantities normalised; or null where they are classes
+  float* dense =
+      nullptr;  // [tiles][outputs][target S], quantities normalised; or null where they are classes
   void* target() const { return labels != nullptr ? static_cast<void*>(labels) : dense; }
 };
 
@@ -71,6 +73,7 @@ class Loader {
 
   Loader(const Dataset& data, const Split& split, const LoaderOptions& options);
   Status allocate();
+  int target_width() const { return options_.target_width > 0 ? options_.target_width : options_.width; }
   void prefetch_loop();
   void advance();
   void fill(Batch& batch, int64_t epoch, int64_t index);

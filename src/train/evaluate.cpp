@@ -46,11 +46,12 @@ void count_labels(const coppice_tiled& logits, int64_t outputs, const Batch& bat
   }
 }
 
-// Appends the columns of the samples of a batch, [tiles][width][S], as rows.
-void append_rows(const float* base, int64_t tile_stride, int S, int64_t width, int samples,
+// Appends the columns of the samples of a batch, [tiles][width][columns], as rows.
+void append_rows(const float* base, int64_t tile_stride, int columns, int64_t width, int samples,
                  std::vector<float>& rows) {
   for (int n = 0; n < samples; ++n)
-    for (int64_t o = 0; o < width; ++o) rows.push_back(base[n / S * tile_stride + o * S + n % S]);
+    for (int64_t o = 0; o < width; ++o)
+      rows.push_back(base[n / columns * tile_stride + o * columns + n % columns]);
 }
 
 void keep_outputs(const coppice_tiled& logits, const coppice_tiled& losses, int64_t width, const Batch& batch,
@@ -166,6 +167,7 @@ Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Datas
   LoaderOptions options;
   options.batch = evaluation_batch(data.features);
   options.width = evaluator.input_width();
+  options.target_width = evaluator.target_width();
   options.shuffle = false;
   TRY_ASSIGN(const std::unique_ptr<Loader> loader, Loader::create(data, split, options));
   const int64_t width = graph.value(graph.logits).shape.elements();

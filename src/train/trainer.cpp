@@ -154,13 +154,15 @@ Status Trainer::open_executors() {
   LoaderOptions loading;
   loading.batch = static_cast<int>(recipe_.batch);
   loading.width = executor_->input_width();
+  loading.target_width = executor_->target_width();
   loading.seed = recipe_.seed;
   loading.crop_padding = static_cast<int>(recipe_.crop);
   loading.flip = recipe_.flip;
   TRY_ASSIGN(loader_, Loader::create(data_, data_.train, loading));
-  if (options.batch < recipe_.batch && options.batch % loading.width != 0)
+  const int tile = data_.dense_targets() ? std::max(loading.width, loading.target_width) : loading.width;
+  if (options.batch < recipe_.batch && options.batch % tile != 0)
     return invalid("micro_batch: " + std::to_string(options.batch) + " should be a multiple of " +
-                   std::to_string(loading.width) + ", the samples of a tile");
+                   std::to_string(tile) + ", the samples of a tile");
   return check_last_batch();
 }
 

@@ -224,6 +224,36 @@ TEST(Targets, OfBatchesAreNormalised) {
   }
 }
 
+// A network of pictures may want its targets in other tiles than its pictures.
+TEST(Targets, MayHaveTilesOfTheirOwn) {
+  std::string text = "a,price\n";
+  for (int i = 0; i < 150; ++i) text += std::to_string(i) + "," + std::to_string(i) + "\n";
+  DatasetOptions options = options_of("price");
+  options.test_share = options.validation = 0;
+  const auto data = table(text, options);
+  ASSERT_TRUE(data.ok()) << data.status().message();
+  for (const auto& [width, target_width] :
+       {std::pair(16, 64), {64, 16}, {16, 16}, {32, 0}, {48, 32}, {10, 10}}) {
+    LoaderOptions loading;
+    loading.batch = 100;
+    loading.width = width;
+    loading.target_width = target_width;
+    const int tile = target_width > 0 ? target_width : width;
+    const auto loader = Loader::create(*data, data->train, loading).take();
+    for (int batches = 0; batches < 3; ++batches) {
+      const Batch& batch = loader->next();
+      for (int n = 0; n < batch.samples; ++n)
+        ASSERT_EQ(batch.x[n / width * width + n % width], batch.dense[n / tile * tile + n % tile]) << n;
+      for (int n = batch.samples; n < (100 + tile - 1) / tile * tile; ++n) ASSERT_EQ(batch.dense[n], 0) << n;
+    }
+  }
+  LoaderOptions loading;
+  loading.width = 10;
+  loading.target_width = 16;
+  expect(Loader::create(*data, data->train, loading).status().message(),
+         "or both be multiples of 16, not 16");
+}
+
 TEST(Targets, OfPicturesAllowThemToMove) {
   const TempDir dir;
   const std::string path =
