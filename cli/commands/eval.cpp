@@ -41,7 +41,7 @@ const char* usual_metrics(Task task) {
   return task == Task::kClasses ? "accuracy,top5" : task == Task::kLabels ? "accuracy,exact" : "rmse,mae,r2";
 }
 
-// ": 87.95 % (87.30 % to 88.57 %)" of each metric.
+// A line for each: "accuracy 87.95 % (87.30 % to 88.57 %) with 95 % confidence".
 void say_usual(const std::vector<const Metric*>& metrics, const Outputs& outputs) {
   for (const Metric* metric : metrics) {
     const Reading reading = metric->read(outputs);

@@ -10,6 +10,7 @@
 #include "models/json.h"
 #include "support/small_run.h"
 #include "support/temp_dir.h"
+#include "support/zip.h"
 #include "train/usual.h"
 
 namespace coppice {
@@ -149,6 +150,43 @@ TEST(Tasks, LearnQuantitiesInTheirOwnUnit) {
   const auto samples = static_cast<double>(outputs.samples);
   EXPECT_NEAR(judged->rmse, (std::sqrt(squares[0] / samples) + std::sqrt(squares[1] / samples)) / 2, 1e-6);
   EXPECT_NEAR(judged->loss, loss / samples, 1e-6);
+}
+
+// With a rate that changes nothing, the loss of the training is that of an evaluation of the same samples:
+// both give each its own targets, whatever the tiles of pictures, targets and micro-batches are.
+TEST(Tasks, TrainingMeetsTheTargetsThatTheEvaluationMeets) {
+  constexpr size_t kSamples = 200;
+  Rng rng(9, stream_id("test", "pictures"));
+  std::vector<uint8_t> pixels, labels;
+  std::vector<float> quantities;
+  for (size_t i = 0; i < kSamples * 28 * 28; ++i) pixels.push_back(static_cast<uint8_t>(rng.below(256)));
+  for (size_t i = 0; i < kSamples * 2; ++i) {
+    labels.push_back(static_cast<uint8_t>(rng.below(2)));
+    quantities.push_back(rng.normal());
+  }
+  const std::string x = testing::npy_of("|u1", "(200, 28, 28)", pixels);
+  for (const std::string& y :
+       {testing::npy_of("|u1", "(200, 2)", labels), testing::npy_of("<f4", "(200, 2)", quantities)})
+    for (const char* micro_batch : {"0", "64"}) {
+      const TempDir data, folder;
+      const std::string path = data.write(
+          "a.npz", testing::zip_of({{.name = "x.npy", .content = x}, {.name = "y.npy", .content = y}}));
+      const Recipe recipe = recipe_for(path, "",
+                                       {{"model", "lenet5"},
+                                        {"batch", "128"},
+                                        {"micro_batch", micro_batch},
+                                        {"crop", "0"},
+                                        {"learning_rate", "1e-20"},
+                                        {"epochs", "1"}});
+      ASSERT_TRUE(run(Env::system(), recipe, folder.path(), false).ok());
+      const double train_loss = diary(folder.path()).at(0)["train_loss"].get<double>();
+      Checkpoint last = read_checkpoint(Env::system(), join_path(folder.path(), kLastFile)).take();
+      const auto all = load_recipe_data(Env::system(), recipe, &last.info.preprocessing).take();
+      const auto evaluator = make_evaluator(last.network, recipe, all.features).take();
+      const auto judged = evaluate(*evaluator, last.network.graph, all, all.train);
+      ASSERT_TRUE(judged.ok()) << judged.status().message();
+      EXPECT_NEAR(train_loss, judged->loss, 1e-5) << micro_batch;
+    }
 }
 
 // The unit of a quantity changes nothing but the unit.

@@ -119,6 +119,7 @@ class Counter {
 
 Value mean_over(const std::vector<Count>& counts, Value (*of)(const Count&)) {
   std::vector<Value> values;
+  values.reserve(counts.size());
   for (const Count& count : counts) values.push_back(of(count));
   return mean_of_known(values);
 }
