@@ -49,8 +49,8 @@ struct Metric {
 
 const std::vector<Metric>& all_metrics();
 std::vector<const Metric*> metrics_for(Task task);
-// By name or alias; null if there is none. Where tasks share a name, that of the first; all of a name have the
-// same direction.
+// By name or alias; null if there is none. Where tasks share a name, that of the first; all of a name have
+// the same direction.
 const Metric* find_metric(const std::string& name);
 
 // The metric of this name for a task, or a sentence: there is none, but a near one; or none for this task.
