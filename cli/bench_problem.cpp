@@ -127,7 +127,7 @@ Status BenchProblem::open_layer(const BenchRequest& request) {
   options.batch = request.batch;
   options.threads = request.threads;
   options.isa = request.isa;
-  options.time_calls = request.time_calls;
+  options.time_every = request.time_calls ? 1 : 0;
   options.training = false;
   // Nobody reads them here, as the layer before and the optimizer would; they count as work all the same.
   for (const Node& node : network_.graph.nodes())
@@ -148,7 +148,7 @@ Status BenchProblem::open_step(const BenchRequest& request) {
   options.batch = request.batch;
   options.threads = request.threads;
   options.isa = request.isa;
-  options.time_calls = request.time_calls;
+  options.time_every = request.time_calls ? 1 : 0;
   options.optimizer = recipe.optimizer;
   TRY_ASSIGN(executor_, Executor::create(network_, options));
   make_batch(request, network_.graph.value(network_.graph.target).integer);

@@ -21,7 +21,7 @@ struct BenchRequest {
   int batch = 128, threads = 1;
   double density = 1;
   std::string block = "1x1", isa;
-  bool time_calls = false;  // see ExecOptions
+  bool time_calls = false;  // measure each call
   CostTable cost_table = shipped_cost_table();
 
   std::string text() const;        // one line that names the problem

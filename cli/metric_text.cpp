@@ -139,26 +139,8 @@ std::string metrics_help() {
   return table.text();
 }
 
-Json evaluation_json(const Evaluation& e, Task task) {
-  Json json{{"samples", e.samples}, {"loss", e.loss}};
-  switch (task) {
-    case Task::kClasses:
-      json["accuracy"] = e.accuracy;
-      json["top5"] = e.top5;
-      break;
-    case Task::kLabels:
-      json["accuracy"] = e.accuracy;
-      json["exact"] = e.exact;
-      break;
-    case Task::kRegression:
-      json["rmse"] = e.rmse;
-      json["r2"] = number_json(e.r2);
-  }
-  return json;
-}
-
-std::string evaluation_text(const Evaluation& e, Task task, bool boards) {
-  switch (task) {
+std::string evaluation_text(const Evaluation& e, bool boards) {
+  switch (e.task) {
     case Task::kClasses:
       return percent(e.accuracy) + " right, " + percent(e.top5) + " among five";
     case Task::kLabels:

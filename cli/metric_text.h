@@ -33,9 +33,7 @@ Json each_json(const std::vector<const Metric*>& metrics, const Outputs& outputs
 // The table of all metrics, for a help text.
 std::string metrics_help();
 
-// What an evaluation says, by the task: without those fields that mean nothing.
-Json evaluation_json(const Evaluation& evaluation, Task task);
 // "97.35 % right, 99.90 % among five"
-std::string evaluation_text(const Evaluation& evaluation, Task task, bool boards);
+std::string evaluation_text(const Evaluation& evaluation, bool boards);
 
 }  // namespace coppice::cli

@@ -1,35 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the command line talks: numbers as people read them, tables, and the line that shows progress.
+// How the command line talks: lines on the terminal, and the one that shows progress.
 #pragma once
 
 #include <cstdint>
 #include <string>
-#include <vector>
+
+#include "report/table.h"
+#include "report/text.h"
 
 namespace coppice::cli {
 
-std::string with_commas(int64_t number);                // 26,620
-std::string percent(double share);                      // 97.35 %
-std::string bytes_text(int64_t bytes);                  // 1.9 MiB
-std::string seconds_text(double seconds);               // 0.4 s, 3:07, 2:10:45
-std::string quantity(double number, const char* unit);  // 1.23 GFLOP
-std::string decimal(double number, int digits);
-std::string loss_text(double loss);  // 0.2341, 3.1e+12
 std::string evaluation_progress(const std::string& split, int64_t done, int64_t all);
-
-// Columns as wide as their widest cell; the first one is flush left, numbers flush right.
-class Table {
- public:
-  explicit Table(std::vector<std::string> headline) : rows_{std::move(headline)} {}
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-  // These columns hold text: flush left.
-  void left(std::vector<size_t> columns) { left_ = std::move(columns); }
-  std::string text() const;
-
- private:
-  std::vector<std::vector<std::string>> rows_;
-  std::vector<size_t> left_{0};
-};
 
 // The moving line of a run. Shows nothing unless standard error is a terminal.
 class ProgressLine {

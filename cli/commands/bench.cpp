@@ -34,12 +34,12 @@ struct BenchArguments {
 // first.
 Result<int> say_calls(const BenchArguments& arguments, BenchProblem& problem) {
   TRY(problem.run());
-  const std::vector<double> before = problem.executor().call_times();
+  const std::vector<double> before = problem.executor().call_times().seconds;
   int64_t iterations = 0;
   using Clock = std::chrono::steady_clock;
   const auto end = Clock::now() + std::chrono::duration<double>(arguments.seconds);
   for (; Clock::now() < end; ++iterations) TRY(problem.run());
-  std::vector<double> ms = problem.executor().call_times();
+  std::vector<double> ms = problem.executor().call_times().seconds;
   double all = 0;
   for (size_t c = 0; c < ms.size(); ++c) {
     ms[c] = 1000 * (ms[c] - before[c]) / static_cast<double>(iterations);

@@ -9,6 +9,7 @@
 #include "models/json.h"
 #include "run_directory.h"
 #include "stop.h"
+#include "study/account.h"
 #include "terminal.h"
 #include "train/exact_life.h"
 #include "train/trainer.h"
@@ -75,7 +76,7 @@ Result<int> judge(Env& env, Checkpoint& model, const EvalArguments& arguments) {
   const Evaluation& e = *evaluation;
   if (arguments.json) {
     Json json{{"run", arguments.run}, {"data", data.name}, {"split", arguments.split}};
-    json.update(evaluation_json(e, data.task));
+    json.update(evaluation_json(e));
     json["live_weights"] = model.network.live_weights();
     if (keeps) json["metrics"] = metrics_json(*metrics, outputs);
     if (asked) json["each"] = each_json(*metrics, outputs, data);
@@ -87,7 +88,7 @@ Result<int> judge(Env& env, Checkpoint& model, const EvalArguments& arguments) {
   say("data     " + data.name + ", " + arguments.split + ": " + with_commas(e.samples) + " samples");
   say("loss     " + loss_text(e.loss));
   if (!keeps)
-    say("says     " + evaluation_text(e, data.task, data.boards()));
+    say("says     " + evaluation_text(e, data.boards()));
   else if (asked)
     say("\n" + metrics_table(*metrics, outputs, data));
   else

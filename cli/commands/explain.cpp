@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "command.h"
+#include "exec/layers.h"
 #include "graph/op.h"
 #include "models/graph_json.h"
 #include "recipe_flags.h"
@@ -47,26 +48,21 @@ Result<Subject> subject_of(Env& env, const ExplainArguments& arguments) {
 }
 
 void say_layers(const Network& network, const Executor& executor) {
+  const std::vector<LayerReport> layers = report_network(network, executor).layers;
   Table table({"weight", "shape", "live", "of", "density", "block", "format"});
   table.left({0, 1, 6});
-  for (const KernelChoice& kernel : executor.choices())
-    for (const LayerChoice& layer : network.choices)
-      if (layer.weight == kernel.weight) {
-        const Shape& shape = network.graph.value(network.graph.find(layer.weight)).shape;
-        table.add({layer.weight, shape.text(), with_commas(kernel.live), with_commas(kernel.total),
-                   percent(static_cast<double>(kernel.live) / static_cast<double>(kernel.total)),
-                   layer.block.text(), kernel.format});
-      }
+  for (const LayerReport& layer : layers)
+    table.add({layer.weight, layer.shape, with_commas(layer.live), with_commas(layer.total),
+               percent(layer.density()), layer.block, layer.format});
   table.add(
       {"all", "", with_commas(network.live_weights()), with_commas(network.total_weights()),
        percent(static_cast<double>(network.live_weights()) / static_cast<double>(network.total_weights()))});
   say(table.text());
   say("\nWhy");
-  for (const LayerChoice& layer : network.choices) {
+  for (const LayerReport& layer : layers) {
     say("  " + layer.weight);
-    say("    pattern  " + layer.reason);
-    for (const KernelChoice& kernel : executor.choices())
-      if (kernel.weight == layer.weight) say("    kernels  " + kernel.reason);
+    say("    pattern  " + layer.pattern_why);
+    say("    kernels  " + layer.format_why);
   }
 }
 

@@ -2,14 +2,17 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "command.h"
+#include "coppice_build.h"
+#include "host/cpu.h"
 #include "metric_text.h"
-#include "models/json.h"
 #include "models/models.h"
 #include "recipe_flags.h"
 #include "run_directory.h"
 #include "stop.h"
+#include "study/run_page.h"
 #include "terminal.h"
 #include "train/text.h"
 #include "train/trainer.h"
@@ -19,6 +22,7 @@ namespace coppice::cli {
 namespace {
 
 constexpr char kName[] = "train";
+constexpr char kProgram[] = "coppice " COPPICE_BUILD_VERSION " (" COPPICE_BUILD_COMMIT ")";
 constexpr char kExamples[] =
     "\nExamples:\n"
     "  coppice train --data glyphs --model mlp:784-300-100-10 --density 0.1\n"
@@ -173,26 +177,12 @@ class Reporter {
   ProgressLine line_;
 };
 
-const char* stop_name(Stop stop) {
-  switch (stop) {
-    case Stop::kDone:
-      return "done";
-    case Stop::kPatience:
-      return "patience";
-    case Stop::kTime:
-      return "max_time";
-    default:
-      return "interrupted";
-  }
-}
-
-std::string evaluation_line(const Evaluation& e, Task task, bool boards) {
-  return evaluation_text(e, task, boards) + " (loss " + loss_text(e.loss) + ", " + with_commas(e.samples) +
+std::string evaluation_line(const Evaluation& e, bool boards) {
+  return evaluation_text(e, boards) + " (loss " + loss_text(e.loss) + ", " + with_commas(e.samples) +
          " samples)";
 }
 
-void say_account(const TrainReport& report, const std::string& directory, Task task, bool boards,
-                 bool stopped) {
+void say_account(const TrainReport& report, const std::string& directory, bool boards, bool stopped) {
   if (report.stop == Stop::kInterrupted) {
     say("\nstopped  after update " + with_commas(report.progress.step) + "; `coppice train --resume " +
         directory + "` goes on from there");
@@ -205,7 +195,7 @@ void say_account(const TrainReport& report, const std::string& directory, Task t
       (report.progress.best_epoch > 0 ? "; the best epoch was " + std::to_string(report.progress.best_epoch)
                                       : "; no epoch was whole"));
   if (report.test)
-    say("test     " + evaluation_line(*report.test, task, boards));
+    say("test     " + evaluation_line(*report.test, boards));
   else if (stopped)
     say("test     interrupted; `coppice eval " + directory + "` makes it");
   // The work is that of the whole run, and so is the time that it is divided by.
@@ -214,6 +204,8 @@ void say_account(const TrainReport& report, const std::string& directory, Task t
   say("time     " + seconds_text(report.seconds) + ", of processors " + seconds_text(report.cpu_seconds) +
       (resumed ? ", since it went on; " + seconds_text(report.seconds_in_all) + " in all" : "") + "; " +
       quantity(rate, "FLOP/s") + " on live weights, evaluation and files included");
+  if (report.loading.waiting > 0.05 * report.seconds)
+    say("data     " + seconds_text(report.loading.waiting) + " of that went by waiting for samples");
   say("weights  " + weights_line(report.live_weights, report.total_weights));
   say("work     " + quantity(report.work.useful, "FLOP") + " useful, " +
       quantity(report.work.executed, "FLOP") + " executed; the dense network takes " +
@@ -221,29 +213,7 @@ void say_account(const TrainReport& report, const std::string& directory, Task t
   say("memory   " + bytes_text(report.planned_bytes) + " planned for the network; " +
       bytes_text(report.peak_bytes) + " at most in use, data and program included");
   say("file     " + directory + "/" + kBestFile + ", " + bytes_text(report.best_file_bytes));
-}
-
-Json account_json(const TrainReport& report, const std::string& directory, Task task) {
-  const auto judged = [task](const std::optional<Evaluation>& evaluation) {
-    return evaluation ? evaluation_json(*evaluation, task) : Json();
-  };
-  return Json{{"run", directory},
-              {"stop", stop_name(report.stop)},
-              {"steps", report.progress.step},
-              {"best_epoch", report.progress.best_epoch},
-              {"validation", judged(report.validation)},
-              {"test", judged(report.test)},
-              {"seconds", report.seconds},
-              {"cpu_seconds", report.cpu_seconds},
-              {"seconds_in_all", report.seconds_in_all},
-              {"live_weights", report.live_weights},
-              {"total_weights", report.total_weights},
-              {"useful_flop", report.work.useful},
-              {"executed_flop", report.work.executed},
-              {"dense_flop", report.work.dense},
-              {"planned_bytes", report.planned_bytes},
-              {"peak_bytes", report.peak_bytes},
-              {"file_bytes", report.best_file_bytes}};
+  say("page     " + directory + "/" + kPageFile);
 }
 
 void say_models() {
@@ -251,6 +221,14 @@ void say_models() {
   table.left({0, 1});
   for (const ModelDef& def : all_models()) table.add({def.example, def.summary});
   say(table.text());
+}
+
+// The account and the page; without them the run is whole all the same.
+Status keep_account(Env& env, const std::string& directory, const Account& account,
+                    const Judgement* judgement) {
+  TRY(write_account(env, directory, account));
+  TRY_ASSIGN(const RunRecord run, read_run(env, directory));
+  return write_atomic(env, join_path(directory, kPageFile), run_page(run, judgement));
 }
 
 Result<TrainRequest> new_run(Env& env, const TrainArguments& arguments) {
@@ -283,26 +261,33 @@ int run_train(const TrainArguments& arguments) {
 
   const std::string directory = request->directory;
   Reporter reporter(directory, arguments.json);
-  Task task = Task::kClasses;
   bool boards = false;
   TrainCallbacks callbacks;
   callbacks.on_plan = [&](const PlanEvent& event) {
-    task = event.data.task;
     boards = event.data.boards();
     reporter.plan(event);
   };
   callbacks.on_step = [&](const StepEvent& event) { reporter.step(event); };
   callbacks.on_evaluation = [&](const EvaluationEvent& event) { reporter.evaluation(event); };
   callbacks.on_epoch = [&](const EpochEvent& event) { reporter.epoch(event); };
+  std::optional<Judgement> judgement;
+  callbacks.on_judged = [&](const JudgedEvent& event) {
+    if (auto judged = judge(event); judged.ok()) judgement = judged.take();
+  };
   callbacks.stop = &stop_on_signals();
-  const auto report = train(env, request.take(), callbacks);
+  auto report = train(env, request.take(), callbacks);
   reporter.done();
   if (!report.ok()) return fail(kName, report.status());
   const bool stopped = callbacks.stop->load();
+  coppice_cpu cpu;
+  coppice_host_cpu(&cpu);
+  const Account account{report.take(), kProgram, cpu.model};
+  const Status kept = keep_account(env, directory, account, judgement ? &*judgement : nullptr);
+  if (!kept.ok()) complain(kName, kept.message() + "; the run itself is saved");
   if (arguments.json)
-    say(json_text(account_json(*report, directory, task)));
+    say(json_text(account_json(account, directory)));
   else
-    say_account(*report, directory, task, boards, stopped);
+    say_account(account.report, directory, boards, stopped);
   return stopped ? kStopped : kFine;
 }
 

@@ -32,6 +32,7 @@ typedef struct coppice_run_state {
   int32_t slot;                     /* thread that does the item at hand; set by the step loop */
   uint64_t seed, step;              /* key of the random numbers that kernels draw */
   void* inputs[COPPICE_MAX_INPUTS]; /* the batch: base of each input value, tiled as the plan says */
+  const float* sample_weights;      /* factor of each sample's loss, tiled as the target; NULL: all 1 */
 } coppice_run_state;
 
 /* A tiled value. base == NULL means rs->inputs[input]. Rows are S floats apart, tiles tile_stride floats. A

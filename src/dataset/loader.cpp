@@ -2,6 +2,7 @@
 #include "dataset/loader.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <numeric>
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include "base/rng.h"
+#include "host/usage.h"
 
 namespace coppice {
 namespace {
@@ -125,7 +127,7 @@ void Loader::advance() {
 
 const Batch& Loader::next() {
   if (!options_.prefetch) {
-    fill(slots_[0].batch, next_epoch_, next_index_);
+    times_.filling += fill(slots_[0].batch, next_epoch_, next_index_);
     advance();
     return slots_[0].batch;
   }
@@ -134,7 +136,11 @@ const Batch& Loader::next() {
     slots_[held_].full = false;
     changed_.notify_all();
   }
-  changed_.wait(lock, [this] { return slots_[read_].full; });
+  if (!slots_[read_].full) {
+    const auto begin = std::chrono::steady_clock::now();
+    changed_.wait(lock, [this] { return slots_[read_].full; });
+    times_.waiting += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  }
   held_ = std::exchange(read_, read_ ^ 1);
   return slots_[held_].batch;
 }
@@ -150,6 +156,11 @@ void Loader::seek(int64_t epoch, int64_t batch) {
   changed_.notify_all();
 }
 
+LoadingTimes Loader::times() {
+  const std::lock_guard lock(mutex_);
+  return times_;
+}
+
 void Loader::prefetch_loop() {
   std::unique_lock lock(mutex_);
   while (true) {
@@ -159,8 +170,9 @@ void Loader::prefetch_loop() {
     const int64_t epoch = next_epoch_, index = next_index_;
     filling_ = true;
     lock.unlock();
-    fill(slot.batch, epoch, index);
+    const double seconds = fill(slot.batch, epoch, index);
     lock.lock();
+    times_.filling += seconds;
     filling_ = false;
     slot.full = true;
     write_ ^= 1;
@@ -234,8 +246,9 @@ void Loader::gather(int64_t epoch, int32_t place, size_t column) {
     quantities_[column] = split_.samples->quantities.data() + sample * outputs;
 }
 
-void Loader::fill(Batch& batch, int64_t epoch, int64_t index) {
+double Loader::fill(Batch& batch, int64_t epoch, int64_t index) {
   constexpr ByteScale kAsIs[] = {{1.0f, 0.0f}};
+  const double began = coppice_host_thread_seconds();
   order_for(epoch);
   const int64_t first = index * options_.batch;
   batch.epoch = epoch;
@@ -269,6 +282,7 @@ void Loader::fill(Batch& batch, int64_t epoch, int64_t index) {
       else
         fill_columns(quantities_, valid, columns, target_scales_, 1, dense, target_width());
     }
+  return coppice_host_thread_seconds() - began;
 }
 
 }  // namespace coppice

@@ -40,6 +40,11 @@ struct Batch {
   void* target() const { return labels != nullptr ? static_cast<void*>(labels) : dense; }
 };
 
+struct LoadingTimes {
+  double filling = 0;  // seconds of a processor that went into batches
+  double waiting = 0;  // seconds that next() waited for one
+};
+
 // Not thread-safe: one thread calls next() and seek(). Allocates only in create().
 class Loader {
  public:
@@ -61,6 +66,8 @@ class Loader {
   // 0).
   void seek(int64_t epoch, int64_t batch);
 
+  LoadingTimes times();  // so far
+
  private:
   struct Free {
     void operator()(void* p) const;
@@ -76,7 +83,7 @@ class Loader {
   int target_width() const { return options_.target_width > 0 ? options_.target_width : options_.width; }
   void prefetch_loop();
   void advance();
-  void fill(Batch& batch, int64_t epoch, int64_t index);
+  double fill(Batch& batch, int64_t epoch, int64_t index);  // the seconds of a processor that it took
   void order_for(int64_t epoch);
   void gather(int64_t epoch, int32_t place, size_t column);
   template <class T>  // a byte, or a number
@@ -107,6 +114,7 @@ class Loader {
   int read_ = 0, write_ = 0;                 // the slots that are given out and filled next
   int64_t next_epoch_ = 0, next_index_ = 0;  // of the batch that is filled next
   bool filling_ = false, stop_ = false;
+  LoadingTimes times_;
   std::thread thread_;
 };
 

@@ -61,7 +61,7 @@ class ProgramExecutor final : public Executor {
   const std::vector<KernelChoice>& choices() const override { return binding_.choices; }
   const Schedule& schedule() const override { return plan_.schedule; }
   const std::vector<PlanValue>& values() const override { return plan_.values; }
-  std::vector<double> call_times() const override;
+  CallTimes call_times() const override;
   std::string isa() const override { return tables_.rt->isa; }
   Cost cost() const override;
 
@@ -81,7 +81,10 @@ class ProgramExecutor final : public Executor {
   void fill_addresses();
   // Gradients go from dW straight into the optimizer unless somebody wants to see them first.
   bool fuses_updates() const { return !stores_gradients(options_); }
-  coppice_program program(size_t phase_begin, size_t phase_end) const;
+  bool measures(int64_t step) const {
+    return options_.time_every > 0 && (step + 1) % options_.time_every == 0;
+  }
+  coppice_program program(size_t phase_begin, size_t phase_end, bool timed) const;
   coppice_run_state run_state(const BatchView& batch, const StepState& state, bool training) const;
   void run(const coppice_program& program, const coppice_run_state& rs);
   double loss_sum(int samples) const;
@@ -98,9 +101,10 @@ class ProgramExecutor final : public Executor {
   MemoryReport memory_;
   Floats arena_;
   Bytes scratch_;
-  Floats no_target_;  // takes the place of a target that evaluate() is not given
-  std::vector<coppice_call> calls_;
+  Floats no_target_;                               // takes the place of a target that evaluate() is not given
+  std::vector<coppice_call> calls_, timed_calls_;  // the same ones, the latter through timed_
   std::deque<TimedCall> timed_;
+  int64_t timed_steps_ = 0;
   coppice_pool* pool_ = nullptr;
 };
 
@@ -212,14 +216,12 @@ void ProgramExecutor::fill_addresses() {
       const Place& place = plan_.memory.places[static_cast<size_t>(id)];
       if (place.offset >= 0) *field = arena_.data() + plan_.memory.whole_base + place.offset;
     }
-    if (options_.time_calls) {
-      TimedCall& timed = timed_.emplace_back();
-      timed.kernel = call.kernel;
-      timed.args = call.args.get();
-      calls_.push_back({TimedCall::run, &timed, call.parts});
-    } else {
-      calls_.push_back({call.kernel, call.args.get(), call.parts});
-    }
+    calls_.push_back({call.kernel, call.args.get(), call.parts});
+    if (options_.time_every == 0) continue;
+    TimedCall& timed = timed_.emplace_back();
+    timed.kernel = call.kernel;
+    timed.args = call.args.get();
+    timed_calls_.push_back({TimedCall::run, &timed, call.parts});
   }
 }
 
@@ -236,9 +238,9 @@ coppice_tiled ProgramExecutor::view(ValueId id) const {
   return out;
 }
 
-coppice_program ProgramExecutor::program(size_t phase_begin, size_t phase_end) const {
-  return {calls_.data(), plan_.schedule.groups.data(), plan_.schedule.phases.data() + phase_begin,
-          static_cast<int32_t>(phase_end - phase_begin)};
+coppice_program ProgramExecutor::program(size_t phase_begin, size_t phase_end, bool timed) const {
+  return {timed ? timed_calls_.data() : calls_.data(), plan_.schedule.groups.data(),
+          plan_.schedule.phases.data() + phase_begin, static_cast<int32_t>(phase_end - phase_begin)};
 }
 
 coppice_run_state ProgramExecutor::run_state(const BatchView& batch, const StepState& state,
@@ -258,6 +260,7 @@ coppice_run_state ProgramExecutor::run_state(const BatchView& batch, const StepS
   rs.step = static_cast<uint64_t>(state.step);
   rs.inputs[0] = batch.x;
   rs.inputs[1] = batch.target;
+  rs.sample_weights = batch.weights;
   return rs;
 }
 
@@ -265,10 +268,10 @@ void ProgramExecutor::run(const coppice_program& program, const coppice_run_stat
   coppice_run_program(&program, &rs, coppice_pool_par_for, pool_, scratch_.data(), plan_.scratch_stride);
 }
 
-std::vector<double> ProgramExecutor::call_times() const {
-  std::vector<double> seconds;
-  for (const TimedCall& call : timed_) seconds.push_back(1e-9 * static_cast<double>(call.nanoseconds));
-  return seconds;
+CallTimes ProgramExecutor::call_times() const {
+  CallTimes times{{}, timed_steps_};
+  for (const TimedCall& call : timed_) times.seconds.push_back(1e-9 * static_cast<double>(call.nanoseconds));
+  return times;
 }
 
 double ProgramExecutor::loss_sum(int samples) const {
@@ -307,7 +310,8 @@ Result<double> ProgramExecutor::train_step(std::span<const BatchView> micro_batc
     TRY(check_samples(batch.samples));
     samples += batch.samples;
   }
-  const bool split = !fuses_updates();
+  const bool split = !fuses_updates(), timed = measures(state.step);
+  timed_steps_ += timed;
   const auto not_finite = [&](const std::string& what, double value) {
     return Status(Code::kDiverged, what + (std::isnan(value) ? " is NaN" : " is infinite") + " at step " +
                                        std::to_string(state.step) + "; lower the learning rate" +
@@ -322,7 +326,7 @@ Result<double> ProgramExecutor::train_step(std::span<const BatchView> micro_batc
     rs.accumulate = b > 0;
     rs.first_sample = first_sample;
     first_sample += micro_batches[b].samples;
-    run(program(0, split ? update_phase_ : plan_.schedule.phases.size()), rs);
+    run(program(0, split ? update_phase_ : plan_.schedule.phases.size(), timed), rs);
     loss += loss_sum(micro_batches[b].samples);
   }
   loss /= samples;
@@ -333,7 +337,7 @@ Result<double> ProgramExecutor::train_step(std::span<const BatchView> micro_batc
     if (!std::isfinite(norm)) return not_finite("the norm of the gradients", norm);
     if (norm > options_.clip_norm) rs.gradient_scale = static_cast<float>(options_.clip_norm / norm);
   }
-  run(program(update_phase_, plan_.schedule.phases.size()), rs);
+  run(program(update_phase_, plan_.schedule.phases.size(), timed), rs);
   return loss;
 }
 
@@ -351,7 +355,9 @@ Result<double> ProgramExecutor::evaluate(const BatchView& batch) {
     if (no_target_.empty()) no_target_ = Floats(tiles * elements * static_cast<size_t>(target_width()));
     rs.inputs[1] = no_target_.data();
   }
-  run(program(0, plan_.schedule.phases.size()), rs);
+  const bool timed = measures(0);
+  timed_steps_ += timed;
+  run(program(0, plan_.schedule.phases.size(), timed), rs);
   return batch.target && network_.graph.loss != kNoValue ? loss_sum(batch.samples) / batch.samples : 0.0;
 }
 
@@ -374,13 +380,17 @@ Result<std::unique_ptr<Executor>> Executor::create(Network& network, const ExecO
   return std::unique_ptr<Executor>(std::move(executor));
 }
 
-Status check_parameter_memory(const Graph& graph, const SparsityConfig& sparsity,
-                              const ExecOptions& options) {
+Result<int64_t> parameter_bytes(const Graph& graph, const SparsityConfig& sparsity,
+                                const ExecOptions& options) {
   TRY_ASSIGN(const Network::Size size, Network::size(graph, sparsity));
   const int64_t state =
       (options.training ? options.optimizer.moments() : 0) + (stores_gradients(options) ? 1 : 0);
-  const int64_t bytes =
-      (size.params + size.trained * state + size.states) * static_cast<int64_t>(sizeof(float));
+  return (size.params + size.trained * state + size.states) * static_cast<int64_t>(sizeof(float));
+}
+
+Status check_parameter_memory(const Graph& graph, const SparsityConfig& sparsity,
+                              const ExecOptions& options) {
+  TRY_ASSIGN(const int64_t bytes, parameter_bytes(graph, sparsity, options));
   if (options.memory_limit <= 0 || bytes <= options.memory_limit) return {};
   return {Code::kNoMemory, "the parameters and their optimizer state need " + mebibytes(bytes) +
                                " and more, above the limit of " + mebibytes(options.memory_limit) +

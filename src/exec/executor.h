@@ -28,7 +28,7 @@ struct ExecOptions {
   OptimizerConfig optimizer;
   double clip_norm = 0;         // 0: no clipping. Above 0 gradients are stored
   bool keep_gradients = false;  // stored, and readable after the step
-  bool time_calls = false;      // measure each call; see call_times()
+  int time_every = 0;           // measure the calls of every n-th step, 0: of none; see call_times()
   std::vector<ValueId> keep;    // read by the host after a step, besides logits and loss; so computed
   int64_t memory_limit = 0;     // bytes, 0 = none. A plan above it is refused with a sentence
   int64_t memory_beside = 0;    // bytes that others take of the limit, such as the executor for evaluation
@@ -40,6 +40,8 @@ struct BatchView {
   int samples = 0;
   void* x = nullptr;
   void* target = nullptr;
+  // [tiles][S] as the target: factors of the samples' losses, for gradients and the mean; null: all 1.
+  const float* weights = nullptr;
 };
 
 struct StepState {
@@ -51,6 +53,11 @@ struct StepState {
 struct MemoryReport {
   int64_t params = 0, activations = 0, scratch = 0;
   int64_t total() const { return params + activations + scratch; }
+};
+
+struct CallTimes {
+  std::vector<double> seconds;  // of each call of schedule().calls, all threads and steps added up
+  int64_t steps = 0;            // that were measured
 };
 
 // Why a layer runs as it does; shown by `explain`.
@@ -87,14 +94,18 @@ class Executor {
   virtual const std::vector<KernelChoice>& choices() const = 0;
   virtual const Schedule& schedule() const = 0;
   virtual const std::vector<PlanValue>& values() const = 0;  // that the calls of schedule() read and write
-  // Seconds spent since the start in each call of schedule().calls, all threads added up; empty without
-  // time_calls.
-  virtual std::vector<double> call_times() const = 0;
+  // What the steps that were measured took; empty without time_every.
+  virtual CallTimes call_times() const = 0;
   virtual std::string isa() const = 0;
 
   // Per sample of a training step (forward and backward) or of a forward pass.
   virtual Cost cost() const = 0;
 };
+
+// Bytes of the parameters of a network with so many weights, and of what training keeps for them, without
+// what formats add.
+Result<int64_t> parameter_bytes(const Graph& graph, const SparsityConfig& sparsity,
+                                const ExecOptions& options);
 
 // Refuses a network whose parameters with their optimizer state alone exceed options.memory_limit: to be
 // asked before Network::create() allocates them.

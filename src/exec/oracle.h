@@ -17,8 +17,9 @@ struct OracleRun {
   int64_t batch = 1;
   bool training = true;
   uint64_t seed = 0, step = 0;
-  std::vector<double> input;   // [batch][features]
-  std::vector<double> target;  // [batch] labels or [batch][outputs]
+  std::vector<double> input;           // [batch][features]
+  std::vector<double> target;          // [batch] labels or [batch][outputs]
+  std::vector<double> sample_weights;  // [batch], or empty: all 1
   // Values that take the place of a parameter's own (by name), for finite differences; dense, PyTorch's
   // order.
   std::map<std::string, std::vector<double>> replace;

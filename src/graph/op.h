@@ -45,8 +45,12 @@ struct ReferenceCall {
   bool training;
   double loss_scale;  // as coppice_run_state
   uint64_t seed, step;
+  std::span<const double> sample_weights;  // [batch], or empty: all 1
   std::vector<const ReferenceArray*> in;
   std::vector<ReferenceArray*> out;  // sized and zero
+  double weight(int64_t sample) const {
+    return sample_weights.empty() ? 1.0 : sample_weights[static_cast<size_t>(sample)];
+  }
 };
 
 // How an op meets the batch: it works on each tile alone, or it reduces over all samples.

@@ -17,7 +17,8 @@ void reference(const ReferenceCall& call) {
   for (int64_t i = 0; i < call.batch * outputs; ++i) {
     const double x = call.in[0]->data[static_cast<size_t>(i)], t = call.in[1]->data[static_cast<size_t>(i)];
     call.out[0]->data[static_cast<size_t>(i / outputs)] +=
-        (std::max(x, 0.0) - x * t + std::log1p(std::exp(-std::abs(x)))) / static_cast<double>(outputs);
+        (std::max(x, 0.0) - x * t + std::log1p(std::exp(-std::abs(x)))) * call.weight(i / outputs) /
+        static_cast<double>(outputs);
   }
 }
 Status lower(Lowering& lowering, const Node& node) {
@@ -28,8 +29,8 @@ void reference_grad(const ReferenceCall& call) {
   const int64_t outputs = call.in[0]->shape.elements();
   for (int64_t i = 0; i < call.batch * outputs; ++i) {
     const double x = call.in[0]->data[static_cast<size_t>(i)], t = call.in[1]->data[static_cast<size_t>(i)];
-    call.out[0]->data[static_cast<size_t>(i)] =
-        (1.0 / (1.0 + std::exp(-x)) - t) * call.loss_scale / static_cast<double>(outputs);
+    call.out[0]->data[static_cast<size_t>(i)] = (1.0 / (1.0 + std::exp(-x)) - t) * call.loss_scale *
+                                                call.weight(i / outputs) / static_cast<double>(outputs);
   }
 }
 Status lower_grad(Lowering& lowering, const Node& node) {

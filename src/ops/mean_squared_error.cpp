@@ -15,7 +15,8 @@ void reference(const ReferenceCall& call) {
   const int64_t outputs = call.in[0]->shape.elements();
   for (int64_t i = 0; i < call.batch * outputs; ++i) {
     const double x = call.in[0]->data[static_cast<size_t>(i)], t = call.in[1]->data[static_cast<size_t>(i)];
-    call.out[0]->data[static_cast<size_t>(i / outputs)] += ((x - t) * (x - t)) / static_cast<double>(outputs);
+    call.out[0]->data[static_cast<size_t>(i / outputs)] +=
+        ((x - t) * (x - t)) * call.weight(i / outputs) / static_cast<double>(outputs);
   }
 }
 Status lower(Lowering& lowering, const Node& node) {
@@ -27,7 +28,7 @@ void reference_grad(const ReferenceCall& call) {
   for (int64_t i = 0; i < call.batch * outputs; ++i) {
     const double x = call.in[0]->data[static_cast<size_t>(i)], t = call.in[1]->data[static_cast<size_t>(i)];
     call.out[0]->data[static_cast<size_t>(i)] =
-        (2.0 * (x - t)) * call.loss_scale / static_cast<double>(outputs);
+        (2.0 * (x - t)) * call.loss_scale * call.weight(i / outputs) / static_cast<double>(outputs);
   }
 }
 Status lower_grad(Lowering& lowering, const Node& node) {

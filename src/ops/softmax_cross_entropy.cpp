@@ -41,7 +41,8 @@ void reference(const ReferenceCall& call) {
     const double total = log_sum_exp(logits, classes);
     const auto label = static_cast<int64_t>(call.in[1]->data[static_cast<size_t>(n)]);
     for (int64_t c = 0; c < classes; ++c)
-      call.out[0]->data[static_cast<size_t>(n)] += wanted(c, label, classes, smoothing) * (total - logits[c]);
+      call.out[0]->data[static_cast<size_t>(n)] +=
+          wanted(c, label, classes, smoothing) * (total - logits[c]) * call.weight(n);
   }
 }
 Status lower(Lowering& lowering, const Node& node) {
@@ -57,7 +58,8 @@ void reference_grad(const ReferenceCall& call) {
     const auto label = static_cast<int64_t>(call.in[1]->data[static_cast<size_t>(n)]);
     for (int64_t c = 0; c < classes; ++c)
       call.out[0]->data[static_cast<size_t>(n * classes + c)] =
-          (std::exp(logits[c] - total) - wanted(c, label, classes, smoothing)) * call.loss_scale;
+          (std::exp(logits[c] - total) - wanted(c, label, classes, smoothing)) * call.loss_scale *
+          call.weight(n);
   }
 }
 Status lower_grad(Lowering& lowering, const Node& node) {

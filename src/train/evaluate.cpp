@@ -173,6 +173,7 @@ Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Datas
   const int64_t width = graph.value(graph.logits).shape.elements();
   Tally tally;
   Evaluation result;
+  result.task = data.task;
   // Errors of quantities take two looks at the targets, so what is said about them has to be kept.
   Outputs own;
   if (outputs == nullptr && data.task == Task::kRegression) outputs = &own;

@@ -19,6 +19,7 @@
 namespace coppice {
 
 struct Evaluation {
+  Task task = Task::kClasses;
   int64_t samples = 0;
   double loss = 0;           // mean
   double accuracy = 0;       // classes: share of right ones; labels: share of right outputs

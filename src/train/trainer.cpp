@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cmath>
 
-#include "dataset/loader.h"
 #include "host/usage.h"
 #include "models/graph_json.h"
 #include "models/models.h"
@@ -15,6 +14,7 @@
 namespace coppice {
 namespace {
 
+constexpr int kTimeEvery = 16;          // steps: often enough for a mean, too seldom to cost anything
 constexpr int64_t kColumnGroup16 = 16;  // kernels compute whole groups of so many samples
 
 // The number of samples that run through the network together.
@@ -146,7 +146,8 @@ Status Trainer::open_network() {
 }
 
 Status Trainer::open_executors() {
-  const ExecOptions options = training_options(recipe_);
+  ExecOptions options = training_options(recipe_);
+  options.time_every = kTimeEvery;
   TRY_ASSIGN(executor_, Executor::create(network_, options));
   TRY_ASSIGN(evaluator_, make_evaluator(network_, recipe_, data_.features));
   TRY(check_memory(options));
@@ -492,7 +493,14 @@ Result<TrainReport> Trainer::report(Stop stop) {
   report.live_weights = network_.live_weights();
   report.total_weights = network_.total_weights();
   report.work = work();
+  report.network = report_network(network_, *executor_);
+  report.parameter_bytes = executor_->memory().params;
+  TRY_ASSIGN(report.dense_parameter_bytes,
+             parameter_bytes(network_.graph, SparsityConfig(), training_options(recipe_)));
+  report.loading = loader_->times();
   report.planned_bytes = planned_bytes();
+  report.threads = thread_count(recipe_);
+  report.isa = executor_->isa();
   // What follows needs their memory for the best network.
   executor_.reset();
   evaluator_.reset();
@@ -512,16 +520,20 @@ Status Trainer::test_best(TrainReport& report) {
   TRY_ASSIGN(Checkpoint best, read_checkpoint(env_, path));
   TRY_ASSIGN(const std::unique_ptr<Executor> evaluator,
              make_evaluator(best.network, recipe_, data_.features));
-  const auto judge = [&](const Split& split, const char* name, std::optional<Evaluation>& result) -> Status {
-    if (split.size() == 0 || result) return {};
-    auto evaluation = evaluate(*evaluator, best.network.graph, split, name);
-    // The run itself is over and saved.
+  // Where it is interrupted the run itself is over and saved, so that is no failure.
+  const auto judge = [&](const Split& split, const char* name, bool last,
+                         std::optional<Evaluation>& result) -> Status {
+    if (split.size() == 0 || (result && !last)) return {};
+    Outputs outputs;
+    auto evaluation = evaluate(*evaluator, best.network.graph, split, name, last ? &outputs : nullptr);
     if (evaluation.status().code() == Code::kInterrupted) return {};
     TRY_ASSIGN(result, std::move(evaluation));
+    if (last && callbacks_.on_judged) callbacks_.on_judged({data_, name, split, *result, outputs});
     return {};
   };
-  TRY(judge(data_.validation, "validation", best_));
-  return judge(data_.test, "test", report.test);
+  const bool tested = data_.test.size() > 0;
+  TRY(judge(data_.validation, "validation", !tested, best_));
+  return judge(data_.test, "test", true, report.test);
 }
 
 }  // namespace

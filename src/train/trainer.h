@@ -11,7 +11,9 @@
 
 #include "base/env.h"
 #include "base/result.h"
+#include "dataset/loader.h"
 #include "exec/executor.h"
+#include "exec/layers.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/init.h"
@@ -70,6 +72,16 @@ struct EpochEvent {
   bool best = false;
 };
 
+// What the best network said at the end: about the test samples, or, where there are none, about those of the
+// validation.
+struct JudgedEvent {
+  const Dataset& data;
+  const char* split = "";
+  const Split& samples;
+  const Evaluation& evaluation;
+  const Outputs& outputs;
+};
+
 enum class Stop { kDone, kPatience, kTime, kInterrupted };
 
 struct TrainReport {
@@ -79,9 +91,14 @@ struct TrainReport {
   std::optional<Evaluation> test;        // of the best; not where it was interrupted, or the run was
   double seconds = 0, cpu_seconds = 0;   // of this part of the run
   double seconds_in_all = 0;             // with the parts before
+  LoadingTimes loading;                  // of the training samples, this part of the run
   int64_t live_weights = 0, total_weights = 0;
   Work work;
+  NetworkReport network;                                   // seconds are those of every 16th step
+  int64_t parameter_bytes = 0, dense_parameter_bytes = 0;  // with optimizer state; dense: without sparsity
   int64_t planned_bytes = 0, peak_bytes = 0, best_file_bytes = 0;
+  int threads = 1;
+  std::string isa;
 };
 
 // All are optional, and called by the thread that trains.
@@ -90,6 +107,7 @@ struct TrainCallbacks {
   std::function<void(const StepEvent&)> on_step;
   std::function<void(const EvaluationEvent&)> on_evaluation;
   std::function<void(const EpochEvent&)> on_epoch;
+  std::function<void(const JudgedEvent&)> on_judged;
   // True: stop after the step at hand, or in the middle of an evaluation, save, and return.
   const std::atomic<bool>* stop = nullptr;
 };

@@ -114,6 +114,26 @@ TEST_F(Cli, TrainsAndEvaluates) {
   EXPECT_NE(explained.out.find("segments"), std::string::npos) << explained.out;
 }
 
+TEST_F(Cli, DrawsRunsAndPutsThemSideBySide) {
+  for (const char* density : {"1", "0.2"})
+    ASSERT_EQ(coppice(std::string("train --density ") + density + kSmall + " --out runs/" + density).code, 0);
+  const std::string page = content(folder_.file("runs/0.2/report.html"));
+  EXPECT_NE(page.find("Its worst mistakes"), std::string::npos);
+
+  const Outcome compared = coppice("compare runs/1 runs/0.2 --html both.html");
+  ASSERT_EQ(compared.code, 0) << compared.err;
+  EXPECT_NE(compared.out.find("2,541 (0.20x)"), std::string::npos) << compared.out;
+  EXPECT_NE(content(folder_.file("both.html")).find("0.2, training"), std::string::npos);
+  const auto json = parse_json("compare", coppice("compare runs/1 runs/0.2 --json").out);
+  ASSERT_TRUE(json.ok());
+  EXPECT_EQ((*json)[1]["live_weights"], 2541);
+  EXPECT_EQ((*json)[1]["epochs"].size(), 2U);
+
+  // The same page again, from the files and the data.
+  ASSERT_EQ(coppice("report runs/0.2 --out again.html").code, 0);
+  EXPECT_EQ(content(folder_.file("again.html")), page);
+}
+
 TEST_F(Cli, ReadsARecipeWithFlagsOverIt) {
   folder_.write("my.toml", "data = \"glyphs\"\nmodel = \"mlp:784-16-10\"\ntrain_samples = 300\nepochs = 9\n");
   const Outcome outcome = coppice("train my.toml --epochs 1 --test-samples 20 --json --out here");
@@ -351,7 +371,8 @@ TEST_F(Cli, WritesAContactSheet) {
   ASSERT_EQ(coppice("data info mine --sheet s.html").code, 0);
   const std::string page = content(folder_.file("s.html"));
   EXPECT_NE(
-      page.find("<h2>a&lt;b <small>2</small></h2><img alt=\"a&lt;b\" src=\"data:image/png;base64,iVBOR"),
+      page.find(
+          "<h2>a&lt;b (2)</h2><div class=\"scroll\"><img alt=\"a&lt;b\" src=\"data:image/png;base64,iVBOR"),
       std::string::npos)
       << page;
   EXPECT_EQ(page.find("http"), std::string::npos) << "self-contained";

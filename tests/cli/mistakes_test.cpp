@@ -159,6 +159,10 @@ constexpr Mistake kMistakes[] = {
     {"train --data file.txt", 2, "file.txt: has one column only; a table has a label"},
     {"train --data random", 1, "random: is neither a .npz nor a .csv file"},
     // Runs.
+    {"report nowhere", 1, "nowhere: holds no recipe.toml; is it a directory that `coppice train` made?"},
+    {"compare folder", 1, "folder: holds no recipe.toml; is it a directory that `coppice train` made?"},
+    {"compare", 2, "runs is required"},
+    {"compare run --html nowhere/page.html", 1, "nowhere/page.html"},
     {"eval nowhere", 1, "nowhere: there is no such run or file; `coppice train` makes runs"},
     {"eval folder", 1, "folder: holds no best.safetensors; is it a directory that `coppice train` made?"},
     {"eval random", 1, "is it a safetensors file?"},

@@ -304,5 +304,23 @@ TEST(Loader, RefusesWhatCannotBeMeantWithASentence) {
   EXPECT_NE(Loader::create(data, data.test, {}).status().message().find("empty"), std::string::npos);
 }
 
+TEST(Loader, CountsTheTimeThatBatchesTake) {
+  const Dataset data = numbered(500);
+  for (const bool prefetch : {false, true}) {
+    LoaderOptions options;
+    options.prefetch = prefetch;
+    const auto loader = Loader::create(data, data.train, options).take();
+    double before = 0;
+    for (int i = 0; i < 20; ++i) {
+      loader->next();
+      const LoadingTimes times = loader->times();
+      EXPECT_GT(times.filling, before);  // the batch at hand has been filled since
+      before = prefetch ? 0 : times.filling;
+      EXPECT_GE(times.waiting, 0);
+      EXPECT_TRUE(prefetch || times.waiting == 0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace coppice

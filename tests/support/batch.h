@@ -15,13 +15,14 @@ namespace coppice {
 
 struct TestBatch {
   OracleRun oracle;
-  Floats x, target;
+  Floats x, target, weights;
   BatchView view;
 };
 
-// poison: what fills the padding columns of x; they must not change the result.
+// poison: what fills the padding columns of x and of the weights; they must not change the result. weighted:
+// samples count from 0.5 to 1.5 times.
 inline TestBatch random_batch(const Graph& graph, const Executor& executor, int samples, uint64_t seed,
-                              float poison = 0.0f) {
+                              float poison = 0.0f, bool weighted = false) {
   TestBatch batch;
   Rng rng(seed, stream_id("test", "batch"));
   const Value &input = graph.value(graph.input), &target = graph.value(graph.target);
@@ -55,6 +56,10 @@ inline TestBatch random_batch(const Graph& graph, const Executor& executor, int 
   batch.target =
       fill(batch.oracle.target, target.shape.elements(), executor.target_width(), 0.0f, target.integer);
   batch.view = {samples, batch.x.data(), batch.target.data()};
+  if (!weighted) return batch;
+  for (int n = 0; n < samples; ++n) batch.oracle.sample_weights.push_back(0.5 + rng.uniform_double());
+  batch.weights = fill(batch.oracle.sample_weights, 1, executor.target_width(), poison, false);
+  batch.view.weights = batch.weights.data();
   return batch;
 }
 

@@ -7,6 +7,10 @@
 
 enum { MAX_WIDTH = 64 };
 
+static float weight_of(const coppice_run_state* rs, int32_t width, int32_t tile, int32_t s) {
+  return rs->sample_weights ? rs->sample_weights[(int64_t)tile * width + s] : 1.0f;
+}
+
 /* max[s], and sum[s] = sum over rows of exp(logit - max) */
 static void softmax_sums(const float* logits, int32_t rows, int32_t width, int32_t columns, float* max,
                          float* sum) {
@@ -44,7 +48,7 @@ void KERNEL(softmax_cross_entropy)(const void* raw, const coppice_run_state* rs,
         for (int32_t row = 0; row < rows; ++row)
           mean += ((max[s] - logits[(int64_t)row * width + s]) + log_sum) / (float)rows;
       const float own = (max[s] - logits[(int64_t)label[s] * width + s]) + log_sum;
-      loss[s] = (1.0f - args->smoothing) * own + args->smoothing * mean;
+      loss[s] = ((1.0f - args->smoothing) * own + args->smoothing * mean) * weight_of(rs, width, tile, s);
     }
   }
 }
@@ -61,7 +65,8 @@ void KERNEL(softmax_cross_entropy_grad)(const void* raw, const coppice_run_state
     float* out = coppice_tile(&args->out, rs, tile);
     float max[MAX_WIDTH], sum[MAX_WIDTH], factor[MAX_WIDTH];
     softmax_sums(logits, rows, width, columns, max, sum);
-    for (int32_t s = 0; s < columns; ++s) factor[s] = s < valid ? rs->loss_scale : 0.0f;
+    for (int32_t s = 0; s < columns; ++s)
+      factor[s] = s < valid ? rs->loss_scale * weight_of(rs, width, tile, s) : 0.0f;
     for (int32_t s = 0; s < columns; ++s) sum[s] = 1.0f / sum[s];
     for (int32_t row = 0; row < rows; ++row) {
       float* g = out + (int64_t)row * width;
@@ -69,7 +74,7 @@ void KERNEL(softmax_cross_entropy_grad)(const void* raw, const coppice_run_state
         g[s] = (coppice_expf(logits[(int64_t)row * width + s] - max[s]) * sum[s] - off) * factor[s];
       for (int32_t s = columns; s < width; ++s) g[s] = 0.0f;
     }
-    for (int32_t s = 0; s < valid; ++s) out[(int64_t)label[s] * width + s] -= on * rs->loss_scale;
+    for (int32_t s = 0; s < valid; ++s) out[(int64_t)label[s] * width + s] -= on * factor[s];
   }
 }
 
@@ -88,7 +93,7 @@ void KERNEL(softmax_cross_entropy_grad)(const void* raw, const coppice_run_state
         const float x = logits[(int64_t)row * width + s], t = target[(int64_t)row * target_width + s]; \
         loss[s] += (TERM);                                                                             \
       }                                                                                                \
-    for (int32_t s = 0; s < valid; ++s) loss[s] *= (SCALE);                                            \
+    for (int32_t s = 0; s < valid; ++s) loss[s] *= (SCALE)*weight_of(rs, width, tile, s);              \
   }
 
 #define DENSE_GRAD(SCALE, TERM)                                                                        \
@@ -100,11 +105,13 @@ void KERNEL(softmax_cross_entropy_grad)(const void* raw, const coppice_run_state
     const float* target = coppice_tile(&args->target, rs, tile);                                       \
     float* out = coppice_tile(&args->out, rs, tile);                                                   \
     const float scale = rs->loss_scale * (SCALE);                                                      \
+    float factor[MAX_WIDTH];                                                                           \
+    for (int32_t s = 0; s < valid; ++s) factor[s] = scale * weight_of(rs, width, tile, s);             \
     for (int32_t row = 0; row < args->rows; ++row) {                                                   \
       float* g = out + (int64_t)row * width;                                                           \
       for (int32_t s = 0; s < valid; ++s) {                                                            \
         const float x = logits[(int64_t)row * width + s], t = target[(int64_t)row * target_width + s]; \
-        g[s] = (TERM)*scale;                                                                           \
+        g[s] = (TERM)*factor[s];                                                                       \
       }                                                                                                \
       for (int32_t s = valid; s < width; ++s) g[s] = 0.0f;                                             \
     }                                                                                                  \

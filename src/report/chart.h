@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Curves as SVG, for pages of html.h, whose style they use.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace coppice {
+
+struct Series {
+  std::string name;
+  std::vector<std::pair<double, double>> points;  // x ascending; where y is not finite the line has a gap
+  size_t colour = 0;
+  bool dashed = false;
+};
+
+struct LineChart {
+  std::string title, x_name;  // x counts something: its axis has whole numbers
+  std::vector<Series> series;
+  std::function<std::string(double)> y_text;  // a value with its unit
+};
+
+// A figure with title, legend and axes; what a point is stands in a tooltip. Says so where no point is
+// finite.
+std::string html_chart(const LineChart& chart);
+
+// Round numbers in [low, high], three to seven of them where low < high, or fewer where only whole ones will
+// do.
+std::vector<double> axis_ticks(double low, double high, bool whole);
+
+}  // namespace coppice

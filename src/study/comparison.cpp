@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <functional>
+#include <map>
+
+#include "report/html.h"
+#include "report/text.h"
+#include "study/run_page.h"
+
+namespace coppice {
+namespace {
+
+constexpr char kUnknown[] = "-";
+
+// A figure of a run, and how it reads. Where `ratio` is set, how it stands to that of the first run is told
+// too.
+struct Figure {
+  const char* name;
+  std::function<std::optional<double>(const RunRecord&)> value;
+  std::function<std::string(double)> text;
+  bool ratio;
+};
+
+std::string count_text(double value) { return with_commas(static_cast<int64_t>(value)); }
+std::string size_text(double value) { return bytes_text(static_cast<int64_t>(value)); }
+std::string flop_text(double value) { return quantity(value, "FLOP"); }
+std::string time_text(double value) { return seconds_text(value); }
+std::string share_text(double value) { return percent(value); }
+
+// Of the account, which a run has when it is over.
+template <class Get>
+std::function<std::optional<double>(const RunRecord&)> of_report(Get get) {
+  return [get](const RunRecord& run) -> std::optional<double> {
+    if (!run.account) return std::nullopt;
+    return get(run.account->report);
+  };
+}
+
+std::optional<double> best_accuracy(const RunRecord& run) {
+  std::optional<double> best;
+  for (const EpochRow& row : run.epochs)
+    if (row.best && row.validation_accuracy) best = row.validation_accuracy;
+  return best;
+}
+
+const std::vector<Figure>& figures() {
+  using Report = TrainReport;
+  const auto real = [](auto member) {
+    return of_report(
+        [member](const Report& r) { return std::optional<double>(static_cast<double>(r.*member)); });
+  };
+  static const std::vector<Figure> all = {
+      {"right, test", of_report([](const Report& r) {
+         const bool counted = r.test && r.test->task != Task::kRegression;
+         return counted ? std::optional<double>(r.test->accuracy) : std::nullopt;
+       }),
+       share_text, false},
+      {"right, validation", best_accuracy, share_text, false},
+      {"epochs",
+       [](const RunRecord& run) { return std::optional<double>(static_cast<double>(run.epochs.size())); },
+       count_text, false},
+      {"weights", real(&Report::live_weights), count_text, true},
+      {"of the dense weights", of_report([](const Report& r) {
+         return std::optional<double>(static_cast<double>(r.live_weights) /
+                                      static_cast<double>(r.total_weights));
+       }),
+       share_text, false},
+      {"time", real(&Report::seconds_in_all), time_text, true},
+      {"work of the training",
+       of_report([](const Report& r) { return std::optional<double>(r.work.useful); }), flop_text, true},
+      {"weights and optimizer", real(&Report::parameter_bytes), size_text, true},
+      {"planned memory", real(&Report::planned_bytes), size_text, true},
+      {"file", real(&Report::best_file_bytes), size_text, true},
+      {"threads", real(&Report::threads), count_text, false},
+  };
+  return all;
+}
+
+std::map<std::string, std::string> keys_of(const RunRecord& run) {
+  std::map<std::string, std::string> keys;
+  // It was made from a valid recipe, so it reads.
+  if (const auto settings = settings_from_toml(recipe_to_toml(run.recipe), run.name); settings.ok())
+    for (const Setting& setting : *settings) keys[setting.key] += setting.value;
+  return keys;
+}
+
+void add_differences(std::span<const RunRecord> runs, Table& table) {
+  std::vector<std::map<std::string, std::string>> keys;
+  for (const RunRecord& run : runs) keys.push_back(keys_of(run));
+  for (const RecipeKey& key : recipe_keys()) {
+    std::vector<std::string> row{key.name};
+    for (const auto& of_run : keys) {
+      const auto found = of_run.find(key.name);
+      row.push_back(found == of_run.end() || found->second.empty() ? kUnknown : found->second);
+    }
+    if (std::any_of(row.begin() + 2, row.end(), [&](const std::string& cell) { return cell != row[1]; }))
+      table.add(std::move(row));
+  }
+}
+
+}  // namespace
+
+Table comparison_table(std::span<const RunRecord> runs) {
+  std::vector<std::string> headline{""};
+  for (const RunRecord& run : runs) headline.push_back(run.name);
+  Table table(std::move(headline));
+  add_differences(runs, table);
+  for (const Figure& figure : figures()) {
+    std::vector<std::string> row{figure.name};
+    const std::optional<double> first = figure.value(runs[0]);
+    for (size_t r = 0; r < runs.size(); ++r) {
+      const std::optional<double> value = figure.value(runs[r]);
+      std::string cell = value ? figure.text(*value) : kUnknown;
+      if (figure.ratio && r > 0 && value && first && *first > 0)
+        cell += " (" + decimal(*value / *first, 2) + "x)";
+      row.push_back(std::move(cell));
+    }
+    table.add(std::move(row));
+  }
+  return table;
+}
+
+std::string comparison_page(std::span<const RunRecord> runs) {
+  std::vector<Bar> right, time, work;
+  for (size_t r = 0; r < runs.size(); ++r) {
+    if (!runs[r].account) continue;
+    const TrainReport& report = runs[r].account->report;
+    if (report.test && report.test->task != Task::kRegression)
+      right.push_back({runs[r].name, report.test->accuracy, percent(report.test->accuracy), r});
+    time.push_back({runs[r].name, report.seconds_in_all, seconds_text(report.seconds_in_all), r});
+    work.push_back({runs[r].name, report.work.useful, flop_text(report.work.useful), r});
+  }
+  const auto block = [](const std::string& title, const std::vector<Bar>& bars) {
+    return bars.empty() ? "" : "<div><h3>" + escaped(title) + "</h3>" + html_bars(bars) + "</div>";
+  };
+  return html_page(
+      "Runs side by side",
+      html_section(
+          "Figures",
+          html_scroll(comparison_table(runs).html()) +
+              "<p class=\"mute\">Rows of the recipe stand there where they differ; (0.25x): a quarter of "
+              "the first run's. A time is that of the machine and its other work.</p>") +
+          html_section("Curves", run_charts(runs)) +
+          html_section("What it came to and what it took",
+                       "<div class=\"charts\">" + block("Right, test", right) + block("Time", time) +
+                           block("Work of the training", work) + "</div>"));
+}
+
+}  // namespace coppice

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "study/judgement.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+#include "dataset/picture.h"
+#include "io/png.h"
+#include "io/resize.h"
+
+namespace coppice {
+namespace {
+
+constexpr size_t kMostMistakes = 24;
+constexpr int kMostSide = 96;
+
+// Of equal outputs the first; a NaN is above everything, as evaluate() counts it.
+size_t said_class(std::span<const float> outputs) {
+  size_t said = 0;
+  for (size_t c = 1; c < outputs.size(); ++c)
+    if (outputs[c] > outputs[said] || outputs[c] != outputs[c]) said = c;
+  return said;
+}
+
+double softmax_of(std::span<const float> outputs, size_t which) {
+  double sum = 0;
+  for (const float output : outputs) sum += std::exp(static_cast<double>(output - outputs[which]));
+  return 1 / sum;
+}
+
+Image thumbnail(const Image& image) {
+  const int side = std::max(image.info.height, image.info.width);
+  if (side <= kMostSide) return image;
+  const auto scaled = [side](int length) { return std::max(1, length * kMostSide / side); };
+  return resized(image, scaled(image.info.height), scaled(image.info.width));
+}
+
+struct Wrong {
+  size_t sample, said;
+  double sure;
+};
+
+}  // namespace
+
+Result<Judgement> judge(const JudgedEvent& event) {
+  Judgement judgement{event.split, event.evaluation, event.data.classes, {}, {}};
+  if (event.data.dense_targets()) return judgement;
+  const auto width = static_cast<size_t>(event.outputs.width);
+  judgement.confusion.assign(width * width, 0);
+  std::vector<Wrong> wrong;
+  for (size_t n = 0; n < event.outputs.labels.size(); ++n) {
+    const auto outputs = std::span(event.outputs.said).subspan(n * width, width);
+    const auto is = static_cast<size_t>(event.outputs.labels[n]);
+    const size_t said = said_class(outputs);
+    ++judgement.confusion[is * width + said];
+    if (said != is) wrong.push_back({n, said, softmax_of(outputs, said)});
+  }
+  if (!has_pictures(event.data) || event.samples.generate) return judgement;
+  std::stable_sort(wrong.begin(), wrong.end(),
+                   [](const Wrong& a, const Wrong& b) { return a.sure > b.sure; });
+  wrong.resize(std::min(wrong.size(), kMostMistakes));
+  for (const Wrong& one : wrong) {
+    const Image picture = sample_picture(event.data, *event.samples.samples,
+                                         static_cast<size_t>(event.samples.indices[one.sample]));
+    TRY_ASSIGN(std::string png, encode_png(thumbnail(picture)));
+    const auto is = static_cast<size_t>(event.outputs.labels[one.sample]);
+    judgement.mistakes.push_back(
+        {std::move(png), judgement.classes[is], judgement.classes[one.said], one.sure});
+  }
+  return judgement;
+}
+
+}  // namespace coppice

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a network goes wrong: which classes it takes for which, and the samples that it was most sure about.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "train/trainer.h"
+
+namespace coppice {
+
+struct Mistake {
+  std::string png;       // of the sample, at most 96 pixels wide and high
+  std::string is, said;  // classes
+  double sure = 0;       // probability that the network gave what it said
+};
+
+struct Judgement {
+  std::string split;
+  Evaluation evaluation;
+  std::vector<std::string> classes;  // empty: dense targets, and so are the following
+  std::vector<int64_t> confusion;    // [classes][classes] samples: rows are what is true
+  std::vector<Mistake> mistakes;     // pictures only; the surest first, samples that come first before equals
+};
+
+// Of an event whose data is gone when its callback returns. NaN outputs count as a mistake about the last
+// class.
+Result<Judgement> judge(const JudgedEvent& event);
+
+}  // namespace coppice

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report/chart.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "report/text.h"
+
+namespace coppice {
+namespace {
+
+size_t count_of(const std::string& text, const std::string& part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+LineChart chart_of(std::vector<std::pair<double, double>> points) {
+  return {"a title", "epoch", {{"a series", std::move(points), 0, false}}, loss_text};
+}
+
+TEST(Chart, TicksAreRoundAndWithinTheAxis) {
+  for (const double low : {-3.0, 0.0, 0.1234, 7.0, 1e6})
+    for (const double width : {1e-6, 0.003, 0.9, 1.0, 17.0, 12345.0}) {
+      const std::vector<double> ticks = axis_ticks(low, low + width, false);
+      SCOPED_TRACE(std::to_string(low) + " " + std::to_string(width));
+      EXPECT_GE(ticks.size(), 2U);
+      EXPECT_LE(ticks.size(), 7U);
+      EXPECT_GE(ticks.front(), low - 1e-6 * width);
+      EXPECT_LE(ticks.back(), low + width + 1e-6 * width);
+      const double step = ticks[1] - ticks[0];
+      const double digit = step / std::pow(10, std::floor(std::log10(step) + 1e-9));
+      EXPECT_NEAR(digit, std::round(digit), 1e-3) << step;
+    }
+  EXPECT_EQ(axis_ticks(1, 3, true), (std::vector<double>{1, 2, 3}));
+  EXPECT_EQ(axis_ticks(0, 1, true), (std::vector<double>{0, 1}));
+}
+
+TEST(Chart, APointThatIsNotFiniteLeavesAGap) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const std::string svg = html_chart(chart_of({{1, 0.5}, {2, 0.4}, {3, nan}, {4, 0.3}, {5, 0.2}}));
+  EXPECT_EQ(count_of(svg, "<circle"), 4U);
+  const size_t path = svg.find(" d=\"M");
+  const std::string line = svg.substr(path, svg.find('"', path + 4) - path);
+  EXPECT_EQ(count_of(line, "M"), 2U);
+  EXPECT_EQ(count_of(line, "L"), 2U);
+  EXPECT_EQ(count_of(svg, "nan"), 0U);
+}
+
+TEST(Chart, SaysSoWhereThereIsNothing) {
+  EXPECT_NE(html_chart(chart_of({})).find("Nothing to show yet"), std::string::npos);
+  EXPECT_NE(html_chart(chart_of({{1, std::nan("")}})).find("Nothing to show yet"), std::string::npos);
+}
+
+TEST(Chart, OnePointAndAConstantHaveAnAxis) {
+  for (const std::string& svg : {html_chart(chart_of({{1, 0.5}})), html_chart(chart_of({{1, 0}, {2, 0}}))}) {
+    EXPECT_EQ(count_of(svg, "nan"), 0U);
+    EXPECT_EQ(count_of(svg, "inf"), 0U);
+    EXPECT_GE(count_of(svg, "class=\"grid\""), 2U);
+  }
+}
+
+TEST(Chart, StaysSmallForManyPointsAndKeepsTheEnds) {
+  std::vector<std::pair<double, double>> points;
+  for (int i = 1; i <= 100000; ++i) points.emplace_back(i, 1.0 / i);
+  const std::string svg = html_chart(chart_of(points));
+  EXPECT_LT(svg.size(), 200000U);
+  EXPECT_NE(svg.find("epoch 1:"), std::string::npos);
+  EXPECT_NE(svg.find("epoch 100,000:"), std::string::npos);
+}
+
+TEST(Chart, NamesAreEscaped) {
+  LineChart chart = chart_of({{1, 1}});
+  chart.series[0].name = "<b>&\"";
+  chart.series.push_back(chart.series[0]);
+  const std::string svg = html_chart(chart);
+  EXPECT_EQ(svg.find("<b>"), std::string::npos);
+  EXPECT_NE(svg.find("&lt;b&gt;&amp;&quot;"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace coppice
