@@ -71,7 +71,7 @@ Result<Graph> layer_graph(const BenchRequest& request) {
 
 // The data that a model is usually trained on gives its shape: an MLP says its own.
 Result<Graph> step_graph(const std::string& model) {
-  std::vector<ModelInput> shapes = {{3, 32, 32, 10}, {1, 28, 28, 10}, {1, 16, 16, 256, true}};
+  std::vector<ModelInput> shapes = {{3, 32, 32, 10}, {1, 28, 28, 10}, {1, 16, 16, 256, Task::kLabels}};
   if (model.rfind("mlp:", 0) == 0) {
     TRY_ASSIGN(const std::vector<int64_t> sizes, parse_sizes(model, model.substr(4), '-'));
     shapes = {{1, 1, static_cast<int>(sizes.front()), static_cast<int>(sizes.back())}};

@@ -36,6 +36,19 @@ const char* kind_of(const Dataset& data) {
   return data.features.plane() == 1 ? "rows of numbers" : "pictures as numbers";
 }
 
+// What is said about a sample: "price 12.5", "spam, urgent" of the labels that it has.
+std::string targets_text(const Dataset& data, size_t at) {
+  std::string text;
+  for (size_t k = 0; k < data.target_names.size(); ++k) {
+    const size_t i = at * data.target_names.size() + k;
+    if (data.task == Task::kRegression)
+      append_item(text, data.target_names[k] + " " + shortest(data.train.samples->quantities[i]), ", ");
+    else if (data.train.samples->targets[i] != 0)
+      append_item(text, data.target_names[k], ", ");
+  }
+  return text.empty() ? "none of the labels" : text;
+}
+
 std::vector<int64_t> counts_of(const Split& split, size_t classes) {
   std::vector<int64_t> counts(classes);
   for (const int32_t index : split.indices)
@@ -61,15 +74,15 @@ Shown sample_of(const Dataset& data, const Split& split, int64_t index) {
   const auto at = static_cast<size_t>(split.indices[static_cast<size_t>(index)]);
   const auto begin = split.samples->pixels.begin() + static_cast<std::ptrdiff_t>(at * features);
   shown.pixels.assign(begin, begin + static_cast<std::ptrdiff_t>(features));
-  if (!split.samples->labels.empty())
-    shown.label = data.classes[static_cast<size_t>(split.samples->labels[at])];
+  shown.label = data.task == Task::kClasses ? data.classes[static_cast<size_t>(split.samples->labels[at])]
+                                            : targets_text(data, at);
   return shown;
 }
 
 void say_sample(const Dataset& data, int64_t index) {
   const Features& f = data.features;
   Shown shown = sample_of(data, data.train, index);
-  if (data.dense_targets()) {
+  if (data.boards()) {
     for (uint8_t& cell : shown.pixels) cell = cell > 127;
     say(draw_boards({{"sample " + std::to_string(index), shown.pixels, {}}, {"its target", shown.target, {}}},
                     f.height, f.width, false));
@@ -79,9 +92,20 @@ void say_sample(const Dataset& data, int64_t index) {
   say(draw_picture(shown.pixels.data(), f.height, f.width));
 }
 
+// [labels]: samples that have each.
+std::vector<int64_t> label_counts(const Dataset& data, const Split& split) {
+  const auto width = static_cast<size_t>(data.outputs);
+  std::vector<int64_t> counts(width);
+  for (const int32_t index : split.indices)
+    for (size_t k = 0; k < width; ++k)
+      counts[k] += split.samples->targets[static_cast<size_t>(index) * width + k];
+  return counts;
+}
+
 Json data_json(const Dataset& data) {
   Json json{{"name", data.name},
             {"kind", kind_of(data)},
+            {"task", task_name(data.task)},
             {"channels", data.features.channels},
             {"height", data.features.height},
             {"width", data.features.width},
@@ -92,23 +116,45 @@ Json data_json(const Dataset& data) {
             {"train", data.train.size()},
             {"validation", data.validation.size()},
             {"test", data.test.size()}};
-  if (!data.dense_targets())
+  if (data.task == Task::kRegression) {
+    json["target_mean"] = data.target_scale.mean;
+    json["target_stddev"] = data.target_scale.stddev;
+  }
+  if (!data.target_names.empty()) json["targets"] = data.target_names;
+  if (data.task == Task::kLabels && !data.boards())
+    json["counts"] = Json{{"train", label_counts(data, data.train)},
+                          {"validation", label_counts(data, data.validation)},
+                          {"test", label_counts(data, data.test)}};
+  if (data.task == Task::kClasses)
     json["counts"] = Json{{"train", counts_of(data.train, data.classes.size())},
                           {"validation", counts_of(data.validation, data.classes.size())},
                           {"test", counts_of(data.test, data.classes.size())}};
   return json;
 }
 
-void say_classes(const Dataset& data) {
-  const size_t classes = data.classes.size(), shown = std::min(classes, kMostListed);
-  const std::vector<int64_t> train = counts_of(data.train, classes),
-                             validation = counts_of(data.validation, classes),
-                             test = counts_of(data.test, classes);
-  Table table({"class", "train", "validation", "test"});
+// Samples of each class, or with each label.
+void say_counts(const Dataset& data) {
+  const bool classes = data.task == Task::kClasses;
+  const std::vector<std::string>& names = classes ? data.classes : data.target_names;
+  const size_t shown = std::min(names.size(), kMostListed);
+  const auto counts = [&](const Split& split) {
+    return classes ? counts_of(split, names.size()) : label_counts(data, split);
+  };
+  const std::vector<int64_t> train = counts(data.train), validation = counts(data.validation),
+                             test = counts(data.test);
+  Table table({classes ? "class" : "label", "train", "validation", "test"});
   for (size_t i = 0; i < shown; ++i)
-    table.add({data.classes[i], with_commas(train[i]), with_commas(validation[i]), with_commas(test[i])});
+    table.add({names[i], with_commas(train[i]), with_commas(validation[i]), with_commas(test[i])});
   say("\n" + table.text());
-  if (shown < classes) say("and " + std::to_string(classes - shown) + " more classes");
+  if (shown < names.size()) say("and " + std::to_string(names.size() - shown) + " more");
+}
+
+void say_quantities(const Dataset& data) {
+  Table table({"quantity", "mean", "standard deviation"});
+  for (size_t i = 0; i < std::min(data.target_names.size(), kMostListed); ++i)
+    table.add(
+        {data.target_names[i], shortest(data.target_scale.mean[i]), shortest(data.target_scale.stddev[i])});
+  say("\n" + table.text());
 }
 
 std::string list_of(const std::vector<float>& values) {
@@ -129,11 +175,12 @@ void say_data(const Dataset& data, int64_t show) {
   else
     say("each     " + std::to_string(f.channels) + (f.channels == 1 ? " channel of " : " channels of ") +
         std::to_string(f.height) + " x " + std::to_string(f.width));
-  say(data.dense_targets() ? "target   " + with_commas(data.outputs) + " numbers, 0 or 1"
-                           : "classes  " + with_commas(data.outputs));
+  say("task     " +
+      (data.boards() ? with_commas(data.outputs) + " cells, 0 or 1" : outputs_text(data.task, data.outputs)));
   say("scale    mean " + list_of(data.normalisation.mean) + "; standard deviation " +
       list_of(data.normalisation.stddev) + (data.numbers ? "" : " of pixels from 0 to 1"));
-  if (!data.dense_targets()) say_classes(data);
+  if (data.task == Task::kRegression) say_quantities(data);
+  if (data.task != Task::kRegression && !data.boards()) say_counts(data);
   if (data.numbers || f.width > kWidestDrawn) return;
   for (int64_t index = 0; index < std::min(show, data.train.size()); ++index) {
     say("");
@@ -146,6 +193,9 @@ Status inform(Env& env, const DataArguments& arguments) {
   for (Setting& setting : arguments.flags.settings()) settings.push_back(std::move(setting));
   TRY_ASSIGN(const Recipe recipe, make_recipe(settings));
   TRY_ASSIGN(const Dataset data, load_recipe_data(env, recipe, nullptr));
+  if (!arguments.sheet.empty() && data.task != Task::kClasses && !data.boards())
+    return invalid("--sheet: shows the pictures of each class, and '" + data.name + "' has " +
+                   outputs_text(data.task, data.outputs) + "; leave it out");
   if (!arguments.sheet.empty()) TRY(write_sheet(env, arguments.sheet, data));
   if (arguments.json)
     say(json_text(data_json(data)));
@@ -171,6 +221,7 @@ void add_info(CLI::App& data, int& exit) {
       "\nExamples:\n"
       "  coppice data info my_pictures --image-size 32 --sheet sheet.html\n"
       "  coppice data info flowers.csv --label kind\n"
+      "  coppice data info houses.csv --target price\n"
       "  coppice data info glyphs --show 3");
   command->callback([arguments, &exit] {
     const Status status = inform(Env::system(), *arguments);

@@ -7,6 +7,7 @@
 #include "command.h"
 #include "coppice_build.h"
 #include "host/cpu.h"
+#include "metric_text.h"
 #include "models/models.h"
 #include "recipe_flags.h"
 #include "run_directory.h"
@@ -26,6 +27,7 @@ constexpr char kExamples[] =
     "\nExamples:\n"
     "  coppice train --data glyphs --model mlp:784-300-100-10 --density 0.1\n"
     "  coppice train --data life --model life:1,8 --epochs 20\n"
+    "  coppice train --data houses.csv --target price --density 0.2 --metric mae\n"
     "  coppice train recipe.toml --seed 3 --out runs/third\n"
     "  coppice train --resume runs/third\n"
     "Ctrl-C stops after the step at hand and saves; --resume goes on with the same bits.";
@@ -40,8 +42,12 @@ std::string data_line(const Dataset& data) {
   std::string line = data.name + ": " + with_commas(data.train.size()) + " train, " +
                      with_commas(data.validation.size()) + " validation, " + with_commas(data.test.size()) +
                      " test; ";
-  return line + (data.dense_targets() ? with_commas(data.outputs) + " targets"
-                                      : with_commas(data.outputs) + " classes");
+  if (data.boards()) return line + with_commas(data.outputs) + " cells";
+  line += outputs_text(data.task, data.outputs);
+  constexpr size_t kFew = 5;
+  std::string names;
+  for (const std::string& name : data.target_names) append_item(names, name, ", ");
+  return data.target_names.empty() || data.target_names.size() > kFew ? line : line + " (" + names + ")";
 }
 
 std::string weights_line(int64_t live, int64_t total) {
@@ -80,7 +86,7 @@ class Reporter {
   Reporter(std::string directory, bool quiet) : directory_(std::move(directory)), quiet_(quiet) {}
 
   void plan(const PlanEvent& event) {
-    dense_ = event.data.dense_targets();
+    choose_columns(event);
     if (!event.warning.empty()) complain(kName, event.warning);
     if (quiet_) return;
     const Recipe& recipe = event.recipe;
@@ -97,8 +103,9 @@ class Reporter {
       say("table    " + cost_table_text(event.network.cost_table));
     say("run      " + directory_ + ": " + with_commas(event.updates) + " updates, seed " +
         std::to_string(recipe.seed) + "\n");
-    say(std::string("  epoch  train loss   val loss   val acc ") + (dense_ ? "   exact" : "") +
-        "     rate       time");
+    std::string headline = right("epoch", 7) + right("train loss", 12);
+    for (const Column& column : columns_) headline += right(column.title, kColumn);
+    say(headline + right("rate", 11) + right("time", 11));
   }
 
   void step(const StepEvent& event) {
@@ -118,17 +125,10 @@ class Reporter {
   void epoch(const EpochEvent& event) {
     if (quiet_) return;
     line_.clear();
-    const auto right = [](const std::string& text, size_t width) {
-      return std::string(width - std::min(width, text.size()), ' ') + text;
-    };
     std::string line = right(std::to_string(event.epoch) + "/" + std::to_string(event.epochs), 7) +
                        right(loss_text(event.train_loss), 12);
-    if (event.validation) {
-      line += right(loss_text(event.validation->loss), 11) + right(percent(event.validation->accuracy), 10);
-      if (dense_) line += right(percent(event.validation->exact), 10);
-    } else {
-      line += right("-", 11) + right("-", 10) + (dense_ ? right("-", 10) : "");
-    }
+    for (const Column& column : columns_)
+      line += right(event.validation ? value_text(*column.metric, column.value(event)) : "-", kColumn);
     line += right(decimal(event.learning_rate, 6), 11) + right(seconds_text(event.seconds), 11);
     say(line + (event.best && event.validation ? "  best" : ""));
   }
@@ -136,19 +136,53 @@ class Reporter {
   void done() { line_.clear(); }
 
  private:
+  using Value = std::optional<double> (*)(const EpochEvent&);
+  struct Column {
+    const Metric* metric;
+    std::string title;
+    Value value;
+  };
+  static constexpr size_t kColumn = 11;
+
+  static std::string right(const std::string& text, size_t width) {
+    return std::string(width - std::min(width, text.size()), ' ') + text;
+  }
+
+  // What an evaluation always says for the task, and the metric by which the best is chosen.
+  void choose_columns(const PlanEvent& event) {
+    const Task task = event.data.task;
+    const auto add = [&](const char* metric, const char* title, Value value) {
+      columns_.push_back({*metric_for(metric, task), title, value});
+    };
+    add("loss", "val loss", [](const EpochEvent& e) -> std::optional<double> { return e.validation->loss; });
+    if (task == Task::kRegression) {
+      add("rmse", "val rmse",
+          [](const EpochEvent& e) -> std::optional<double> { return e.validation->rmse; });
+      add("r2", "val r2", [](const EpochEvent& e) { return e.validation->r2; });
+    } else {
+      add("accuracy", "val acc",
+          [](const EpochEvent& e) -> std::optional<double> { return e.validation->accuracy; });
+    }
+    if (task == Task::kLabels)
+      add("exact", "exact", [](const EpochEvent& e) -> std::optional<double> { return e.validation->exact; });
+    for (const Column& column : columns_)
+      if (column.metric == event.metric) return;
+    columns_.push_back({event.metric, std::string("val ") + event.metric->name,
+                        [](const EpochEvent& e) { return e.value; }});
+  }
+
   std::string directory_;
-  bool quiet_, dense_ = false;
+  bool quiet_;
+  std::vector<Column> columns_;
   ProgressLine line_;
 };
 
-std::string evaluation_line(const Evaluation& e, bool dense) {
-  std::string line =
-      percent(e.accuracy) + (dense ? " of cells right, " + percent(e.exact) + " of boards exactly" : "");
-  if (!dense) line += " right, " + percent(e.top5) + " among five";
-  return line + " (loss " + loss_text(e.loss) + ", " + with_commas(e.samples) + " samples)";
+std::string evaluation_line(const Evaluation& e, bool boards) {
+  return evaluation_text(e, boards) + " (loss " + loss_text(e.loss) + ", " + with_commas(e.samples) +
+         " samples)";
 }
 
-void say_account(const TrainReport& report, const std::string& directory, bool dense, bool stopped) {
+void say_account(const TrainReport& report, const std::string& directory, bool boards, bool stopped) {
   if (report.stop == Stop::kInterrupted) {
     say("\nstopped  after update " + with_commas(report.progress.step) + "; `coppice train --resume " +
         directory + "` goes on from there");
@@ -161,7 +195,7 @@ void say_account(const TrainReport& report, const std::string& directory, bool d
       (report.progress.best_epoch > 0 ? "; the best epoch was " + std::to_string(report.progress.best_epoch)
                                       : "; no epoch was whole"));
   if (report.test)
-    say("test     " + evaluation_line(*report.test, dense));
+    say("test     " + evaluation_line(*report.test, boards));
   else if (stopped)
     say("test     interrupted; `coppice eval " + directory + "` makes it");
   // The work is that of the whole run, and so is the time that it is divided by.
@@ -227,10 +261,10 @@ int run_train(const TrainArguments& arguments) {
 
   const std::string directory = request->directory;
   Reporter reporter(directory, arguments.json);
-  bool dense = false;
+  bool boards = false;
   TrainCallbacks callbacks;
   callbacks.on_plan = [&](const PlanEvent& event) {
-    dense = event.data.dense_targets();
+    boards = event.data.boards();
     reporter.plan(event);
   };
   callbacks.on_step = [&](const StepEvent& event) { reporter.step(event); };
@@ -253,7 +287,7 @@ int run_train(const TrainArguments& arguments) {
   if (arguments.json)
     say(json_text(account_json(account, directory)));
   else
-    say_account(account.report, directory, dense, stopped);
+    say_account(account.report, directory, boards, stopped);
   return stopped ? kStopped : kFine;
 }
 

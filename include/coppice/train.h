@@ -5,6 +5,7 @@
 //   Network            a graph with its patterns and weights (exec/network.h)
 //   Executor           runs one: training steps, evaluation (exec/executor.h)
 //   load_dataset()     samples (dataset/dataset.h), and Loader, batches of them (dataset/loader.h)
+//   evaluate(), metrics_for()   how good it is (train/evaluate.h, train/metrics/metrics.h)
 //   train()            a whole run by a recipe, kept on disk (train/trainer.h)
 //   write_checkpoint(), read_checkpoint()
 //

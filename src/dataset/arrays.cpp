@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -12,6 +11,7 @@
 
 #include "dataset/labels.h"
 #include "dataset/split.h"
+#include "dataset/targets.h"
 #include "io/npy.h"
 #include "io/zip.h"
 
@@ -99,6 +99,9 @@ void for_each_value(const NpyArray& array, const With& with) {
       return walk(uint16_t{});
     case Dtype::kU32:
       return walk(uint32_t{});
+    case Dtype::kBool:
+      for (const uint8_t byte : array.bytes) with(byte != 0 ? 1.0 : 0.0);
+      return;
     default:
       return walk(uint8_t{});
   }
@@ -185,42 +188,97 @@ Result<std::shared_ptr<Samples>> samples_of(const NpyArray& array, const Layout&
   return samples;
 }
 
-std::string number_text(double value) {
-  char buffer[32];
-  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr};
+// The array of targets: (N) or (N, width).
+struct Answers {
+  std::string place;
+  size_t width = 1;
+  std::vector<double> values;  // [N][width]
+
+  bool one_hot(size_t sample) const {
+    const auto begin = values.begin() + static_cast<std::ptrdiff_t>(sample * width),
+               end = begin + static_cast<std::ptrdiff_t>(width);
+    return std::count(begin, end, 1.0) == 1 &&
+           std::count(begin, end, 0.0) == static_cast<std::ptrdiff_t>(width) - 1;
+  }
+  size_t samples() const { return values.size() / width; }
+};
+
+Result<Answers> answers_of(const NpyArray& array, const std::string& place, int64_t count) {
+  constexpr int64_t kMostTargets = 1 << 16;
+  const std::vector<int64_t>& shape = array.shape;
+  if (shape.empty() || shape.size() > 2 || shape[0] != count ||
+      (shape.size() == 2 && (shape[1] < 1 || shape[1] > kMostTargets)))
+    return invalid(place + " has shape " + shape_text(shape) + ", needed is one label for each of the " +
+                   std::to_string(count) + " samples, or a row of targets");
+  Answers answers{place, shape.size() == 2 ? static_cast<size_t>(shape[1]) : 1, {}};
+  for_each_value(array, [&](double value) { answers.values.push_back(value); });
+  return answers;
 }
 
-// (N), (N, 1), or (N, classes) with a single 1 in each row.
-Result<std::vector<std::string>> texts_of(const NpyArray& array, const std::string& place, int64_t count) {
-  const std::vector<int64_t>& shape = array.shape;
-  if (shape.empty() || shape.size() > 2 || shape[0] != count)
-    return invalid(place + " has shape " + shape_text(shape) + ", needed is one label for each of the " +
-                   std::to_string(count) + " samples");
-  std::vector<double> values;
-  for_each_value(array, [&](double value) { values.push_back(value); });
-  const size_t width = shape.size() == 2 ? static_cast<size_t>(shape[1]) : 1;
-  std::vector<std::string> texts;
-  for (size_t row = 0; row < static_cast<size_t>(count); ++row) {
-    const double* at = values.data() + row * width;
-    if (width == 1) {
-      texts.push_back(number_text(*at));
+// What targets look like to somebody who does not know them. One whole number a sample, or a single 1 among
+// zeros, is a class; several zeros and ones are labels; all else is quantities.
+Task looks_like(const Answers& answers) {
+  if (answers.width == 1) {
+    const bool whole = std::all_of(answers.values.begin(), answers.values.end(), [](double value) {
+      return std::isfinite(value) && std::floor(value) == value;
+    });
+    return whole ? Task::kClasses : Task::kRegression;
+  }
+  if (!all_zero_or_one(answers.values)) return Task::kRegression;
+  for (size_t sample = 0; sample < answers.samples(); ++sample)
+    if (!answers.one_hot(sample)) return Task::kLabels;
+  return Task::kClasses;
+}
+
+Result<LabelTexts> texts_of(const Answers& answers, std::shared_ptr<Samples> samples) {
+  LabelTexts labels{answers.place, {}, std::move(samples)};
+  for (size_t sample = 0; sample < answers.samples(); ++sample) {
+    const auto at = answers.values.begin() + static_cast<std::ptrdiff_t>(sample * answers.width);
+    if (answers.width == 1) {
+      labels.texts.push_back(number_text(*at));
       continue;
     }
-    const double* hot = std::max_element(at, at + width);
-    if (*hot != 1 || std::count(at, at + width, 0.0) != static_cast<std::ptrdiff_t>(width) - 1)
-      return unsupported(place + " has " + std::to_string(width) +
-                         " numbers for each sample, and those of sample " + std::to_string(row) +
-                         " are not a single 1 among zeros: networks learn one class each here");
-    texts.push_back(std::to_string(hot - at));
+    if (!answers.one_hot(sample))
+      return invalid(answers.place + " has " + std::to_string(answers.width) +
+                     " numbers for each sample, and those of sample " + std::to_string(sample) +
+                     " are not a single 1 among zeros, which is one class; several labels are learnt with "
+                     "--task labels, numbers with --task regression");
+    const auto hot = std::find(at, at + static_cast<std::ptrdiff_t>(answers.width), 1.0);
+    labels.texts.push_back(std::to_string(hot - at));
   }
-  return texts;
+  return labels;
 }
 
 struct Part {
   Layout layout;
   bool numbers = false;
-  LabelTexts labels;
+  std::shared_ptr<Samples> samples;
+  Answers answers;
 };
+
+// Targets of arrays have no names of their own: y, or y0, y1, ...
+std::vector<std::string> names_of(size_t width) {
+  if (width == 1) return {"y"};
+  std::vector<std::string> names;
+  for (size_t i = 0; i < width; ++i) names.push_back("y" + std::to_string(i));
+  return names;
+}
+
+// Says what the samples of all parts teach; the first part is learnt from.
+Status name_answers(const std::vector<Part>& parts, const DatasetOptions& options, Dataset& data) {
+  if (options.task.value_or(looks_like(parts.front().answers)) == Task::kClasses) {
+    std::vector<LabelTexts> labels;
+    for (const Part& part : parts) {
+      TRY_ASSIGN(LabelTexts texts, texts_of(part.answers, part.samples));
+      labels.push_back(std::move(texts));
+    }
+    return name_classes(labels, options.classes, data);
+  }
+  std::vector<TargetValues> targets;
+  targets.reserve(parts.size());
+  for (const Part& part : parts) targets.push_back({part.answers.place, part.answers.values, part.samples});
+  return name_targets(targets, names_of(parts.front().answers.width), options.task, data);
+}
 
 Result<Part> read_part(const Archive& archive, const Names& names) {
   Part part;
@@ -230,9 +288,8 @@ Result<Part> read_part(const Archive& archive, const Names& names) {
   TRY_ASSIGN(part.layout, layout_of(samples, place));
   if (samples.shape[0] > INT32_MAX) return unsupported(place + " has more than 2^31 samples");
   part.numbers = samples.dtype != Dtype::kU8;
-  part.labels.place = archive.place(names.labels);
-  TRY_ASSIGN(part.labels.samples, samples_of(samples, part.layout, place));
-  TRY_ASSIGN(part.labels.texts, texts_of(labels, part.labels.place, samples.shape[0]));
+  TRY_ASSIGN(part.samples, samples_of(samples, part.layout, place));
+  TRY_ASSIGN(part.answers, answers_of(labels, archive.place(names.labels), samples.shape[0]));
   return part;
 }
 
@@ -248,23 +305,28 @@ Result<Dataset> load_arrays(Env& env, const std::string& path, const DatasetOpti
                    "x=..., y=...)");
   Dataset data;
   std::vector<Split*> splits = {&data.train};
-  TRY_ASSIGN(const Part first, read_part(archive, *train));
-  std::vector<LabelTexts> labels = {first.labels};
+  std::vector<Part> parts(1);
+  TRY_ASSIGN(parts[0], read_part(archive, *train));
   for (const auto& [names, split] : {std::pair(find_names(archive, kValidation), &data.validation),
                                      std::pair(find_names(archive, kTest), &data.test)}) {
     if (names == nullptr) continue;
     TRY_ASSIGN(Part part, read_part(archive, *names));
+    const Part& first = parts.front();
     if (!(part.layout.features == first.layout.features) || part.numbers != first.numbers)
       return invalid(archive.place(names->samples) + " has samples of another shape or type than '" +
                      train->samples + "'");
-    labels.push_back(std::move(part.labels));
+    if (part.answers.width != first.answers.width)
+      return invalid(archive.place(names->labels) + " has " + std::to_string(part.answers.width) +
+                     " targets for each sample, '" + train->labels + "' has " +
+                     std::to_string(first.answers.width));
+    parts.push_back(std::move(part));
     splits.push_back(split);
   }
   data.name = path;
-  data.features = first.layout.features;
-  data.numbers = first.numbers;
-  TRY(name_classes(labels, options.classes, data));
-  for (size_t i = 0; i < splits.size(); ++i) splits[i]->samples = std::move(labels[i].samples);
+  data.features = parts[0].layout.features;
+  data.numbers = parts[0].numbers;
+  TRY(name_answers(parts, options, data));
+  for (size_t i = 0; i < splits.size(); ++i) splits[i]->samples = std::move(parts[i].samples);
   cut_own_data(data, options);
   return data;
 }

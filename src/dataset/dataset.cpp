@@ -57,9 +57,12 @@ Status check_options(const std::string& spec, const DatasetOptions& options, boo
   const PictureOptions& p = options.pictures;
   if (!pictures && options.classes.empty() && (p.height > 0 || p.channels > 0))
     return invalid("data set '" + spec + "': is no folder of pictures, so leave out image_size and grey");
-  if (!table && !options.label.empty())
-    return invalid("data set '" + spec +
-                   "': has no columns, so leave out label, which names one of a CSV file");
+  if (!table)
+    for (const auto& [name, value] :
+         {std::pair("label", &options.label), std::pair("target", &options.target)})
+      if (!value->empty())
+        return invalid("data set '" + spec + "': has no columns, so leave out " + name +
+                       ", which names those of a CSV file");
   return {};
 }
 
@@ -101,6 +104,9 @@ Result<Dataset> load_files(Env& env, const std::string& spec, const DatasetOptio
     TRY(check_options(spec, options, false, true));
     return load_file(env, spec, options);
   }
+  if (options.task.value_or(Task::kClasses) != Task::kClasses)
+    return invalid("data set '" + spec + "': a folder teaches classes; put pictures and " +
+                   task_name(*options.task) + " into a .npz file");
   const bool known = holds_known_files(env, spec);
   TRY(check_options(spec, options, !known, false));
   return known ? load_directory(env, spec, spec) : load_pictures(env, spec, options);
@@ -158,14 +164,14 @@ Normalisation measure_normalisation(const Samples& samples, const Features& feat
   return measured;
 }
 
-Normalisation measure_numbers(const Samples& samples, const Features& features,
+Normalisation measure_numbers(std::span<const float> numbers, const Features& features,
                               std::span<const int32_t> indices) {
   const auto channels = static_cast<size_t>(features.channels), plane = static_cast<size_t>(features.plane());
   // Two passes: a mean that is large beside the deviation costs no digits.
   const auto sum_of = [&](size_t channel, double mean, bool squares) {
     double sum = 0;
     for (const int32_t sample : indices) {
-      const float* at = samples.numbers.data() + (static_cast<size_t>(sample) * channels + channel) * plane;
+      const float* at = numbers.data() + (static_cast<size_t>(sample) * channels + channel) * plane;
       for (size_t i = 0; i < plane; ++i) {
         const double off = static_cast<double>(at[i]) - mean;
         sum += squares ? off * off : off;
@@ -212,8 +218,10 @@ Result<Dataset> load_dataset(Env& env, const std::string& spec, const DatasetOpt
   std::vector<int32_t> measured = data.train.indices;
   if (data.validation.samples == data.train.samples)
     measured.insert(measured.end(), data.validation.indices.begin(), data.validation.indices.end());
-  data.normalisation = data.numbers ? measure_numbers(*data.train.samples, data.features, measured)
+  data.normalisation = data.numbers ? measure_numbers(data.train.samples->numbers, data.features, measured)
                                     : measure_normalisation(*data.train.samples, data.features, measured);
+  if (data.task == Task::kRegression)
+    data.target_scale = measure_numbers(data.train.samples->quantities, {data.outputs, 1, 1}, measured);
   return data;
 }
 

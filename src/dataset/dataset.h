@@ -14,6 +14,7 @@
 
 #include "base/env.h"
 #include "base/result.h"
+#include "dataset/task.h"
 #include "io/resize.h"
 
 namespace coppice {
@@ -32,12 +33,14 @@ struct Normalisation {
   std::vector<float> mean, stddev;  // [channels]; stddev > 0
 };
 
-// Samples in memory. Exactly one of pixels and numbers is filled, and one of labels and targets.
+// Samples in memory. Exactly one of pixels and numbers is filled, and one of labels, targets and quantities,
+// as the task wants.
 struct Samples {
-  std::vector<uint8_t> pixels;   // [count][channels][height][width]
-  std::vector<float> numbers;    // [count][channels][height][width], finite
-  std::vector<int32_t> labels;   // [count], 0 .. classes - 1
-  std::vector<uint8_t> targets;  // [count][outputs], 0 or 1
+  std::vector<uint8_t> pixels;    // [count][channels][height][width]
+  std::vector<float> numbers;     // [count][channels][height][width], finite
+  std::vector<int32_t> labels;    // [count], 0 .. classes - 1
+  std::vector<uint8_t> targets;   // [count][outputs], 0 or 1
+  std::vector<float> quantities;  // [count][outputs], finite, in their own unit
 };
 
 // Writes sample `index` of `epoch`: pixels [features], targets [outputs] (0 or 1). A pure function of its
@@ -59,13 +62,20 @@ struct Dataset {
   std::string name;
   Features features;
   bool numbers = false;  // samples are floats, not bytes; columns of a table are channels of one pixel
-  int outputs = 0;       // classes, or cells of a dense target
-  std::vector<std::string> classes;  // [outputs]; empty: the targets are dense
-  Normalisation normalisation;       // measured on train and what is cut from it, never on test
-  std::optional<Fit> fit;            // how pictures of files got their size; empty: they are none
+  Task task = Task::kClasses;
+  int outputs = 0;                        // classes, labels or quantities
+  std::vector<std::string> classes;       // [outputs]; empty where the task is another one
+  std::vector<std::string> target_names;  // [outputs] of labels and quantities; empty: cells of a board
+  Normalisation normalisation;            // measured on train and what is cut from it, never on test
+  Normalisation target_scale;             // [outputs] of quantities, measured there too: a network learns
+                                          // (v - mean) / stddev, so that no unit asks for a rate of its own
+  std::optional<Fit> fit;                 // how pictures of files got their size; empty: they are none
   Split train, validation, test;
 
-  bool dense_targets() const { return classes.empty(); }
+  // A number for each output, not one class.
+  bool dense_targets() const { return task != Task::kClasses; }
+  // The outputs are as many cells as the sample has, in their places.
+  bool boards() const { return dense_targets() && target_names.empty(); }
 };
 
 struct LifeOptions {
@@ -88,6 +98,8 @@ struct DatasetOptions {
   double test_share = 0.1;  // the same of own data without test samples, cut off first; 1: all are
   PictureOptions pictures;
   std::string label;                 // the column of a CSV file, by name or number from 1; empty: the last
+  std::string target;                // columns of a CSV file with labels or quantities, commas between them
+  std::optional<Task> task;          // of own data; empty: as it looks (docs/data.md)
   std::vector<std::string> classes;  // of a network: own data is named in these; empty: as the data has them
   int threads = 1;                   // that decode pictures; no bit depends on it
   bool only_shape = false;  // own data: the samples stay away, all else is there but the normalisation
@@ -113,8 +125,8 @@ Result<Dataset> load_dataset(Env& env, const std::string& spec, const DatasetOpt
 Normalisation measure_normalisation(const Samples& samples, const Features& features,
                                     std::span<const int32_t> indices);
 
-// The same of numbers; summed in the order of the indices.
-Normalisation measure_numbers(const Samples& samples, const Features& features,
+// The same of numbers, [count][features]; summed in the order of the indices.
+Normalisation measure_numbers(std::span<const float> numbers, const Features& features,
                               std::span<const int32_t> indices);
 
 // Cuts `count` samples off for validation, drawn without replacement by `seed`; both lists ascend.

@@ -37,8 +37,8 @@ Status write_as_integers(std::vector<LabelTexts>& parts) {
       if (!is_integer(value))
         return unsupported(
             part.place + " holds " + text +
-            ", a quantity: networks learn classes here, not numbers; make ranges of it, each a "
-            "class with a name");
+            ", a quantity, where classes are wanted; learn it as a number with --task regression, or make "
+            "ranges of it, each a class with a name");
       text = std::to_string(static_cast<int64_t>(value));
     }
   return {};
@@ -50,7 +50,8 @@ Result<std::vector<std::string>> classes_of(const LabelTexts& part, bool integer
   if (distinct.size() > kMost || (part.texts.size() > kFew && distinct.size() > part.texts.size() / 2))
     return invalid(part.place + " has " + std::to_string(distinct.size()) + " different values in " +
                    std::to_string(part.texts.size()) +
-                   " samples, too many for classes; is it the right one?");
+                   " samples, too many for classes; is it the right one? Quantities are learnt with --task "
+                   "regression");
   if (distinct.size() == 1)
     return invalid(part.place + " has one class only ('" + *distinct.begin() +
                    "'); a network tells at least two apart");
@@ -62,6 +63,11 @@ Result<std::vector<std::string>> classes_of(const LabelTexts& part, bool integer
 }
 
 }  // namespace
+
+std::string number_text(double value) {
+  char buffer[32];
+  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr};
+}
 
 Status name_classes(std::vector<LabelTexts>& parts, const std::vector<std::string>& known, Dataset& data) {
   const bool numbers = all_numbers(parts);

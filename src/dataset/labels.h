@@ -23,4 +23,7 @@ struct LabelTexts {
 // all are integers, else of their bytes. Labels that are quantities are refused.
 Status name_classes(std::vector<LabelTexts>& parts, const std::vector<std::string>& known, Dataset& data);
 
+// The shortest text of a number: 1, 2.5.
+std::string number_text(double value);
+
 }  // namespace coppice

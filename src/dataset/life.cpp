@@ -116,6 +116,7 @@ Result<Dataset> make_life(const LifeOptions& options, uint64_t seed) {
   TRY(check(options));
   Dataset data;
   data.name = "life";
+  data.task = Task::kLabels;
   data.features = {1, options.height, options.width};
   data.outputs = data.features.size();
   data.normalisation = {{0.0f}, {1.0f}};

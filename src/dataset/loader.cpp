@@ -28,11 +28,17 @@ Status check(const Dataset& data, const Split& split, const LoaderOptions& optio
   if (options.width < 1 || options.width > kMaxWidth)
     return invalid(place + ": the tile width must lie in 1.." + std::to_string(kMaxWidth) + ", not " +
                    std::to_string(options.width));
+  if (options.target_width < 0 || options.target_width > kMaxWidth ||
+      (options.target_width > 0 && options.target_width != options.width &&
+       (options.width % kColumnGroup != 0 || options.target_width % kColumnGroup != 0)))
+    return invalid(place +
+                   ": the tile width of targets must be that of samples, or both be multiples of 16, not " +
+                   std::to_string(options.target_width));
   const int side = std::min(data.features.height, data.features.width);
   if (options.crop_padding < 0 || options.crop_padding > side)
     return invalid(place + ": crop padding must lie in 0.." + std::to_string(side) + ", not " +
                    std::to_string(options.crop_padding));
-  if ((options.crop_padding > 0 || options.flip) && data.dense_targets())
+  if ((options.crop_padding > 0 || options.flip) && data.boards())
     return invalid(place + ": crop and flip would move the image away from its dense target; leave them out");
   return {};
 }
@@ -49,6 +55,9 @@ Loader::Loader(const Dataset& data, const Split& split, const LoaderOptions& opt
     scales_.push_back({static_cast<float>(1 / (255 * stddev)), static_cast<float>(-mean / stddev)});
     number_scales_.push_back({data.normalisation.mean[channel], static_cast<float>(1 / stddev)});
   }
+  for (size_t i = 0; i < data.target_scale.mean.size(); ++i)
+    target_scales_.push_back({data.target_scale.mean[i],
+                              static_cast<float>(1 / static_cast<double>(data.target_scale.stddev[i]))});
   order_.resize(static_cast<size_t>(split.size()));
   const size_t staged = kColumnGroup * static_cast<size_t>(data.features.size());
   if (data.numbers)
@@ -86,10 +95,12 @@ Loader::~Loader() {
 
 Status Loader::allocate() {
   constexpr int64_t kLine = 64;
-  const int64_t columns = (options_.batch + options_.width - 1) / options_.width * options_.width;
+  const auto columns_of = [&](int width) { return int64_t{(options_.batch + width - 1) / width} * width; };
+  const int64_t columns = columns_of(options_.width),
+                target_columns = std::max(columns, columns_of(target_width()));
   const auto rounded = [](int64_t bytes) { return (bytes + kLine - 1) / kLine * kLine; };
   const int64_t x_bytes = rounded(columns * data_.features.size() * 4);
-  const int64_t target_bytes = rounded(columns * (data_.dense_targets() ? data_.outputs : 1) * 4);
+  const int64_t target_bytes = rounded(target_columns * (data_.dense_targets() ? data_.outputs : 1) * 4);
   for (Slot& slot : slots_) {
     slot.memory.reset(std::aligned_alloc(kLine, static_cast<size_t>(x_bytes + target_bytes)));
     if (!slot.memory)
@@ -97,6 +108,8 @@ Status Loader::allocate() {
                                    std::to_string(options_.batch) + " samples; use a smaller batch"};
     auto* base = static_cast<std::byte*>(slot.memory.get());
     slot.batch.x = reinterpret_cast<float*>(base);
+    // Tiles of targets may reach beyond those of samples, where nobody writes.
+    std::memset(base + x_bytes, 0, static_cast<size_t>(target_bytes));
     if (data_.dense_targets())
       slot.batch.dense = reinterpret_cast<float*>(base + x_bytes);
     else
@@ -225,10 +238,12 @@ void Loader::gather(int64_t epoch, int32_t place, size_t column) {
     take(split_.samples->numbers, staged_numbers_, numbers_);
   else
     take(split_.samples->pixels, staged_, pixels_);
-  if (data_.dense_targets())
+  if (data_.task == Task::kClasses)
+    labels_[column] = split_.samples->labels[sample];
+  else if (data_.task == Task::kLabels)
     targets_[column] = split_.samples->targets.data() + sample * outputs;
   else
-    labels_[column] = split_.samples->labels[sample];
+    quantities_[column] = split_.samples->quantities.data() + sample * outputs;
 }
 
 double Loader::fill(Batch& batch, int64_t epoch, int64_t index) {
@@ -254,14 +269,18 @@ double Loader::fill(Batch& batch, int64_t epoch, int64_t index) {
         fill_columns(numbers_, valid, columns, number_scales_, data_.features.plane(), x, width);
       else
         fill_columns(pixels_, valid, columns, scales_, data_.features.plane(), x, width);
-      if (data_.dense_targets()) {
-        fill_columns(targets_, valid, columns, kAsIs, data_.outputs, tile_at(batch.dense, data_.outputs),
-                     width);
-      } else {
+      if (data_.task == Task::kClasses) {
         int32_t* const labels = batch.labels + begin;
         std::copy(labels_.begin(), labels_.begin() + valid, labels);
         std::fill(labels + valid, labels + columns, 0);
+        continue;
       }
+      float* const dense = batch.dense + int64_t{begin / target_width() * target_width()} * data_.outputs +
+                           begin % target_width();
+      if (data_.task == Task::kLabels)
+        fill_columns(targets_, valid, columns, kAsIs, data_.outputs, dense, target_width());
+      else
+        fill_columns(quantities_, valid, columns, target_scales_, 1, dense, target_width());
     }
   return coppice_host_thread_seconds() - began;
 }

@@ -21,6 +21,7 @@ namespace coppice {
 struct LoaderOptions {
   int batch = 128;
   int width = 64;        // S, samples of a tile; multiples of 16 are the fast ones
+  int target_width = 0;  // S of dense targets; 0: width. Where they differ both are multiples of 16
   uint64_t seed = 0;     // of the order and the augmentation
   bool shuffle = true;   // false: samples in their own order, as for evaluation
   int crop_padding = 0;  // pixels of zero around the image, from which a crop of its size is drawn
@@ -33,8 +34,9 @@ struct Batch {
   int64_t epoch = 0, index = 0;  // the index-th batch of its epoch
   int samples = 0;               // valid ones: options.batch, fewer in the last batch of an epoch
   float* x = nullptr;            // [tiles][channels * height * width][S], tiles = ceil(options.batch / S)
-  int32_t* labels = nullptr;     // [tiles][S], or null where the targets are dense
-  float* dense = nullptr;        // [tiles][outputs][S], or null where the targets are labels
+  int32_t* labels = nullptr;     // [tiles][S], classes; or null where the targets are dense
+  float* dense =
+      nullptr;  // [tiles][outputs][target S], quantities normalised; or null where they are classes
   void* target() const { return labels != nullptr ? static_cast<void*>(labels) : dense; }
 };
 
@@ -78,6 +80,7 @@ class Loader {
 
   Loader(const Dataset& data, const Split& split, const LoaderOptions& options);
   Status allocate();
+  int target_width() const { return options_.target_width > 0 ? options_.target_width : options_.width; }
   void prefetch_loop();
   void advance();
   double fill(Batch& batch, int64_t epoch, int64_t index);  // the seconds of a processor that it took
@@ -92,6 +95,7 @@ class Loader {
   int64_t batches_ = 0;
   std::vector<ByteScale> scales_;           // of each channel, where samples are bytes
   std::vector<NumberScale> number_scales_;  // the same where they are numbers
+  std::vector<NumberScale> target_scales_;  // of each quantity
 
   // Touched by the filling thread only: the prefetching one, without it the caller's.
   std::vector<int32_t> order_;  // places in the split, in the order of epoch order_epoch_
@@ -99,7 +103,7 @@ class Loader {
   std::vector<uint8_t> staged_;          // [16][features], samples that are generated or augmented
   std::vector<uint8_t> staged_targets_;  // [16][outputs], of generated samples
   std::vector<float> staged_numbers_;    // [16][features], samples of numbers that are augmented
-  std::array<const float*, kColumnGroup> numbers_{};
+  std::array<const float*, kColumnGroup> numbers_{}, quantities_{};
   std::array<const uint8_t*, kColumnGroup> pixels_{}, targets_{};  // the group of columns at work
   std::array<int32_t, kColumnGroup> labels_{};
 

@@ -50,11 +50,17 @@ std::vector<int32_t> cut_by_class(std::vector<int32_t>& from, const std::vector<
 }
 
 void cut_own_data(Dataset& data, const DatasetOptions& options) {
-  const std::vector<int32_t>& labels = data.train.samples->labels;
+  const auto count = [&](const Samples& samples) {
+    return samples.labels.size() +
+           (samples.targets.size() + samples.quantities.size()) / static_cast<size_t>(data.outputs);
+  };
+  // Of labels and quantities no sample is rarer than another: all are of one kind.
+  std::vector<int32_t> labels = data.train.samples->labels;
+  labels.resize(count(*data.train.samples));
   data.train.indices = all_indices(labels.size());
   const auto fill = [&](Split& split, double share, std::string_view purpose) {
     if (split.samples) {
-      split.indices = all_indices(split.samples->labels.size());
+      split.indices = all_indices(count(*split.samples));
       return;
     }
     split.samples = data.train.samples;

@@ -19,8 +19,8 @@ std::vector<int32_t> all_indices(size_t count);
 std::vector<int32_t> cut_by_class(std::vector<int32_t>& from, const std::vector<int32_t>& labels,
                                   double share, uint64_t seed, std::string_view purpose);
 
-// Fills the indices of all splits of data that somebody brought. Test and validation samples that are not
-// there (no samples) are cut from the training samples, test first.
+// Fills the indices of all splits of data that somebody brought, labels and quantities as if of one class.
+// Test and validation samples that are not there (no samples) are cut from the training samples, test first.
 void cut_own_data(Dataset& data, const DatasetOptions& options);
 
 }  // namespace coppice

@@ -9,6 +9,7 @@
 
 #include "dataset/labels.h"
 #include "dataset/split.h"
+#include "dataset/targets.h"
 #include "io/csv.h"
 
 namespace coppice {
@@ -45,32 +46,60 @@ bool has_header(const std::vector<Row>& rows) {
          std::any_of(rows[1].begin(), rows[1].end(), is_number);
 }
 
-// The columns of a table, and which of them is the label.
+// The columns of a table, and which of them are learnt.
 struct Columns {
   Row names;  // empty: it has none
-  size_t count = 0, label = 0;
+  size_t count = 0;
+  std::vector<size_t> targets;  // as they were asked for; a column of classes is the only one
   std::string text(size_t column) const {
     return names.empty() ? "column " + std::to_string(column + 1) : "column '" + names[column] + "'";
   }
 };
 
-Result<size_t> find_label(const std::string& path, const Columns& columns, const std::string& label) {
-  if (label.empty()) return columns.count - 1;
-  const auto at = std::find(columns.names.begin(), columns.names.end(), label);
+Result<size_t> find_column(const std::string& path, const Columns& columns, const std::string& name,
+                           const char* purpose) {
+  const auto at = std::find(columns.names.begin(), columns.names.end(), name);
   if (at != columns.names.end()) return static_cast<size_t>(at - columns.names.begin());
   size_t number = 0;
-  const char* end = label.data() + label.size();
-  const auto [stop, error] = std::from_chars(label.data(), end, number);
+  const char* end = name.data() + name.size();
+  const auto [stop, error] = std::from_chars(name.data(), end, number);
   if (error == std::errc() && stop == end && number >= 1 && number <= columns.count) return number - 1;
   std::string known;
-  for (const std::string& name : columns.names) known += (known.empty() ? "" : ", ") + name;
+  for (const std::string& column : columns.names) known += (known.empty() ? "" : ", ") + column;
   return invalid(
-      path + ": has no column '" + label + "' for the label; " +
+      path + ": has no column '" + name + "' for the " + purpose + "; " +
       (known.empty() ? "its columns have no names, choose a number from 1 to " + std::to_string(columns.count)
                      : "its columns are " + known));
 }
 
-Result<Columns> read_columns(CsvReader& reader, const std::string& path, const std::string& label) {
+bool learns_classes(const DatasetOptions& options) {
+  return options.target.empty() && options.task.value_or(Task::kClasses) == Task::kClasses;
+}
+
+// The column of the label, or those of the targets; the last one where nobody names any.
+Result<std::vector<size_t>> find_targets(const std::string& path, const Columns& columns,
+                                         const DatasetOptions& options) {
+  const bool classes = learns_classes(options);
+  const std::string& list = classes ? options.label : options.target;
+  const char* purpose = classes ? "label" : "target";
+  if (list.empty()) return std::vector<size_t>{columns.count - 1};
+  const bool one = classes || std::count(columns.names.begin(), columns.names.end(), list) > 0;
+  std::vector<size_t> targets;
+  for (size_t begin = 0; begin <= list.size();) {
+    const size_t end = one ? list.size() : std::min(list.find(',', begin), list.size());
+    TRY_ASSIGN(const size_t column,
+               find_column(path, columns, std::string(trimmed(list.substr(begin, end - begin))), purpose));
+    if (std::count(targets.begin(), targets.end(), column) > 0)
+      return invalid(path + ": " + columns.text(column) + " is named twice as a target; leave one out");
+    targets.push_back(column);
+    begin = end + 1;
+  }
+  if (targets.size() == columns.count)
+    return invalid(path + ": every column is a target; leave at least one to learn from");
+  return targets;
+}
+
+Result<Columns> read_columns(CsvReader& reader, const std::string& path, const DatasetOptions& options) {
   TRY_ASSIGN(std::vector<Row> rows, first_rows(reader, 2));
   reader.rewind();
   if (rows.empty()) return corrupt(path + ": holds no row");
@@ -87,50 +116,99 @@ Result<Columns> read_columns(CsvReader& reader, const std::string& path, const s
             " has no name; name it, or take it out if it only counts the rows (pandas: index=False)");
     TRY(first_rows(reader, 1).status());
   }
-  TRY_ASSIGN(columns.label, find_label(path, columns, label));
+  TRY_ASSIGN(columns.targets, find_targets(path, columns, options));
   return columns;
 }
 
-Status read_row(const CsvReader& reader, const Columns& columns, const std::vector<std::string_view>& fields,
-                LabelTexts& part) {
-  for (size_t i = 0; i < fields.size(); ++i) {
-    const std::string_view field = trimmed(fields[i]);
-    if (i == columns.label) {
-      if (field.empty())
-        return corrupt(reader.place() + ": " + columns.text(i) + " holds no label; take the row out");
-      part.texts.emplace_back(field);
-      continue;
-    }
-    float value = 0;
-    if (!parse_csv_number(field, &value))
-      return corrupt(reader.place() + ": " + columns.text(i) + " holds '" + std::string(field.substr(0, 40)) +
-                     "' where a number is needed; fill gaps, write words as numbers, or take the row out");
-    part.samples->numbers.push_back(value);
+// What the rows hold: numbers to learn from, and what is to be said about them.
+struct Content {
+  std::shared_ptr<Samples> samples = std::make_shared<Samples>();
+  std::vector<std::string> texts;  // [rows], of classes
+  std::vector<double> values;      // [rows][targets], else
+};
+
+class RowReader {
+ public:
+  RowReader(const CsvReader& reader, const Columns& columns, const DatasetOptions& options)
+      : reader_(reader),
+        columns_(columns),
+        classes_(learns_classes(options)),
+        only_labels_(options.task == Task::kLabels),
+        place_(columns.count, kFeature) {
+    for (size_t i = 0; i < columns.targets.size(); ++i) place_[columns.targets[i]] = i;
   }
-  return {};
+
+  Status read(const std::vector<std::string_view>& fields, Content& content) const {
+    const size_t begin = content.values.size();
+    if (!classes_) content.values.resize(begin + columns_.targets.size());
+    for (size_t i = 0; i < fields.size(); ++i) {
+      const std::string_view field = trimmed(fields[i]);
+      if (place_[i] != kFeature && classes_) {
+        if (field.empty()) return corrupt(place(i) + " holds no label; take the row out");
+        content.texts.emplace_back(field);
+        continue;
+      }
+      float value = 0;
+      if (!parse_csv_number(field, &value))
+        return corrupt(place(i) + " holds '" + std::string(field.substr(0, 40)) +
+                       "' where a number is needed; fill gaps, write words as numbers, or take the row out");
+      if (place_[i] == kFeature) {
+        content.samples->numbers.push_back(value);
+      } else {
+        if (only_labels_ && value != 0 && value != 1)
+          return invalid(place(i) + " holds " + std::string(field) +
+                         ", where a label is 0 or 1; numbers are learnt with --task regression");
+        content.values[begin + place_[i]] = static_cast<double>(value);
+      }
+    }
+    return {};
+  }
+
+ private:
+  static constexpr size_t kFeature = static_cast<size_t>(-1);
+  std::string place(size_t column) const { return reader_.place() + ": " + columns_.text(column); }
+
+  const CsvReader& reader_;
+  const Columns& columns_;
+  const bool classes_, only_labels_;
+  std::vector<size_t> place_;  // [columns]: kFeature, or which target
+};
+
+Status name_content(Content content, const std::string& path, const Columns& columns,
+                    const DatasetOptions& options, Dataset& data) {
+  data.train.samples = content.samples;
+  if (learns_classes(options)) {
+    std::vector<LabelTexts> parts = {
+        {path + ": " + columns.text(columns.targets[0]), std::move(content.texts), content.samples}};
+    return name_classes(parts, options.classes, data);
+  }
+  std::vector<std::string> names;
+  for (const size_t column : columns.targets)
+    names.push_back(columns.names.empty() ? columns.text(column) : columns.names[column]);
+  return name_targets({{path, std::move(content.values), content.samples}}, std::move(names), options.task,
+                      data);
 }
 
 }  // namespace
 
 Result<Dataset> load_table(Env& env, const std::string& path, const DatasetOptions& options) {
   TRY_ASSIGN(CsvReader reader, CsvReader::open(env, path));
-  TRY_ASSIGN(const Columns columns, read_columns(reader, path, options.label));
-  std::vector<LabelTexts> parts(1);
-  parts[0].place = path + ": " + columns.text(columns.label);
-  parts[0].samples = std::make_shared<Samples>();
+  TRY_ASSIGN(const Columns columns, read_columns(reader, path, options));
+  const RowReader rows(reader, columns, options);
+  Content content;
   std::vector<std::string_view> fields;
   while (true) {
     TRY_ASSIGN(const bool more, reader.next(fields));
     if (!more) break;
-    TRY(read_row(reader, columns, fields, parts[0]));
+    TRY(rows.read(fields, content));
   }
-  if (parts[0].texts.empty()) return corrupt(path + ": holds no row below the names of its columns");
+  if (content.samples->numbers.empty())
+    return corrupt(path + ": holds no row below the names of its columns");
   Dataset data;
   data.name = path;
-  data.features = {static_cast<int>(columns.count - 1), 1, 1};
+  data.features = {static_cast<int>(columns.count - columns.targets.size()), 1, 1};
   data.numbers = true;
-  TRY(name_classes(parts, options.classes, data));
-  data.train.samples = std::move(parts[0].samples);
+  TRY(name_content(std::move(content), path, columns, options, data));
   cut_own_data(data, options);
   return data;
 }

@@ -15,9 +15,9 @@ constexpr uint64_t kMaxHeaderBytes = 1 << 16;
 constexpr size_t kMaxDimensions = 32;  // NumPy's own limit
 
 constexpr std::pair<std::string_view, Dtype> kTypes[] = {
-    {"<f4", Dtype::kF32}, {"<f8", Dtype::kF64}, {"|i1", Dtype::kI8},
-    {"<i2", Dtype::kI16}, {"<i4", Dtype::kI32}, {"<i8", Dtype::kI64},
-    {"|u1", Dtype::kU8},  {"<u2", Dtype::kU16}, {"<u4", Dtype::kU32}};
+    {"<f4", Dtype::kF32}, {"<f8", Dtype::kF64}, {"|i1", Dtype::kI8}, {"<i2", Dtype::kI16},
+    {"<i4", Dtype::kI32}, {"<i8", Dtype::kI64}, {"|u1", Dtype::kU8}, {"<u2", Dtype::kU16},
+    {"<u4", Dtype::kU32}, {"|b1", Dtype::kBool}};
 
 // The literal that NumPy writes, e.g. {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
 class HeaderParser {
@@ -91,7 +91,7 @@ class HeaderParser {
       }
     return unsupported(
         "the array has type '" + std::string(name) +
-        "'; float32, float64 and integers, little-endian, are read: save it with .astype(\"float32\")");
+        "'; float32, float64, bool and integers, little-endian, are read: save it with .astype(\"float32\")");
   }
   Status parse_order() {
     if (take_word("True"))

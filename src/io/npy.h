@@ -30,8 +30,8 @@ struct NpyArray {
   }
 };
 
-// Versions 1 to 3, little-endian, C order, floats of 32 and 64 bits and integers of 8 to 32 bits and I64, at
-// most 4 GiB; anything else is a sentence.
+// Versions 1 to 3, little-endian, C order, floats of 32 and 64 bits, integers of 8 to 32 bits and I64, and
+// bool, at most 4 GiB; anything else is a sentence.
 Result<NpyArray> read_npy(Env& env, const std::string& path);
 
 // The same of a whole file in memory; sentences lack its name.

@@ -12,7 +12,7 @@ Result<Graph> make_life(const std::string& arguments, const ModelInput& input) {
   const std::string spec = "life:" + arguments, place = "model '" + spec + "'";
   TRY_ASSIGN(const std::vector<int64_t> numbers, parse_sizes(spec, arguments, ','));
   if (numbers.size() != 2) return invalid(place + ": wants steps and width, such as life:1,8");
-  if (!input.dense_targets || input.channels != 1 || input.outputs != input.size())
+  if (input.task != Task::kLabels || input.channels != 1 || input.outputs != input.size())
     return invalid(place +
                    ": says one number per cell of a board with one channel; train it with --data life");
   const int64_t steps = numbers[0], width = numbers[1];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Multi-layer perceptron: linear layers fc1, fc2, ... with relu between them.
 #include "models/models.h"
+#include "models/support/learning.h"
 #include "ops/build.h"
 
 namespace coppice {
@@ -15,24 +16,17 @@ Result<Graph> make_mlp(const std::string& arguments, const ModelInput& input) {
                    std::to_string(input.size()) + " numbers; start with that");
   if (sizes.back() != input.outputs)
     return invalid(place + ": ends with " + std::to_string(sizes.back()) + ", but the data has " +
-                   std::to_string(input.outputs) + (input.dense_targets ? " targets" : " classes") +
-                   "; end with that");
+                   outputs_text(input.task, input.outputs) + "; end with that");
 
   NetworkBuilder net;
   ValueId x = net.input({"f", {sizes.front()}});
-  if (input.dense_targets)
-    net.dense_target({"f", {sizes.back()}});
-  else
-    net.class_target();
+  add_target(net, input);
   for (size_t layer = 1; layer < sizes.size(); ++layer) {
     const std::string number = std::to_string(layer);
     x = net.linear("fc" + number, x, sizes[layer]);
     if (layer + 1 < sizes.size()) x = net.relu("relu" + number, x);
   }
-  if (input.dense_targets)
-    net.binary_cross_entropy(x);
-  else
-    net.softmax_cross_entropy(x, input.label_smoothing);
+  add_loss(net, x, input);
   return net.finish();
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/env.h"
 #include "base/result.h"
+#include "dataset/task.h"
 #include "graph/graph.h"
 
 namespace coppice {
@@ -16,9 +17,9 @@ namespace coppice {
 // What a network is built for: the shape of one sample and of what it is to say about it.
 struct ModelInput {
   int channels = 1, height = 1, width = 1;
-  int outputs = 0;             // classes, or numbers of a dense target
-  bool dense_targets = false;  // false: one class label per sample
-  double label_smoothing = 0;
+  int outputs = 0;  // classes, labels or quantities
+  Task task = Task::kClasses;
+  double label_smoothing = 0;  // of classes
 
   int64_t size() const { return int64_t{channels} * height * width; }
 };
@@ -40,8 +41,8 @@ Result<Graph> make_model(const std::string& spec, const ModelInput& input);
 // A network of one's own: a spec that ends in .json is the path of a graph (models/graph_json.h).
 bool is_graph_file(const std::string& spec);
 
-// Reads and verifies it, and refuses it where it does not take the data's samples or does not say as much
-// about them as the data wants to know.
+// Reads and verifies it, and refuses it where it does not take the data's samples, does not say as much about
+// them as the data wants to know, or learns it by a loss of another task.
 Result<Graph> read_graph(Env& env, const std::string& path, const ModelInput& input);
 
 // Positive integers between separators: "784-300-10". The sentence of a failure starts with the spec.

@@ -3,6 +3,7 @@
 // and 64 channels. Shortcuts have no weights (option A): a stage that halves the image takes every second
 // pixel and puts zero channels around. Parameters are named as in the akamaster checkpoints.
 #include "models/models.h"
+#include "models/support/learning.h"
 #include "ops/build.h"
 
 namespace coppice {
@@ -16,7 +17,7 @@ class ResnetBuilder {
       : x_(net_.input({"chw", {input.channels, input.height, input.width}})),
         height_(input.height),
         width_(input.width) {
-    net_.class_target();
+    add_target(net_, input);
     x_ = net_.relu("relu1", norm("bn1", conv("conv1", x_, kFirstChannels, 1)));
   }
 
@@ -30,7 +31,7 @@ class ResnetBuilder {
 
   Result<Graph> finish(const ModelInput& input) {
     const ValueId pooled = net_.apply("global_pool", "pool", {x_});
-    net_.softmax_cross_entropy(net_.linear("linear", pooled, input.outputs), input.label_smoothing);
+    add_loss(net_, net_.linear("linear", pooled, input.outputs), input);
     return net_.finish();
   }
 
@@ -61,7 +62,6 @@ Result<Graph> make_resnet(const std::string& arguments, const ModelInput& input)
   TRY_ASSIGN(const std::vector<int64_t> depth, parse_sizes(spec, arguments, ','));
   if (depth.size() != 1 || depth[0] < 8 || depth[0] > kDeepest || (depth[0] - 2) % 6 != 0)
     return invalid(place + ": the number of layers is 6n + 2: resnet8, resnet20, resnet32, resnet56, ...");
-  if (input.dense_targets) return invalid(place + ": tells classes apart, but the data has dense targets");
   if (input.height < 8 || input.width < 8)
     return invalid(place + ": takes images of 8 x 8 and more, the data has " + std::to_string(input.height) +
                    " x " + std::to_string(input.width));

@@ -11,24 +11,38 @@ constexpr uint64_t kLongest = 64 << 20;
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
 constexpr Stop kStops[] = {Stop::kDone, Stop::kPatience, Stop::kTime, Stop::kInterrupted};
 
-Json evaluation_json(const std::optional<Evaluation>& e) {
-  if (!e) return nullptr;
-  return Json{{"samples", e->samples},
-              {"loss", e->loss},
-              {"accuracy", e->accuracy},
-              {"top5", e->top5},
-              {"exact", e->exact}};
+Json optional_json(const std::optional<Evaluation>& e) { return e ? evaluation_json(*e) : Json(); }
+
+// Accounts from before there were tasks have accuracy, top5 and exact.
+Result<Task> task_of(const JsonObject& json) {
+  if (!json.has("task")) return Task::kClasses;
+  TRY_ASSIGN(const std::string name, json.text("task"));
+  for (const Task task : {Task::kClasses, Task::kLabels, Task::kRegression})
+    if (name == task_name(task)) return task;
+  return corrupt(json.place() + ".task: '" + name + "' is no task");
 }
 
 Result<std::optional<Evaluation>> evaluation_of(const JsonObject& account, const char* key) {
   if (!account.has(key) || account.raw().at(key).is_null()) return std::optional<Evaluation>();
   TRY_ASSIGN(const JsonObject json, account.object(key));
   Evaluation e;
+  TRY_ASSIGN(e.task, task_of(json));
   TRY_ASSIGN(e.samples, json.integer("samples", 1, kMost));
   TRY_ASSIGN(e.loss, json.real("loss"));
+  if (e.task == Task::kRegression) {
+    TRY_ASSIGN(e.rmse, json.real("rmse"));
+    if (json.has("r2") && !json.raw().at("r2").is_null()) {
+      TRY_ASSIGN(e.r2, json.real("r2"));
+    }
+    return std::optional<Evaluation>(e);
+  }
   TRY_ASSIGN(e.accuracy, json.real("accuracy"));
-  TRY_ASSIGN(e.top5, json.real("top5"));
-  TRY_ASSIGN(e.exact, json.real("exact"));
+  if (json.has("top5")) {
+    TRY_ASSIGN(e.top5, json.real("top5"));
+  }
+  if (json.has("exact")) {
+    TRY_ASSIGN(e.exact, json.real("exact"));
+  }
   return std::optional<Evaluation>(e);
 }
 
@@ -114,6 +128,18 @@ const char* stop_name(Stop stop) {
   }
 }
 
+Json evaluation_json(const Evaluation& e) {
+  Json json{{"task", task_name(e.task)}, {"samples", e.samples}, {"loss", e.loss}};
+  if (e.task == Task::kRegression) {
+    json["rmse"] = e.rmse;
+    json["r2"] = e.r2 ? Json(*e.r2) : Json();
+    return json;
+  }
+  json["accuracy"] = e.accuracy;
+  json[e.task == Task::kClasses ? "top5" : "exact"] = e.task == Task::kClasses ? e.top5 : e.exact;
+  return json;
+}
+
 Json account_json(const Account& account, const std::string& directory) {
   const TrainReport& report = account.report;
   Json layers = Json::array();
@@ -123,8 +149,8 @@ Json account_json(const Account& account, const std::string& directory) {
               {"stop", stop_name(report.stop)},
               {"steps", report.progress.step},
               {"best_epoch", report.progress.best_epoch},
-              {"validation", evaluation_json(report.validation)},
-              {"test", evaluation_json(report.test)},
+              {"validation", optional_json(report.validation)},
+              {"test", optional_json(report.test)},
               {"seconds", report.seconds},
               {"cpu_seconds", report.cpu_seconds},
               {"seconds_in_all", report.seconds_in_all},

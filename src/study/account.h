@@ -21,6 +21,9 @@ struct Account {
 };
 
 const char* stop_name(Stop stop);
+// What an evaluation says, by its task: without the fields that mean nothing for it.
+Json evaluation_json(const Evaluation& evaluation);
+
 Json account_json(const Account& account, const std::string& directory);
 Status write_account(Env& env, const std::string& directory, const Account& account);
 // Trusts nothing; a failure names the file.

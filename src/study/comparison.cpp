@@ -51,7 +51,8 @@ const std::vector<Figure>& figures() {
   };
   static const std::vector<Figure> all = {
       {"right, test", of_report([](const Report& r) {
-         return r.test ? std::optional<double>(r.test->accuracy) : std::nullopt;
+         const bool counted = r.test && r.test->task != Task::kRegression;
+         return counted ? std::optional<double>(r.test->accuracy) : std::nullopt;
        }),
        share_text, false},
       {"right, validation", best_accuracy, share_text, false},
@@ -124,7 +125,7 @@ std::string comparison_page(std::span<const RunRecord> runs) {
   for (size_t r = 0; r < runs.size(); ++r) {
     if (!runs[r].account) continue;
     const TrainReport& report = runs[r].account->report;
-    if (report.test)
+    if (report.test && report.test->task != Task::kRegression)
       right.push_back({runs[r].name, report.test->accuracy, percent(report.test->accuracy), r});
     time.push_back({runs[r].name, report.seconds_in_all, seconds_text(report.seconds_in_all), r});
     work.push_back({runs[r].name, report.work.useful, flop_text(report.work.useful), r});

@@ -48,12 +48,18 @@ std::string headline(const RunRecord& run) {
   return "<p class=\"mute\">" + escaped(line) + "</p>\n";
 }
 
+// Its share of right ones, or how much of the quantities is explained.
+std::pair<std::string, std::string> judged(const Evaluation& evaluation, const std::string& split) {
+  if (evaluation.task != Task::kRegression) return {percent(evaluation.accuracy), "right, " + split};
+  return {evaluation.r2 ? loss_text(*evaluation.r2) : "-", "r2, " + split};
+}
+
 std::string tiles(const RunRecord& run) {
   std::vector<std::pair<std::string, std::string>> figures;
   if (run.account) {
     const TrainReport& report = run.account->report;
-    if (report.test) figures.emplace_back(percent(report.test->accuracy), "right, test");
-    if (report.validation) figures.emplace_back(percent(report.validation->accuracy), "right, validation");
+    if (report.test) figures.push_back(judged(*report.test, "test"));
+    if (report.validation) figures.push_back(judged(*report.validation, "validation"));
     figures.emplace_back(
         with_commas(report.live_weights),
         "weights, " + share_text(report.live_weights, report.total_weights) + " of the dense");

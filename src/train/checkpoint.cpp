@@ -10,6 +10,7 @@
 #include "models/json.h"
 #include "train/checkpoint_tensors.h"
 #include "train/cost_table.h"
+#include "train/metrics/metrics.h"
 
 namespace coppice {
 namespace {
@@ -35,21 +36,31 @@ Json preprocessing_json(const Preprocessing& p) {
             {"classes", p.classes}};
   if (p.numbers) json["values"] = kNumberValues;
   if (p.fit) json["resize"] = fit_name(*p.fit);
+  // Classes and boards are what files from before there were other tasks hold.
+  if (p.task == Task::kClasses || p.target_names.empty()) return json;
+  json["task"] = task_name(p.task);
+  json["targets"] = p.target_names;
+  if (p.task == Task::kRegression) {
+    json["target_mean"] = p.target_scale.mean;
+    json["target_stddev"] = p.target_scale.stddev;
+  }
   return json;
 }
 
 Json progress_json(const Progress& p) {
-  return Json{{"epoch", p.epoch},
-              {"batch", p.batch},
-              {"step", p.step},
-              {"judged_step", p.judged_step},
-              {"loss_sum", p.loss_sum},
-              {"loss_samples", p.loss_samples},
-              {"best_accuracy", p.best.accuracy},
-              {"best_loss", p.best.loss},
-              {"best_epoch", p.best_epoch},
-              {"epochs_since_best", p.epochs_since_best},
-              {"seconds", p.seconds}};
+  Json json{{"epoch", p.epoch},
+            {"batch", p.batch},
+            {"step", p.step},
+            {"judged_step", p.judged_step},
+            {"loss_sum", p.loss_sum},
+            {"loss_samples", p.loss_samples},
+            {"best_metric", p.best.metric},
+            {"best_loss", p.best.loss},
+            {"best_epoch", p.best_epoch},
+            {"epochs_since_best", p.epochs_since_best},
+            {"seconds", p.seconds}};
+  if (p.best.value) json["best_value"] = *p.best.value;
+  return json;
 }
 
 Json weights_json(const Network& network) {
@@ -94,6 +105,40 @@ Status check_version(const SafetensorsFile& file) {
                      std::to_string(kCheckpointFormatVersion) + "; use the coppice that wrote it");
 }
 
+Result<Normalisation> read_scale(const JsonObject& json, const char* mean_key, const char* stddev_key,
+                                 size_t count) {
+  TRY_ASSIGN(const std::vector<double> mean, json.reals(mean_key));
+  TRY_ASSIGN(const std::vector<double> stddev, json.reals(stddev_key));
+  if (mean.size() != count || stddev.size() != count)
+    return corrupt(json.place() + ": " + mean_key + " and " + stddev_key + " should have " +
+                   std::to_string(count) + (count == 1 ? " number" : " numbers"));
+  Normalisation scale;
+  scale.mean.assign(mean.begin(), mean.end());
+  scale.stddev.assign(stddev.begin(), stddev.end());
+  for (size_t i = 0; i < count; ++i)
+    if (!(scale.stddev[i] > 0) || !std::isfinite(scale.stddev[i]) || !std::isfinite(scale.mean[i]))
+      return corrupt(json.place() + "." + stddev_key + ": should be above 0, and " + mean_key + " finite");
+  return scale;
+}
+
+// Files from before there was a task hold classes with names, or else boards.
+Status read_task(const JsonObject& json, Preprocessing& p) {
+  p.task = p.classes.empty() ? Task::kLabels : Task::kClasses;
+  if (!json.has("task")) return {};
+  TRY_ASSIGN(const std::string name, json.text("task"));
+  if (name == task_name(Task::kRegression))
+    p.task = Task::kRegression;
+  else if (name != task_name(Task::kLabels))
+    return corrupt("preprocessing.task: should be labels or regression, not '" + name + "'");
+  TRY_ASSIGN(p.target_names, json.texts("targets"));
+  if (!p.classes.empty() || p.target_names.size() != static_cast<size_t>(p.outputs))
+    return corrupt("preprocessing.targets: should name each of the " + std::to_string(p.outputs) +
+                   " outputs, and classes none");
+  if (p.task == Task::kLabels) return {};
+  TRY_ASSIGN(p.target_scale, read_scale(json, "target_mean", "target_stddev", p.target_names.size()));
+  return {};
+}
+
 Result<Preprocessing> read_preprocessing(const std::string& text) {
   TRY_ASSIGN(const Json parsed, parse_json(kPreprocessingKey, text));
   TRY_ASSIGN(const JsonObject json, JsonObject::of(parsed, kPreprocessingKey));
@@ -107,17 +152,11 @@ Result<Preprocessing> read_preprocessing(const std::string& text) {
     return corrupt("preprocessing: a sample has more than 2^31 numbers");
   p.features = {static_cast<int>(channels), static_cast<int>(height), static_cast<int>(width)};
   p.outputs = static_cast<int>(outputs);
-  TRY_ASSIGN(const std::vector<double> mean, json.reals("mean"));
-  TRY_ASSIGN(const std::vector<double> stddev, json.reals("stddev"));
-  if (mean.size() != static_cast<size_t>(channels) || stddev.size() != mean.size())
-    return corrupt("preprocessing: mean and stddev should have one number for each channel");
-  for (const double deviation : stddev)
-    if (!(deviation > 0)) return corrupt("preprocessing.stddev: should be above 0");
-  p.normalisation.mean.assign(mean.begin(), mean.end());
-  p.normalisation.stddev.assign(stddev.begin(), stddev.end());
+  TRY_ASSIGN(p.normalisation, read_scale(json, "mean", "stddev", static_cast<size_t>(channels)));
   TRY_ASSIGN(p.classes, json.texts("classes"));
   if (!p.classes.empty() && p.classes.size() != static_cast<size_t>(outputs))
     return corrupt("preprocessing.classes: should name each of the " + std::to_string(outputs) + " outputs");
+  TRY(read_task(json, p));
   if (json.has("values")) {
     TRY_ASSIGN(const std::string values, json.text("values"));
     if (values != kNumberValues && values != kByteValues)
@@ -131,6 +170,28 @@ Result<Preprocessing> read_preprocessing(const std::string& text) {
     if (!p.fit) return corrupt("preprocessing.resize: should be crop or stretch, not '" + name + "'");
   }
   return p;
+}
+
+Result<Score> read_score(const JsonObject& json) {
+  Score score;
+  TRY_ASSIGN(score.loss, json.real("best_loss"));
+  if (!json.has("best_metric")) {
+    // From before there was a choice; -1 stood for a run that nobody had judged.
+    score.metric = usual_metric(Task::kClasses);
+    TRY_ASSIGN(const double accuracy, json.real("best_accuracy"));
+    if (accuracy >= 0) score.value = accuracy;
+    return score;
+  }
+  TRY_ASSIGN(score.metric, json.text("best_metric"));
+  const Metric* metric = find_metric(score.metric);
+  if (metric == nullptr) return corrupt(json.place() + ".best_metric: " + unknown_metric(score.metric));
+  score.larger_is_better = metric->larger_is_better;
+  if (json.has("best_value")) {
+    TRY_ASSIGN(const double value, json.real("best_value"));
+    if (std::isnan(value)) return corrupt(json.place() + ".best_value: should be a number");
+    score.value = value;
+  }
+  return score;
 }
 
 Result<Progress> read_progress(const std::string& text) {
@@ -147,13 +208,11 @@ Result<Progress> read_progress(const std::string& text) {
   for (const auto& [key, counter] : counters) {
     TRY_ASSIGN(*counter, json.integer(key, 0, kMost));
   }
-  const std::pair<const char*, double*> numbers[] = {{"loss_sum", &p.loss_sum},
-                                                     {"best_accuracy", &p.best.accuracy},
-                                                     {"best_loss", &p.best.loss},
-                                                     {"seconds", &p.seconds}};
+  const std::pair<const char*, double*> numbers[] = {{"loss_sum", &p.loss_sum}, {"seconds", &p.seconds}};
   for (const auto& [key, number] : numbers) {
     TRY_ASSIGN(*number, json.real(key));
   }
+  TRY_ASSIGN(p.best, read_score(json));
   return p;
 }
 
@@ -217,10 +276,21 @@ Result<Checkpoint> read_verified(const SafetensorsFile& file, const std::string&
   if (graph.value(graph.input).shape.elements() != info.preprocessing.features.size())
     return corrupt("the graph takes " + graph.value(graph.input).shape.text() +
                    ", which is not the sample that the " + "preprocessing makes");
+  const Preprocessing& said = info.preprocessing;
+  if (graph.value(graph.logits).shape.elements() != said.outputs ||
+      graph.value(graph.target).integer != (said.task == Task::kClasses))
+    return corrupt("the graph says " + graph.value(graph.logits).shape.text() +
+                   ", which is not what the preprocessing calls " + outputs_text(said.task, said.outputs));
   return Checkpoint{std::move(network), std::move(info)};
 }
 
 }  // namespace
+
+bool Score::better_than(const Score& other) const {
+  if (value == other.value) return loss < other.loss;
+  if (!value || !other.value) return value.has_value();
+  return larger_is_better ? *value > *other.value : *value < *other.value;
+}
 
 Status write_checkpoint(Env& env, const std::string& path, const Network& network, const RunInfo& info,
                         bool with_optimizer) {

@@ -25,17 +25,22 @@ struct Preprocessing {
   Features features;
   Normalisation normalisation;
   int outputs = 0;
-  std::vector<std::string> classes;  // empty: dense targets
+  std::vector<std::string> classes;  // empty where the task is another one
   bool numbers = false;              // samples are floats, not bytes
   std::optional<Fit> fit;            // pictures of files: how they get the size of the features
+  Task task = Task::kClasses;
+  std::vector<std::string> target_names;  // of labels and quantities; empty: cells of a board
+  Normalisation target_scale;             // of quantities: an output y says y * stddev + mean
 };
 
-// What makes one state of the network better than another: more right, then a smaller loss.
+// What makes one state of the network better than another: the value of a metric, then a smaller loss. What
+// is known is better than what is unknown.
 struct Score {
-  double accuracy = -1, loss = 0;
-  bool operator>(const Score& other) const {
-    return accuracy != other.accuracy ? accuracy > other.accuracy : loss < other.loss;
-  }
+  std::string metric;
+  bool larger_is_better = true;
+  std::optional<double> value;
+  double loss = 0;
+  bool better_than(const Score& other) const;
 };
 
 struct Progress {

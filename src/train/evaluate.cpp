@@ -16,7 +16,7 @@ struct Tally {
 
 // The rank of a class is the number of classes with a larger output; equal outputs in front of it count, so
 // that a network that says the same about everything is not right about everything.
-void count_labels(const coppice_tiled& logits, int64_t classes, const Batch& batch, Tally& tally) {
+void count_classes(const coppice_tiled& logits, int64_t classes, const Batch& batch, Tally& tally) {
   for (int n = 0; n < batch.samples; ++n) {
     const float* column = logits.base + n / logits.width * logits.tile_stride + n % logits.width;
     const int64_t label = batch.labels[n];
@@ -32,7 +32,7 @@ void count_labels(const coppice_tiled& logits, int64_t classes, const Batch& bat
   }
 }
 
-void count_dense(const coppice_tiled& logits, int64_t outputs, const Batch& batch, Tally& tally) {
+void count_labels(const coppice_tiled& logits, int64_t outputs, const Batch& batch, Tally& tally) {
   for (int n = 0; n < batch.samples; ++n) {
     const int64_t tile = n / logits.width, column = n % logits.width;
     const float* said = logits.base + tile * logits.tile_stride + column;
@@ -46,21 +46,37 @@ void count_dense(const coppice_tiled& logits, int64_t outputs, const Batch& batc
   }
 }
 
-// Appends the columns of the samples of a batch, [tiles][width][S], as rows.
-void append_rows(const float* base, int64_t tile_stride, int S, int64_t width, int samples,
+// Appends the columns of the samples of a batch, [tiles][width][columns], as rows.
+void append_rows(const float* base, int64_t tile_stride, int columns, int64_t width, int samples,
                  std::vector<float>& rows) {
   for (int n = 0; n < samples; ++n)
-    for (int64_t o = 0; o < width; ++o) rows.push_back(base[n / S * tile_stride + o * S + n % S]);
+    for (int64_t o = 0; o < width; ++o)
+      rows.push_back(base[n / columns * tile_stride + o * columns + n % columns]);
 }
 
-void keep_outputs(const coppice_tiled& logits, int64_t width, const Batch& batch, Outputs& outputs) {
+void keep_outputs(const coppice_tiled& logits, const coppice_tiled& losses, int64_t width, const Batch& batch,
+                  Outputs& outputs) {
   outputs.samples += batch.samples;
-  outputs.width = width;
   append_rows(logits.base, logits.tile_stride, logits.width, width, batch.samples, outputs.said);
-  if (batch.labels != nullptr)
+  append_rows(losses.base, losses.tile_stride, losses.width, 1, batch.samples, outputs.losses);
+  if (outputs.task == Task::kClasses)
     outputs.labels.insert(outputs.labels.end(), batch.labels, batch.labels + batch.samples);
-  else
+  else if (outputs.task == Task::kLabels)
     append_rows(batch.dense, width * logits.width, logits.width, width, batch.samples, outputs.targets);
+}
+
+// What was said is normalised, as the targets of the batches were; these are taken from where they lie.
+void keep_quantities(const Dataset& data, const Split& split, Outputs& outputs) {
+  const auto width = static_cast<size_t>(outputs.width);
+  for (size_t i = 0; i < outputs.said.size(); ++i) {
+    const auto stddev = static_cast<double>(data.target_scale.stddev[i % width]),
+               mean = static_cast<double>(data.target_scale.mean[i % width]);
+    outputs.said[i] = static_cast<float>(static_cast<double>(outputs.said[i]) * stddev + mean);
+  }
+  for (const int32_t index : split.indices) {
+    const auto row = split.samples->quantities.begin() + static_cast<std::ptrdiff_t>(index) * outputs.width;
+    outputs.targets.insert(outputs.targets.end(), row, row + outputs.width);
+  }
 }
 
 // Samples that run through the network together, whatever the batch of the training: as many as give every
@@ -83,7 +99,8 @@ int thread_count(const Recipe& recipe) {
 }
 
 Preprocessing preprocessing_of(const Dataset& data) {
-  return {data.features, data.normalisation, data.outputs, data.classes, data.numbers, data.fit};
+  return {data.features, data.normalisation, data.outputs,      data.classes,     data.numbers,
+          data.fit,      data.task,          data.target_names, data.target_scale};
 }
 
 DatasetOptions dataset_options(const Recipe& recipe) {
@@ -94,6 +111,8 @@ DatasetOptions dataset_options(const Recipe& recipe) {
   options.pictures = {static_cast<int>(recipe.image_height), static_cast<int>(recipe.image_width),
                       recipe.resize, recipe.grey ? 1 : 0};
   options.label = recipe.label;
+  options.target = recipe.target;
+  options.task = recipe.task;
   options.threads = thread_count(recipe);
   options.directory = recipe.data_dir;
   options.life.steps = static_cast<int>(recipe.life_steps);
@@ -107,9 +126,11 @@ DatasetOptions dataset_options(const Recipe& recipe) {
 
 Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preprocessing* model) {
   DatasetOptions options = dataset_options(recipe);
-  if (model != nullptr && !model->classes.empty() && is_own_data(recipe.data)) {
+  if (model != nullptr && is_own_data(recipe.data)) {
     const Features& f = model->features;
-    options.pictures = {f.height, f.width, model->fit.value_or(Fit::kCrop), f.channels};
+    options.task = model->task;
+    if (model->task == Task::kClasses)
+      options.pictures = {f.height, f.width, model->fit.value_or(Fit::kCrop), f.channels};
     options.classes = model->classes;
   }
   TRY_ASSIGN(Dataset data, load_dataset(env, recipe.data, options));
@@ -121,11 +142,11 @@ Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preproces
   if (data.numbers != model->numbers)
     return invalid(place + ": samples are " + (data.numbers ? "floats" : "bytes") + ", the network takes " +
                    (model->numbers ? "floats" : "bytes"));
-  if (data.outputs != model->outputs || data.dense_targets() != model->classes.empty())
-    return invalid(place + ": has " + std::to_string(data.outputs) +
-                   (data.dense_targets() ? " targets" : " classes") + ", the network says " +
-                   std::to_string(model->outputs) + (model->classes.empty() ? " targets" : " classes"));
+  if (data.outputs != model->outputs || data.task != model->task)
+    return invalid(place + ": has " + outputs_text(data.task, data.outputs) + ", the network says " +
+                   outputs_text(model->task, model->outputs));
   data.normalisation = model->normalisation;
+  data.target_scale = model->target_scale;
   return data;
 }
 
@@ -146,12 +167,21 @@ Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Datas
   LoaderOptions options;
   options.batch = evaluation_batch(data.features);
   options.width = evaluator.input_width();
+  options.target_width = evaluator.target_width();
   options.shuffle = false;
   TRY_ASSIGN(const std::unique_ptr<Loader> loader, Loader::create(data, split, options));
   const int64_t width = graph.value(graph.logits).shape.elements();
   Tally tally;
   Evaluation result;
-  if (outputs != nullptr) *outputs = {};
+  result.task = data.task;
+  // Errors of quantities take two looks at the targets, so what is said about them has to be kept.
+  Outputs own;
+  if (outputs == nullptr && data.task == Task::kRegression) outputs = &own;
+  if (outputs != nullptr) {
+    *outputs = {};
+    outputs->width = width;
+    outputs->task = data.task;
+  }
   for (int64_t index = 0; index < loader->batches_per_epoch(); ++index) {
     if (watch.stop != nullptr && watch.stop->load(std::memory_order_relaxed))
       return Status(Code::kInterrupted, "interrupted");
@@ -159,11 +189,10 @@ Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Datas
     TRY_ASSIGN(const double loss, evaluator.evaluate({samples.samples, samples.x, samples.target()}));
     result.loss += loss * samples.samples;
     result.samples += samples.samples;
-    if (samples.labels != nullptr)
-      count_labels(evaluator.view(graph.logits), width, samples, tally);
-    else
-      count_dense(evaluator.view(graph.logits), width, samples, tally);
-    if (outputs != nullptr) keep_outputs(evaluator.view(graph.logits), width, samples, *outputs);
+    const coppice_tiled logits = evaluator.view(graph.logits);
+    if (data.task == Task::kClasses) count_classes(logits, width, samples, tally);
+    if (data.task == Task::kLabels) count_labels(logits, width, samples, tally);
+    if (outputs != nullptr) keep_outputs(logits, evaluator.view(graph.loss), width, samples, *outputs);
     if (watch.on_progress) watch.on_progress(result.samples, split.size());
   }
   if (!std::isfinite(result.loss))
@@ -172,6 +201,12 @@ Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Datas
                                        "for its outputs");
   const auto count = static_cast<double>(result.samples);
   result.loss /= count;
+  if (data.task == Task::kRegression) {
+    keep_quantities(data, split, *outputs);
+    result.rmse = find_metric("rmse")->value(*outputs).value_or(0);
+    result.r2 = find_metric("r2")->value(*outputs);
+    return result;
+  }
   result.accuracy = static_cast<double>(tally.right) / static_cast<double>(tally.outputs);
   result.top5 = static_cast<double>(tally.among_five) / count;
   result.exact = static_cast<double>(tally.exact) / count;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,23 +14,19 @@
 #include "dataset/dataset.h"
 #include "exec/executor.h"
 #include "train/checkpoint.h"
+#include "train/metrics/metrics.h"
 
 namespace coppice {
 
 struct Evaluation {
+  Task task = Task::kClasses;
   int64_t samples = 0;
-  double loss = 0;      // mean
-  double accuracy = 0;  // labels: share of right classes; dense targets: share of right outputs
-  double top5 = 0;      // labels: share with the class among the five largest outputs
-  double exact = 0;     // dense targets: share of samples with every output right
-};
-
-// What a network says about each sample of a split, in the order of the split.
-struct Outputs {
-  int64_t samples = 0, width = 0;  // outputs of a sample
-  std::vector<float> said;         // [samples][width], before the loss: logits of classes
-  std::vector<int32_t> labels;     // [samples]; empty where the targets are dense
-  std::vector<float> targets;      // [samples][width] then
+  double loss = 0;           // mean
+  double accuracy = 0;       // classes: share of right ones; labels: share of right outputs
+  double top5 = 0;           // classes: share with the class among the five largest outputs
+  double exact = 0;          // labels: share of samples with every output right
+  double rmse = 0;           // quantities, in their own unit: see the metrics of these names
+  std::optional<double> r2;  // unknown where the targets do not vary
 };
 
 // What samples are to the network that was trained on `data`.
@@ -53,7 +50,7 @@ Result<std::unique_ptr<Executor>> make_evaluator(Network& network, const Recipe&
                                                  const Features& features);
 
 // Runs all samples of a split, in their own order, and keeps what is said about them in `outputs`, if given.
-// A loss that is not finite is kDiverged.
+// A loss that is not finite is kDiverged. Quantities are judged in their own unit, the loss as it is trained.
 Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Dataset& data, const Split& split,
                             const Watch& watch = {}, Outputs* outputs = nullptr);
 

@@ -14,7 +14,7 @@ constexpr int kSide = 3;  // of a neighbourhood
 
 Status check_one_step(const Checkpoint& model) {
   const Preprocessing& p = model.info.preprocessing;
-  if (!p.classes.empty() || p.features.channels != 1 || p.outputs != p.features.size())
+  if (p.task != Task::kLabels || p.features.channels != 1 || p.outputs != p.features.size())
     return invalid(
         "--exact-life: this network does not say one number per cell of a board; it was trained on '" +
         model.info.recipe.data + "'");
@@ -36,6 +36,7 @@ Result<std::vector<uint8_t>> answers(Checkpoint& model, std::vector<uint8_t> boa
   Dataset data;
   data.name = "boards";
   data.features = p.features;
+  data.task = p.task;
   data.outputs = p.outputs;
   data.normalisation = p.normalisation;
   Split split;

@@ -108,6 +108,15 @@ Status check(const Recipe& recipe) {
     return invalid("last_learning_rate: is above learning_rate; lower it");
   if (recipe.patience > 0 && recipe.validation == 0 && recipe.data != "life")
     return invalid("patience: waits for a better validation; give validation a share above 0");
+  if (!recipe.metric.empty() && recipe.validation == 0 && recipe.data != "life")
+    return invalid("metric: chooses by validation samples; give validation a share above 0");
+  if (!recipe.target.empty() && !recipe.label.empty())
+    return invalid("target: names the columns that are learnt, and so does label; leave one of them out");
+  if (!recipe.target.empty() && recipe.task == Task::kClasses)
+    return invalid("target: names columns of labels or quantities; a column of classes is named by label");
+  if (!recipe.label.empty() && recipe.task.value_or(Task::kClasses) != Task::kClasses)
+    return invalid(std::string("label: names a column of classes; for the task ") + task_name(*recipe.task) +
+                   " name columns by target");
   if (recipe.micro_batch > recipe.batch)
     return invalid("micro_batch: " + std::to_string(recipe.micro_batch) + " is above the batch of " +
                    std::to_string(recipe.batch) + "; choose at most that");

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,8 @@ struct Recipe {
   int64_t image_height = 0, image_width = 0;  // 0: the size that all pictures have
   Fit resize = Fit::kCrop;
   bool grey = false;
-  std::string label;
+  std::string label, target;
+  std::optional<Task> task;  // of own data; empty: as it looks
   int64_t crop = 0;
   bool flip = false;
 
@@ -43,6 +45,7 @@ struct Recipe {
 
   // How long, and what it may take.
   int64_t epochs = 10, max_steps = 0, patience = 0;
+  std::string metric;   // that says which state is the best; empty: the usual one of the task
   double max_time = 0;  // seconds
   uint64_t seed = 1;
   int64_t threads = 0, micro_batch = 0, memory = 0;  // 0: all cores, the batch, no limit in bytes

@@ -3,6 +3,7 @@
 #include <limits>
 #include <utility>
 
+#include "train/metrics/metrics.h"
 #include "train/recipe.h"
 #include "train/text.h"
 
@@ -180,6 +181,15 @@ Status parse_image_size(Recipe& recipe, const std::string& text) {
   return {};
 }
 
+Status parse_metric(Recipe& recipe, const std::string& text) {
+  recipe.metric.clear();
+  if (text.empty()) return {};
+  const Metric* metric = find_metric(text);
+  if (metric == nullptr) return invalid(unknown_metric(text));
+  recipe.metric = metric->name;
+  return {};
+}
+
 std::string print_image_size(const Recipe& recipe) {
   if (recipe.image_height == 0) return "";
   const std::string height = std::to_string(recipe.image_height);
@@ -217,6 +227,18 @@ void add_data_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(text_key(
       {"label", group, "COLUMN", "CSV file: the column of classes, by name or number; else the last"},
       &Recipe::label));
+  keys.push_back(text_key(
+      {"target", group, "COLUMNS", "CSV file: columns of 0 and 1, or of quantities, to learn instead: a,b"},
+      &Recipe::target));
+  keys.push_back(choice_key(
+      {"task", group, "auto | classes | labels | regression",
+       "own data: what is learnt; auto: as it looks (`coppice data info`)"},
+      [](Recipe& r) -> std::optional<Task>& { return r.task; },
+      std::vector<std::pair<const char*, std::optional<Task>>>{
+          {"auto", std::nullopt},
+          {task_name(Task::kClasses), Task::kClasses},
+          {task_name(Task::kLabels), Task::kLabels},
+          {task_name(Task::kRegression), Task::kRegression}}));
   keys.push_back(number_key(
       {"train_samples", group, "N", "generated training samples (life: boards of an epoch)"},
       [](Recipe& r) -> int64_t& { return r.train_samples; }, 0, 1e8));
@@ -335,6 +357,10 @@ void add_run_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(number_key(
       {"patience", group, "N", "stop after N epochs without a better validation; 0: never", true},
       [](Recipe& r) -> int64_t& { return r.patience; }, 0, 1e6));
+  keys.push_back(key_of({"metric", group, "NAME",
+                         "by which the best state is chosen, and patience waits; else accuracy, or loss of "
+                         "regression"},
+                        KeyKind::kText, parse_metric, [](const Recipe& r) { return r.metric; }));
   keys.push_back(number_key(
       {"seed", group, "N", "draws patterns, first weights and the order of samples"},
       [](Recipe& r) -> uint64_t& { return r.seed; }, 0, 1e18));
@@ -372,7 +398,7 @@ void restrict_keys(std::vector<RecipeKey>& keys) {
       {{"train_samples", "test_samples"},
        "the generated sets glyphs and life",
        [](const Recipe& r) { return r.data == "life" || r.data == "glyphs"; }},
-      {{"test_share", "image_size", "resize", "grey", "label"},
+      {{"test_share", "image_size", "resize", "grey", "label", "target", "task"},
        "own data, given by its path",
        [](const Recipe& r) { return is_own_data(r.data); }},
       {{"momentum", "nesterov"},

@@ -9,7 +9,7 @@
 #include "models/graph_json.h"
 #include "models/models.h"
 #include "train/cost_table.h"
-#include "train/metrics.h"
+#include "train/run_log.h"
 
 namespace coppice {
 namespace {
@@ -65,8 +65,10 @@ class Trainer {
   Result<double> update(const Batch& batch, double learning_rate);
   Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Split& split, const char* name,
                               Outputs* outputs = nullptr) const;
+  Status choose_metric();
   void tell_step(double learning_rate) const;
   Status end_epoch();
+  Status validate(EpochEvent& event);
   Status judge(EpochEvent& event);
   int64_t planned_bytes() const {
     return executor_->memory().total() + evaluator_->memory().activations + evaluator_->memory().scratch;
@@ -84,12 +86,13 @@ class Trainer {
   const TrainCallbacks& callbacks_;
 
   Dataset data_;
+  const Metric* metric_ = nullptr;  // that says which state is the best
   Network network_;
   InitReport init_;
   std::unique_ptr<Executor> executor_, evaluator_;
   std::unique_ptr<Lock> lock_;  // two processes would write over each other's checkpoints
   std::unique_ptr<Loader> loader_;
-  std::optional<MetricsLog> metrics_;
+  std::optional<RunLog> log_;
   std::vector<BatchView> micro_batches_;  // of the update at hand
   Progress progress_;
   std::optional<Evaluation> best_;
@@ -105,11 +108,23 @@ Status Trainer::open() {
   began_ = saved_ = now();
   cpu_before_ = coppice_host_cpu_seconds();
   TRY_ASSIGN(data_, load_recipe_data(env_, recipe_, from_ ? &from_->info.preprocessing : nullptr));
+  TRY(choose_metric());
   TRY(open_network());
   TRY(open_executors());
   if (from_) TRY(go_on());
   TRY(open_directory());
   announce();
+  return {};
+}
+
+// A run that goes on has chosen already, but the recipe and the data still say the same.
+Status Trainer::choose_metric() {
+  const auto metric =
+      metric_for(recipe_.metric.empty() ? usual_metric(data_.task) : recipe_.metric, data_.task);
+  if (!metric.ok()) return metric.status().within("metric");
+  metric_ = *metric;
+  progress_.best.metric = metric_->name;
+  progress_.best.larger_is_better = metric_->larger_is_better;
   return {};
 }
 
@@ -140,13 +155,15 @@ Status Trainer::open_executors() {
   LoaderOptions loading;
   loading.batch = static_cast<int>(recipe_.batch);
   loading.width = executor_->input_width();
+  loading.target_width = executor_->target_width();
   loading.seed = recipe_.seed;
   loading.crop_padding = static_cast<int>(recipe_.crop);
   loading.flip = recipe_.flip;
   TRY_ASSIGN(loader_, Loader::create(data_, data_.train, loading));
-  if (options.batch < recipe_.batch && options.batch % loading.width != 0)
+  const int tile = data_.dense_targets() ? std::max(loading.width, loading.target_width) : loading.width;
+  if (options.batch < recipe_.batch && options.batch % tile != 0)
     return invalid("micro_batch: " + std::to_string(options.batch) + " should be a multiple of " +
-                   std::to_string(loading.width) + ", the samples of a tile");
+                   std::to_string(tile) + ", the samples of a tile");
   return check_last_batch();
 }
 
@@ -179,7 +196,12 @@ Status Trainer::check_last_batch() const {
 }
 
 Status Trainer::go_on() {
+  const Score unjudged = progress_.best;
   progress_ = from_->info.progress;
+  if (progress_.best_epoch == 0) progress_.best = unjudged;
+  if (progress_.best.metric != metric_->name)
+    return invalid("metric: the run chooses its best by " + progress_.best.metric + ", not by " +
+                   metric_->name + "; start a new one for that");
   first_step_ = saved_step_ = progress_.step;
   seconds_before_ = progress_.seconds;
   if (from_->info.isa != executor_->isa())
@@ -212,7 +234,7 @@ Status Trainer::open_directory() {
   TRY(keep_cost_table());
   TRY(keep_graph());
   TRY(write_atomic(env_, join_path(directory_, kRecipeFile), recipe_to_toml(recipe_)));
-  TRY_ASSIGN(metrics_, MetricsLog::open(env_, join_path(directory_, kMetricsFile), progress_.step));
+  TRY_ASSIGN(log_, RunLog::open(env_, join_path(directory_, kMetricsFile), progress_.step));
   // From here on there is something to go on from, whenever the run stops.
   if (!from_) TRY(save(kLastFile, true));
   return {};
@@ -246,7 +268,8 @@ void Trainer::announce() {
                   executor_->isa(),
                   thread_count(recipe_),
                   updates(),
-                  warning_};
+                  warning_,
+                  metric_};
   callbacks_.on_plan(event);
 }
 
@@ -334,6 +357,27 @@ void Trainer::tell_step(double learning_rate) const {
   callbacks_.on_step(event);
 }
 
+// Accuracy and loss come with every evaluation; for any other metric it keeps what the network said.
+Status Trainer::validate(EpochEvent& event) {
+  const std::string metric = metric_->name;
+  const bool counted = metric == "accuracy" || metric == "loss";
+  Outputs outputs;
+  auto evaluation =
+      evaluate(*evaluator_, network_.graph, data_.validation, "validation", counted ? nullptr : &outputs);
+  if (evaluation.status().code() == Code::kDiverged)
+    return {Code::kDiverged, evaluation.status().message() + ", after step " +
+                                 std::to_string(progress_.step) +
+                                 "; lower the learning rate or clip gradients with --clip"};
+  TRY_ASSIGN(event.validation, std::move(evaluation));
+  if (metric == "accuracy")
+    event.value = event.validation->accuracy;
+  else if (metric == "loss")
+    event.value = event.validation->loss;
+  else
+    event.value = metric_->value(outputs);
+  return {};
+}
+
 // Also for an epoch that --max-steps cuts short: then the progress stays within the epoch. Where the
 // evaluation is interrupted nothing has happened, and it is due when the run goes on.
 Status Trainer::end_epoch() {
@@ -343,14 +387,7 @@ Status Trainer::end_epoch() {
   event.step = progress_.step;
   event.train_loss = progress_.loss_sum / static_cast<double>(progress_.loss_samples);
   event.learning_rate = recipe_.rate.at(progress_.step - 1, updates());
-  if (data_.validation.size() > 0) {
-    auto evaluation = evaluate(*evaluator_, network_.graph, data_.validation, "validation");
-    if (evaluation.status().code() == Code::kDiverged)
-      return {Code::kDiverged, evaluation.status().message() + ", after step " +
-                                   std::to_string(progress_.step) +
-                                   "; lower the learning rate or clip gradients with --clip"};
-    TRY_ASSIGN(event.validation, std::move(evaluation));
-  }
+  if (data_.validation.size() > 0) TRY(validate(event));
   progress_.judged_step = progress_.step;
   if (progress_.batch == loader_->batches_per_epoch()) {
     ++progress_.epoch;
@@ -377,9 +414,10 @@ Result<Evaluation> Trainer::evaluate(Executor& evaluator, const Graph& graph, co
 
 // Is the network now the best there was? Without validation samples the last one counts as the best.
 Status Trainer::judge(EpochEvent& event) {
-  const Score score = event.validation ? Score{event.validation->accuracy, event.validation->loss}
-                                       : Score{-1, event.train_loss};
-  event.best = !event.validation || progress_.best_epoch == 0 || score > progress_.best;
+  Score score = progress_.best;
+  score.value = event.value;
+  score.loss = event.validation ? event.validation->loss : event.train_loss;
+  event.best = !event.validation || progress_.best_epoch == 0 || score.better_than(progress_.best);
   ++progress_.epochs_since_best;
   if (!event.best) return {};
   progress_.best = score;
@@ -397,11 +435,18 @@ Status Trainer::write_row(const EpochEvent& event) {
            {"train_loss", event.train_loss}};
   if (event.validation) {
     row["validation_loss"] = event.validation->loss;
-    row["validation_accuracy"] = event.validation->accuracy;
-    if (data_.dense_targets()) row["validation_exact"] = event.validation->exact;
+    if (data_.task == Task::kRegression) {
+      row["validation_rmse"] = event.validation->rmse;
+      row["validation_r2"] = event.validation->r2 ? Json(*event.validation->r2) : Json();
+    } else {
+      row["validation_accuracy"] = event.validation->accuracy;
+      if (data_.task == Task::kLabels) row["validation_exact"] = event.validation->exact;
+    }
+    // Also where it is one of those: it has the same value.
+    row[std::string("validation_") + metric_->name] = event.value ? Json(*event.value) : Json();
   }
   row["best"] = event.best;
-  return metrics_->append(row);
+  return log_->append(row);
 }
 
 Status Trainer::save(const char* file, bool with_optimizer) {
@@ -417,7 +462,7 @@ Status Trainer::save(const char* file, bool with_optimizer) {
 
 // Says what is left of a run that diverged: nothing that is not finite was saved.
 Status Trainer::with_last_good(const Status& failure) const {
-  if (failure.code() != Code::kDiverged || !metrics_) return failure;
+  if (failure.code() != Code::kDiverged || !log_) return failure;
   return {Code::kDiverged, failure.message() + "; " + join_path(directory_, kLastFile) +
                                " holds the run as it was after step " + std::to_string(saved_step_)};
 }
@@ -499,7 +544,10 @@ Result<Network> make_network(Env& env, const Recipe& recipe, const Dataset& data
   input.height = data.features.height;
   input.width = data.features.width;
   input.outputs = data.outputs;
-  input.dense_targets = data.dense_targets();
+  input.task = data.task;
+  if (recipe.label_smoothing > 0 && data.task != Task::kClasses)
+    return invalid(std::string("label_smoothing: belongs to classes, the task is ") + task_name(data.task) +
+                   "; leave it out");
   input.label_smoothing = recipe.label_smoothing;
   TRY_ASSIGN(Graph graph, is_graph_file(recipe.model) ? read_graph(env, recipe.model, input)
                                                       : make_model(recipe.model, input));

@@ -44,8 +44,9 @@ struct PlanEvent {
   Cost step_cost;                     // of one sample
   std::string isa;
   int threads = 1;
-  int64_t updates = 0;  // of the whole run
-  std::string warning;  // a sentence, or empty
+  int64_t updates = 0;             // of the whole run
+  std::string warning;             // a sentence, or empty
+  const Metric* metric = nullptr;  // that says which state is the best
   int64_t planned_bytes() const { return training.total() + evaluation.activations + evaluation.scratch; }
 };
 
@@ -67,6 +68,7 @@ struct EpochEvent {
   int64_t epoch = 0, epochs = 0, step = 0;  // epoch counts from 1
   double train_loss = 0, learning_rate = 0, seconds = 0;
   std::optional<Evaluation> validation;
+  std::optional<double> value;  // of the metric, on the validation samples
   bool best = false;
 };
 

@@ -11,7 +11,7 @@
 
 namespace coppice {
 
-// Model, batch, epochs and augmentation for data of this shape; the normalisation is not asked for.
+// Model, batch, epochs, augmentation and clipping for data of this shape; the normalisation is not asked for.
 std::vector<Setting> usual_settings(const Dataset& data);
 
 // make_recipe(), after a look at data that is given by its path: the settings win over the usual ones. A

@@ -118,7 +118,43 @@ constexpr Mistake kMistakes[] = {
     {"train --data gap.csv", 1, "gap.csv line 3: column 'a' holds 'NA' where a number is needed"},
     {"train --data ragged.csv", 1, "ragged.csv line 3: has 1 fields, the first row has 2; complete it"},
     {"train --data prices.csv", 1,
-     "prices.csv: column 'price' holds 1.5, a quantity: networks learn classes"},
+     "prices.csv: column 'price' holds 1.5, a quantity, where classes are wanted; learn it as a number with"},
+    // Labels and quantities.
+    {"train --data prices.csv --target cost", 2,
+     "prices.csv: has no column 'cost' for the target; its columns are a, price"},
+    {"train --data words.csv --target price", 1,
+     "words.csv line 3: column 'price' holds 'cheap' where a number is needed"},
+    {"train --data nan.csv --target price", 1,
+     "nan.csv line 3: column 'price' holds 'nan' where a number is needed"},
+    {"train --data prices.csv --target price --label a", 2,
+     "target: names the columns that are learnt, and so does label; leave one of them out"},
+    {"train --data prices.csv --target a,price", 2,
+     "prices.csv: every column is a target; leave at least one"},
+    {"train --data prices.csv --target price --task labels", 2,
+     "prices.csv line 2: column 'price' holds 1.5, where a label is 0 or 1; numbers are learnt with --task"},
+    {"train --data prices.csv --target price --task classes", 2,
+     "target: names columns of labels or quantities; a column of classes is named by label"},
+    {"train --data prices.csv --task numbers", 2,
+     "--task: 'numbers' should be one of auto, classes, labels, regression"},
+    {"train --data prices.csv --label price --task regression", 2,
+     "label: names a column of classes; for the task regression name columns by target"},
+    {"train --data prices.csv --target price --model mlp:1-9-2", 2,
+     "model 'mlp:1-9-2': ends with 2, but the data has 1 quantity; end with that"},
+    {"train --data prices.csv --target price --label-smoothing 0.1", 2,
+     "label_smoothing: belongs to classes, the task is regression; leave it out"},
+    {"train --data prices.csv --target price --model labels.json", 2,
+     "labels.json: loss 'loss' is binary_cross_entropy, the data has 1 quantity; that is learnt by "
+     "mean_squared"},
+    {"train --target price", 2, "--target: belongs to own data, given by its path; leave it out"},
+    {"train --data sizes --task labels", 2, "a folder teaches classes; put pictures and labels into a .npz"},
+    {"train --metric acuracy", 2, "--metric: 'acuracy' is no metric; did you mean 'accuracy'?"},
+    {"train --metric r2", 2,
+     "metric: 'r2' means nothing where the task is classes; there are accuracy, top5"},
+    {"train --metric auc --validation 0", 2,
+     "metric: chooses by validation samples; give validation a share"},
+    {"train --resume run --metric auc", 2, "--metric: is part of the run and cannot be changed"},
+    {"eval run --metrics mae", 2, "--metrics: 'mae' means nothing where the task is classes; there are"},
+    {"eval run --metrics auc,recal", 2, "--metrics: 'recal' is no metric; did you mean 'recall'?"},
     {"train --data model.pt", 1, "model.pt: is no ZIP archive, or is cut short"},
     {"train --data file.txt", 2, "file.txt: has one column only; a table has a label"},
     {"train --data random", 1, "random: is neither a .npz nor a .csv file"},
@@ -178,6 +214,8 @@ void prepare(const testing::Program& program) {
   folder.write("gap.csv", "a,kind\n1,x\nNA,y\n");
   folder.write("ragged.csv", "a,kind\n1,x\n2\n");
   folder.write("prices.csv", "a,price\n1,1.5\n2,2.5\n");
+  folder.write("words.csv", "a,price\n1,1.5\n2,cheap\n");
+  folder.write("nan.csv", "a,price\n1,1.5\n2,nan\n");
   folder.write("cut.json", "{\"version\": 1,\n \"inputs\"");
   folder.write("version.json", "{\"coppice.cost_table\":7}");
   const std::string lenet = program.run("explain --model lenet5 --graph").out;
@@ -187,6 +225,9 @@ void prepare(const testing::Program& program) {
     folder.write(name, text.replace(text.find(from), from.size(), to));
   };
   folder.write("lenet.json", lenet);
+  folder.write("labels.csv", "a,b\n1,0\n2,1\n");
+  folder.write("labels.json",
+               program.run("explain --data labels.csv --target b --model mlp:1-1 --graph").out);
   changed("no_op.json", "\"max_pool\"", "\"maxpool\"");
   changed("shape.json", "\"sizes\":[120,400]", "\"sizes\":[120,401]");
   changed("key.json", "\"attributes\"", "\"atributes\"");

@@ -142,8 +142,13 @@ TEST(Arrays, SaysWhatItDoesNotTake) {
   expect(refusal({{.name = "images.npy", .content = ""}}),
          "a.npz: holds images.npy; needed are arrays x and y");
   expect(refusal({x}), "a.npz: 'y' is missing beside the other arrays");
-  expect(with_y(npy_of("<f4", "(2,)", std::vector<float>{1.5, 2})), "'y' holds 1.5, a quantity");
-  expect(with_y(npy_of("<f4", "(2, 2)", std::vector<float>{1, 0, 1, 1})),
+  DatasetOptions of_classes;
+  of_classes.task = Task::kClasses;
+  const auto as_classes = [&](const std::string& y) {
+    return load({x, {.name = "y.npy", .content = y}}, of_classes).status().message();
+  };
+  expect(as_classes(npy_of("<f4", "(2,)", std::vector<float>{1.5, 2})), "'y' holds 1.5, a quantity");
+  expect(as_classes(npy_of("<f4", "(2, 2)", std::vector<float>{1, 0, 1, 1})),
          "those of sample 1 are not a single 1");
   expect(with_y(npy_of("<f4", "(3,)", std::vector<float>{1, 0, 1})),
          "needed is one label for each of the 2 samples");

@@ -232,7 +232,7 @@ TEST(PlanOverlap, NoTwoValuesOfAResidualNetworkAreAliveInTheSameBytes) {
 }
 
 TEST(PlanOverlap, NoTwoValuesOfTheGameOfLifeAreAliveInTheSameBytes) {
-  check_plans(*make_model("life:2,2", {1, 5, 6, 30, true}), {16, 70});
+  check_plans(*make_model("life:2,2", {1, 5, 6, 30, Task::kLabels}), {16, 70});
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 namespace coppice {
 namespace {
 
-const ModelInput kDigits{1, 28, 28, 10}, kCifar{3, 32, 32, 10}, kBoard{1, 16, 16, 256, true};
+const ModelInput kDigits{1, 28, 28, 10}, kCifar{3, 32, 32, 10}, kBoard{1, 16, 16, 256, Task::kLabels};
 
 // The data that goes with a model's example.
 ModelInput input_for(const std::string& name) {
@@ -76,7 +76,10 @@ TEST(Models, RefuseWithASentenceThatNamesTheMistake) {
   EXPECT_NE(refusal("life:1,8", kDigits).find("--data life"), std::string::npos);
   EXPECT_NE(refusal("resnet21", kCifar).find("6n + 2"), std::string::npos);
   EXPECT_NE(refusal("lenet5", kCifar).find("accepted"), std::string::npos);
-  EXPECT_NE(refusal("lenet5", kBoard).find("dense targets"), std::string::npos);
+  EXPECT_NE(refusal("lenet5", kBoard).find("28 x 28 or 32 x 32"), std::string::npos);
+  EXPECT_NE(refusal("life:1,8", {1, 16, 16, 256, Task::kRegression}).find("--data life"), std::string::npos);
+  EXPECT_NE(refusal("mlp:784-11", {1, 28, 28, 1, Task::kRegression}).find("the data has 1 quantity"),
+            std::string::npos);
   EXPECT_NE(refusal("lenet6", kDigits).find("lenet5 only"), std::string::npos);
   EXPECT_NE(refusal("", kDigits).find("not known"), std::string::npos);
 }
@@ -173,6 +176,22 @@ TEST(GraphJson, FillsInWhatFollows) {
             std::string::npos);
 }
 
+TEST(Models, LearnAnyTaskByItsLoss) {
+  for (const auto& [task, loss] : {std::pair(Task::kClasses, "softmax_cross_entropy"),
+                                   {Task::kLabels, "binary_cross_entropy"},
+                                   {Task::kRegression, "mean_squared_error"}})
+    for (const ModelInput& shape : {ModelInput{1, 28, 28, 3}, ModelInput{3, 32, 32, 3}}) {
+      ModelInput input = shape;
+      input.task = task;
+      for (const char* spec : {"lenet5", "resnet8", input.channels == 1 ? "mlp:784-20-3" : "mlp:3072-20-3"}) {
+        const auto graph = make_model(spec, input);
+        ASSERT_TRUE(graph.ok()) << graph.status().message();
+        EXPECT_EQ(graph->nodes().back().op->name, std::string(loss)) << spec;
+        EXPECT_EQ(graph->value(graph->target).integer, task == Task::kClasses) << spec;
+      }
+    }
+}
+
 TEST(GraphFile, RefusesWhatDoesNotFitTheData) {
   const testing::TempDir folder;
   const std::string path = folder.write("net.json", kByHand);
@@ -189,8 +208,17 @@ TEST(GraphFile, RefusesWhatDoesNotFitTheData) {
   input.outputs = 3;
   EXPECT_EQ(refusal(input), path + ": logits 'b' are f=10, the data has 3 classes");
   input = kDigits;
-  input.dense_targets = true;
-  EXPECT_EQ(refusal(input), path + ": target 'label' is a class label, the data has dense targets");
+  input.task = Task::kLabels;
+  EXPECT_EQ(refusal(input), path + ": target 'label' is a class label, the data has 10 labels");
+  input.task = Task::kRegression;
+  const std::string labels =
+      folder.write("labels.json", graph_to_json(*make_model("mlp:784-10", {1, 28, 28, 10, Task::kLabels})));
+  EXPECT_EQ(read_graph(Env::system(), labels, input).status().message(),
+            labels +
+                ": loss 'loss' is binary_cross_entropy, the data has 10 quantities; that is learnt by "
+                "mean_squared_error");
+  input.task = Task::kLabels;
+  EXPECT_TRUE(read_graph(Env::system(), labels, input).ok());
   input = kDigits;
   input.label_smoothing = 0.1;
   EXPECT_NE(refusal(input).find("belongs to named models"), std::string::npos);

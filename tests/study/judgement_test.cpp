@@ -28,7 +28,7 @@ struct Judged {
       samples->pixels.insert(samples->pixels.end(), 200 * 100, static_cast<uint8_t>(n));
     for (size_t n = 0; n < count; ++n) split.indices.push_back(static_cast<int32_t>(n + 5));
     split.samples = samples;
-    outputs = {static_cast<int64_t>(count), data.outputs, std::move(said), std::move(labels), {}};
+    outputs = {static_cast<int64_t>(count), data.outputs, std::move(said), std::move(labels), {}, {}};
     evaluation.samples = outputs.samples;
   }
   Judgement judge() const {

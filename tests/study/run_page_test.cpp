@@ -49,6 +49,41 @@ TEST(Account, ReadsAsItWasWritten) {
   EXPECT_EQ(json_text(again) + "\n", testing::content(folder.file("run/account.json")));
 }
 
+// An evaluation of quantities has no share of right ones, and none is made up.
+TEST(Account, SaysOfEachTaskWhatItHas) {
+  const testing::TempDir folder;
+  RunRecord record = finished(folder, "run", small_recipe());
+  Evaluation judged;
+  judged.samples = 7;
+  judged.loss = 0.25;
+  for (const Task task : {Task::kLabels, Task::kRegression}) {
+    const bool labels = task == Task::kLabels;
+    judged.task = task;
+    judged.accuracy = labels ? 0.75 : 0;
+    judged.exact = labels ? 0.5 : 0;
+    judged.rmse = labels ? 0 : 12.5;
+    record.account->report.test = judged;
+    record.account->report.validation = judged;
+    if (!labels) record.account->report.validation->r2 = -0.5;
+    ASSERT_TRUE(write_account(Env::system(), folder.file("run"), *record.account).ok());
+    const auto again = read_run(Env::system(), folder.file("run"));
+    ASSERT_TRUE(again.ok()) << again.status().message();
+    const TrainReport& report = again->account->report;
+    EXPECT_EQ(report.test->task, task);
+    EXPECT_EQ(report.test->accuracy, judged.accuracy);
+    EXPECT_EQ(report.test->exact, judged.exact);
+    EXPECT_EQ(report.test->rmse, judged.rmse);
+    EXPECT_FALSE(report.test->r2.has_value());
+    const std::string page = run_page(*again, nullptr);
+    EXPECT_EQ(has(page, "right, test"), labels);
+    EXPECT_EQ(has(page, "r2, test"), !labels);
+    if (!labels) {
+      EXPECT_EQ(report.validation->r2, -0.5);
+      EXPECT_FALSE(evaluation_json(*report.test).contains("accuracy"));
+    }
+  }
+}
+
 TEST(Account, CountsTheMemoryOfTheDenseNetworkAsATrainingOfItDoes) {
   const testing::TempDir folder;
   const RunRecord sparse = finished(folder, "sparse", small_recipe()),

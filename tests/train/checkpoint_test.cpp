@@ -27,7 +27,7 @@ RunInfo some_info() {
   info.preprocessing.normalisation = {{0.1f}, {0.3f}};
   info.preprocessing.outputs = 10;
   for (int c = 0; c < 10; ++c) info.preprocessing.classes.push_back("class \"" + std::to_string(c) + "\"");
-  info.progress = {3, 2, 17, 15, 1.25, 128, {0.1 + 0.2, 1.0 / 3.0}, 2, 1, 0.7};
+  info.progress = {3, 2, 17, 15, 1.25, 128, {"accuracy", true, 0.1 + 0.2, 1.0 / 3.0}, 2, 1, 0.7};
   info.isa = "avx512";
   return info;
 }
@@ -74,13 +74,58 @@ TEST(Checkpoint, GivesBackWeightsStateAndProgressBitForBit) {
       EXPECT_EQ(read->info.preprocessing.fit, info.preprocessing.fit);
       EXPECT_EQ(read->info.preprocessing.numbers, info.preprocessing.numbers);
       EXPECT_EQ(read->info.preprocessing.normalisation.stddev, info.preprocessing.normalisation.stddev);
-      EXPECT_EQ(read->info.progress.best.accuracy, info.progress.best.accuracy);
+      EXPECT_EQ(read->info.progress.best.value, info.progress.best.value);
+      EXPECT_EQ(read->info.progress.best.metric, "accuracy");
+      EXPECT_TRUE(read->info.progress.best.larger_is_better);
       EXPECT_EQ(read->info.progress.best.loss, info.progress.best.loss);
       EXPECT_EQ(read->info.progress.loss_sum, info.progress.loss_sum);
       EXPECT_EQ(read->info.progress.step, 17);
       EXPECT_EQ(read->info.progress.batch, 2);
       EXPECT_EQ(read->info.isa, "avx512");
     }
+}
+
+TEST(Checkpoint, KeepsWhatTheOutputsMean) {
+  const TempDir folder;
+  const std::string path = folder.file("x.safetensors");
+  RunInfo info = some_info();
+  info.preprocessing.classes.clear();
+  info.preprocessing.outputs = 2;
+  info.preprocessing.target_names = {"price", "rooms \"and\" doors"};
+  info.progress.best = {"mae", false, std::nullopt, 0.5};
+  for (const Task task : {Task::kLabels, Task::kRegression}) {
+    info.preprocessing.task = task;
+    info.preprocessing.target_scale = {{1.0f / 3, -2}, {3e7f, 0.1f}};
+    const Network network = some_network("mlp:784-8-2", "1x1", 0.5, {1, 28, 28, 2, task});
+    ASSERT_TRUE(write_checkpoint(Env::system(), path, network, info, true).ok());
+    const auto read = read_checkpoint(Env::system(), path);
+    ASSERT_TRUE(read.ok()) << read.status().message();
+    const Preprocessing& p = read->info.preprocessing;
+    EXPECT_EQ(p.task, task);
+    EXPECT_EQ(p.target_names, info.preprocessing.target_names);
+    EXPECT_EQ(p.target_scale.mean,
+              task == Task::kLabels ? std::vector<float>{} : info.preprocessing.target_scale.mean);
+    EXPECT_EQ(p.target_scale.stddev,
+              task == Task::kLabels ? std::vector<float>{} : info.preprocessing.target_scale.stddev);
+    EXPECT_EQ(read->info.progress.best.metric, "mae");
+    EXPECT_FALSE(read->info.progress.best.larger_is_better);
+    EXPECT_FALSE(read->info.progress.best.value.has_value());
+  }
+}
+
+TEST(Checkpoint, AScoreIsBetterByItsMetricThenByItsLoss) {
+  const auto score = [](bool larger, std::optional<double> value, double loss) {
+    return Score{"any", larger, value, loss};
+  };
+  EXPECT_TRUE(score(true, 0.6, 9).better_than(score(true, 0.5, 1)));
+  EXPECT_FALSE(score(true, 0.5, 1).better_than(score(true, 0.6, 9)));
+  EXPECT_TRUE(score(false, 0.5, 9).better_than(score(false, 0.6, 1)));
+  EXPECT_FALSE(score(false, 0.6, 1).better_than(score(false, 0.5, 9)));
+  EXPECT_TRUE(score(true, 0.5, 1).better_than(score(true, 0.5, 2)));
+  EXPECT_FALSE(score(true, 0.5, 2).better_than(score(true, 0.5, 2)));
+  EXPECT_TRUE(score(true, -3, 9).better_than(score(true, std::nullopt, 1)));
+  EXPECT_FALSE(score(false, std::nullopt, 1).better_than(score(false, 3, 9)));
+  EXPECT_TRUE(score(false, std::nullopt, 1).better_than(score(false, std::nullopt, 9)));
 }
 
 TEST(Checkpoint, KeepsTheCostTableBitForBit) {
@@ -218,6 +263,44 @@ std::string refusal(const TempDir& folder, const std::string& path, const Change
   return read.ok() ? "accepted" : read.status().message();
 }
 
+// What programs wrote before there was a choice of tasks and metrics.
+TEST(Checkpoint, ReadsFilesFromBeforeThereWereTasks) {
+  const TempDir folder;
+  const std::string path = folder.file("x.safetensors");
+  const auto as_before = [](const std::string& accuracy) {
+    return [accuracy](Metadata& m, std::map<std::string, TensorView>&,
+                      std::map<std::string, std::vector<char>>&) {
+      m["progress"] = R"({"epoch":3,"batch":2,"step":17,"judged_step":15,"loss_sum":1.25,"loss_samples":128,)"
+                      R"("best_accuracy":)" +
+                      accuracy + R"(,"best_loss":0.25,"best_epoch":2,"epochs_since_best":1,"seconds":0.7})";
+    };
+  };
+  ASSERT_TRUE(
+      write_checkpoint(Env::system(), path, some_network("mlp:784-8-10", "1x1", 0.5), some_info(), true)
+          .ok());
+  for (const std::string accuracy : {"0.875", "-1"}) {
+    EXPECT_EQ(refusal(folder, path, as_before(accuracy)), "accepted");
+    const auto read = read_checkpoint(Env::system(), folder.file("changed.safetensors"));
+    ASSERT_TRUE(read.ok());
+    const Score& best = read->info.progress.best;
+    EXPECT_EQ(best.metric, "accuracy");
+    EXPECT_TRUE(best.larger_is_better);
+    EXPECT_EQ(best.value, accuracy == "-1" ? std::nullopt : std::optional(0.875));
+    EXPECT_EQ(best.loss, 0.25);
+    EXPECT_EQ(read->info.preprocessing.task, Task::kClasses);
+  }
+  RunInfo boards = some_info();
+  boards.preprocessing.features = {1, 6, 6};
+  boards.preprocessing.outputs = 36;
+  boards.preprocessing.classes.clear();
+  boards.preprocessing.task = Task::kLabels;
+  const Network life = some_network("life:1,2", "1x1", 1, {1, 6, 6, 36, Task::kLabels});
+  ASSERT_TRUE(write_checkpoint(Env::system(), path, life, boards, true).ok());
+  EXPECT_EQ(SafetensorsFile::open(Env::system(), path)->metadata().at("preprocessing").find("task"),
+            std::string::npos);
+  EXPECT_EQ(read_checkpoint(Env::system(), path)->info.preprocessing.task, Task::kLabels);
+}
+
 TEST(Checkpoint, RefusesFilesThatContradictThemselves) {
   const TempDir folder;
   const std::string path = folder.file("x.safetensors");
@@ -285,6 +368,31 @@ TEST(Checkpoint, RefusesFilesThatContradictThemselves) {
   says("is not the sample", [](Metadata& m, Views&, Contents&) {
     m["preprocessing"] =
         R"({"channels":1,"height":28,"width":27,"mean":[0],"stddev":[1],"outputs":10,"classes":[]})";
+  });
+  says("preprocessing.task: should be labels or regression, not 'poems'", [](Metadata& m, Views&, Contents&) {
+    m["preprocessing"] =
+        R"({"channels":1,"height":28,"width":28,"mean":[0],"stddev":[1],"outputs":10,"classes":[],"task":"poems"})";
+  });
+  says("preprocessing.targets: should name each of the 10 outputs", [](Metadata& m, Views&, Contents&) {
+    m["preprocessing"] =
+        R"({"channels":1,"height":28,"width":28,"mean":[0],"stddev":[1],"outputs":10,"classes":[],"task":"labels","targets":["a"]})";
+  });
+  says("preprocessing: target_mean and target_stddev should have 2 numbers", [](Metadata& m, Views&,
+                                                                                Contents&) {
+    m["preprocessing"] =
+        R"({"channels":1,"height":28,"width":28,"mean":[0],"stddev":[1],"outputs":2,"classes":[],"task":"regression","targets":["a","b"],"target_mean":[1],"target_stddev":[1,1]})";
+  });
+  says("preprocessing.target_stddev: should be above 0", [](Metadata& m, Views&, Contents&) {
+    m["preprocessing"] =
+        R"({"channels":1,"height":28,"width":28,"mean":[0],"stddev":[1],"outputs":1,"classes":[],"task":"regression","targets":["a"],"target_mean":[1],"target_stddev":[0]})";
+  });
+  says("which is not what the preprocessing calls 10 labels", [](Metadata& m, Views&, Contents&) {
+    m["preprocessing"] =
+        R"({"channels":1,"height":28,"width":28,"mean":[0],"stddev":[1],"outputs":10,"classes":[]})";
+  });
+  says("progress.best_metric: 'f2' is no metric; did you mean 'f1'?", [](Metadata& m, Views&, Contents&) {
+    const size_t at = m["progress"].find("\"accuracy\"");
+    m["progress"].replace(at, 10, "\"f2\"");
   });
   says("progress.step",
        [](Metadata& m, Views&, Contents&) { m["progress"] = R"({"epoch":0,"batch":0,"step":-1})"; });

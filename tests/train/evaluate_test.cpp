@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
+#include "base/rng.h"
 #include "train/trainer.h"
 
 namespace coppice {
@@ -73,6 +75,64 @@ TEST(Evaluate, KeepsTheTargetsOfEachBoard) {
   for (size_t i = 0; i < outputs.said.size(); ++i) right += (outputs.said[i] > 0) == (outputs.targets[i] > 0);
   EXPECT_DOUBLE_EQ(judgement.evaluation.accuracy,
                    static_cast<double>(right) / static_cast<double>(outputs.said.size()));
+}
+
+// Pictures of 28 x 28 with two targets each that nothing tells; more samples than a tile of either width.
+Dataset pictures(Task task) {
+  constexpr int kSamples = 150;
+  Rng rng(2, stream_id("test", "pictures"));
+  auto samples = std::make_shared<Samples>();
+  for (int i = 0; i < kSamples * 28 * 28; ++i)
+    samples->pixels.push_back(static_cast<uint8_t>(rng.below(256)));
+  for (int i = 0; i < kSamples * 2; ++i) {
+    if (task == Task::kLabels)
+      samples->targets.push_back(static_cast<uint8_t>(rng.below(2)));
+    else
+      samples->quantities.push_back(1000 + 50 * rng.normal());
+  }
+  Dataset data;
+  data.name = "pictures";
+  data.features = {1, 28, 28};
+  data.task = task;
+  data.outputs = 2;
+  data.target_names = {"a", "b"};
+  data.normalisation = {{0.5f}, {0.25f}};
+  if (task == Task::kRegression) data.target_scale = {{1000, 990}, {50, 60}};
+  data.test.samples = std::move(samples);
+  for (int i = 0; i < kSamples; ++i) data.test.indices.push_back(i);
+  return data;
+}
+
+// The loss of each sample is that of what was said about it and of its own targets, whatever the tiles of
+// pictures and targets are.
+TEST(Evaluate, EachSampleMeetsItsOwnTargets) {
+  for (const Task task : {Task::kLabels, Task::kRegression})
+    for (const char* model : {"lenet5", "resnet8", "mlp:784-20-2"}) {
+      const Dataset data = pictures(task);
+      const Recipe recipe = recipe_for("none", model);
+      Network network = make_network(Env::system(), recipe, data).take();
+      const auto evaluator = make_evaluator(network, recipe, data.features).take();
+      Outputs outputs;
+      const auto judged = evaluate(*evaluator, network.graph, data, data.test, {}, &outputs);
+      ASSERT_TRUE(judged.ok()) << judged.status().message();
+      ASSERT_EQ(outputs.samples, 150);
+      ASSERT_EQ(outputs.losses.size(), 150U);
+      for (size_t n = 0; n < 150; ++n) {
+        double loss = 0;
+        for (size_t k = 0; k < 2; ++k) {
+          const auto said = static_cast<double>(outputs.said[2 * n + k]),
+                     target = static_cast<double>(outputs.targets[2 * n + k]);
+          if (task == Task::kLabels) {
+            ASSERT_EQ(outputs.targets[2 * n + k], data.test.samples->targets[2 * n + k]);
+            loss += (std::log1p(std::exp(said)) - target * said) / 2;
+          } else {
+            ASSERT_EQ(outputs.targets[2 * n + k], data.test.samples->quantities[2 * n + k]);
+            loss += std::pow((said - target) / static_cast<double>(data.target_scale.stddev[k]), 2) / 2;
+          }
+        }
+        ASSERT_NEAR(static_cast<double>(outputs.losses[n]), loss, 1e-4 * loss + 1e-5) << model << " " << n;
+      }
+    }
 }
 
 }  // namespace

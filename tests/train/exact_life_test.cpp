@@ -15,7 +15,8 @@ namespace {
 Checkpoint life_by_hand(int height, int width) {
   Checkpoint model;
   model.network =
-      Network::create(*make_model("life:1,1", {1, height, width, height * width, true}), {}, 1).take();
+      Network::create(*make_model("life:1,1", {1, height, width, height * width, Task::kLabels}), {}, 1)
+          .take();
   const auto set = [&](const char* name, std::vector<float> values) {
     Param* param = model.network.find(name);
     param->set_canonical(param->value, values);
@@ -30,7 +31,11 @@ Checkpoint life_by_hand(int height, int width) {
   set("out.bias", {-0.5f});
   model.info.recipe =
       *make_recipe({{"data", "life", "test"}, {"model", "life:1,1", "test"}, {"threads", "2", "test"}});
-  model.info.preprocessing = {{1, height, width}, {{0}, {1}}, height * width, {}, false, {}};
+  Preprocessing& boards = model.info.preprocessing;
+  boards.features = {1, height, width};
+  boards.normalisation = {{0}, {1}};
+  boards.outputs = height * width;
+  boards.task = Task::kLabels;
   return model;
 }
 
@@ -68,7 +73,7 @@ TEST(ExactLife, RefusesOtherNetworks) {
   Checkpoint model = life_by_hand(16, 16);
   model.info.recipe.life_steps = 2;
   EXPECT_NE(wrong_neighbourhoods(model).status().message().find("only one step"), std::string::npos);
-  model.info.preprocessing.classes = {"a", "b"};
+  model.info.preprocessing.task = Task::kClasses;
   EXPECT_NE(wrong_neighbourhoods(model).status().message().find("does not say one number per cell"),
             std::string::npos);
 }

@@ -54,6 +54,18 @@ TEST(Usual, TheBatchFollowsTheNumberOfSamples) {
     ASSERT_NE(samples % std::stoll(usual(shape({3, 32, 32}, samples), "batch")), 1) << samples;
 }
 
+TEST(Usual, SquaredErrorsOfPicturesAreClipped) {
+  Dataset data = shape({3, 32, 32}, 1000);
+  EXPECT_EQ(usual(data, "clip"), "");
+  data.task = Task::kRegression;
+  EXPECT_EQ(usual(data, "clip"), "1");
+  EXPECT_EQ(usual(data, "crop"), "") << "a quantity may be a place";
+  EXPECT_EQ(usual(data, "model"), "resnet20");
+  data.features = {30, 1, 1};
+  EXPECT_EQ(usual(data, "clip"), "");
+  EXPECT_EQ(usual(data, "model"), "mlp:30-300-100-10");
+}
+
 TEST(Usual, APathIsEnough) {
   const TempDir dir;
   for (const char* name : {"cat", "dog"}) {
@@ -97,7 +109,12 @@ TEST(Usual, OtherPicturesAreMadeAsTheNetworkWants) {
   Recipe recipe;
   recipe.data = dir.path();
   recipe.test_share = 1;
-  Preprocessing model{{1, 8, 8}, {{0.25f}, {0.5f}}, 2, {"cat", "dog"}, false, Fit::kStretch};
+  Preprocessing model;
+  model.features = {1, 8, 8};
+  model.normalisation = {{0.25f}, {0.5f}};
+  model.outputs = 2;
+  model.classes = {"cat", "dog"};
+  model.fit = Fit::kStretch;
   const auto data = load_recipe_data(Env::system(), recipe, &model);
   ASSERT_TRUE(data.ok()) << data.status().message();
   EXPECT_EQ(data->features, model.features);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "graph/op.h"
 #include "models/graph_json.h"
 #include "models/models.h"
+#include "models/support/learning.h"
 
 namespace coppice {
 namespace {
@@ -16,10 +18,15 @@ Status check_fits(const Graph& graph, const ModelInput& input) {
   const Value& logits = graph.value(graph.logits);
   if (logits.shape.elements() != input.outputs)
     return invalid("logits '" + logits.name + "' are " + logits.shape.text() + ", the data has " +
-                   std::to_string(input.outputs) + (input.dense_targets ? " targets" : " classes"));
-  if (target.integer == input.dense_targets)
-    return invalid("target '" + target.name + "' is " + (target.integer ? "a class label" : "dense") +
-                   ", the data has " + (input.dense_targets ? "dense targets" : "class labels"));
+                   outputs_text(input.task, input.outputs));
+  if (target.integer != (input.task == Task::kClasses))
+    return invalid("target '" + target.name + "' is " +
+                   (target.integer ? "a class label" : "a number for each output") + ", the data has " +
+                   outputs_text(input.task, input.outputs));
+  for (const Node& node : graph.nodes())
+    if (node.outputs[0] == graph.loss && std::string(node.op->name) != loss_of(input.task))
+      return invalid("loss '" + node.name + "' is " + node.op->name + ", the data has " +
+                     outputs_text(input.task, input.outputs) + "; that is learnt by " + loss_of(input.task));
   if (input.label_smoothing > 0)
     return invalid(
         "label_smoothing: belongs to named models; here it is the attribute `smoothing` of the loss");

@@ -12,14 +12,14 @@
 
 namespace coppice {
 
-class MetricsLog {
+class RunLog {
  public:
   // A run that goes on writes again what came after its checkpoint: rows beyond `step` are removed first.
-  static Result<MetricsLog> open(Env& env, const std::string& path, int64_t step);
+  static Result<RunLog> open(Env& env, const std::string& path, int64_t step);
   Status append(const Json& row);
 
  private:
-  explicit MetricsLog(std::unique_ptr<WriteFile> file) : file_(std::move(file)) {}
+  explicit RunLog(std::unique_ptr<WriteFile> file) : file_(std::move(file)) {}
   std::unique_ptr<WriteFile> file_;
 };
 

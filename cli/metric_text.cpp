@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "metric_text.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "terminal.h"
+#include "train/text.h"
+
+namespace coppice::cli {
+namespace {
+
+constexpr size_t kMostListed = 40;  // classes
+
+// Numbers of any size, five digits of each.
+std::string five_digits(double number) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%.5g", number);
+  return buffer;
+}
+
+Json number_json(const std::optional<double>& number) { return number ? Json(*number) : Json(); }
+
+Json reading_json(const Metric& metric, const Reading& reading) {
+  Json json{{"value", number_json(reading.value)}};
+  json["low"] = reading.interval ? Json(reading.interval->low) : Json();
+  json["high"] = reading.interval ? Json(reading.interval->high) : Json();
+  json["by"] = reading.interval ? Json(metric.interval_by) : Json();
+  return json;
+}
+
+const std::vector<std::string>& names_of(const Dataset& data) {
+  return data.task == Task::kClasses ? data.classes : data.target_names;
+}
+
+std::string name_of(const Dataset& data, size_t output) {
+  const std::vector<std::string>& names = names_of(data);
+  return names.empty() ? "cell " + std::to_string(output) : names[output];
+}
+
+std::string each_table(const std::vector<const Metric*>& metrics, const Outputs& outputs,
+                       const Dataset& data) {
+  std::vector<std::string> headline = {data.task == Task::kClasses  ? "class"
+                                       : data.task == Task::kLabels ? "label"
+                                                                    : "quantity",
+                                       "samples"};
+  std::vector<std::pair<const Metric*, std::vector<Reading>>> columns;
+  for (const Metric* metric : metrics) {
+    if (metric->each == nullptr) continue;
+    headline.emplace_back(metric->name);
+    columns.emplace_back(metric, metric->each(outputs));
+  }
+  if (columns.empty()) return "";
+  Table table(headline);
+  const std::vector<int64_t> samples = support(outputs);
+  const size_t shown = std::min(samples.size(), kMostListed);
+  for (size_t k = 0; k < shown; ++k) {
+    std::vector<std::string> row = {name_of(data, k), with_commas(samples[k])};
+    for (const auto& [metric, readings] : columns) row.push_back(value_text(*metric, readings[k].value));
+    table.add(row);
+  }
+  std::string text = "\n\n" + table.text();
+  if (shown < samples.size())
+    text += "\nand " + with_commas(static_cast<int64_t>(samples.size() - shown)) + " more; --json has all";
+  return text;
+}
+
+}  // namespace
+
+std::string value_text(const Metric& metric, const std::optional<double>& value) {
+  if (!value) return "-";
+  if (metric.unit == Unit::kShare) return percent(*value);
+  return metric.unit == Unit::kPlain ? loss_text(*value) : five_digits(*value);
+}
+
+std::string reading_text(const Metric& metric, const Reading& reading) {
+  std::string text = value_text(metric, reading.value);
+  if (reading.interval)
+    text += " (" + value_text(metric, reading.interval->low) + " to " +
+            value_text(metric, reading.interval->high) + ")";
+  return text;
+}
+
+Result<std::vector<const Metric*>> metrics_of(const std::string& list, Task task) {
+  if (list == "all") return metrics_for(task);
+  std::vector<const Metric*> metrics;
+  for (size_t begin = 0; begin <= list.size();) {
+    const size_t end = std::min(list.find(',', begin), list.size());
+    TRY_ASSIGN(const Metric* metric, metric_for(list.substr(begin, end - begin), task));
+    if (std::find(metrics.begin(), metrics.end(), metric) == metrics.end()) metrics.push_back(metric);
+    begin = end + 1;
+  }
+  return metrics;
+}
+
+std::string metrics_table(const std::vector<const Metric*>& metrics, const Outputs& outputs,
+                          const Dataset& data) {
+  Table table({"metric", "value", "from", "to", "with 95 % confidence by"});
+  table.left({0, 4});
+  for (const Metric* metric : metrics) {
+    const Reading reading = metric->read(outputs);
+    const auto bound = [&](double Interval::*end) {
+      return reading.interval ? value_text(*metric, (*reading.interval).*end) : "-";
+    };
+    table.add({metric->name, value_text(*metric, reading.value), bound(&Interval::low),
+               bound(&Interval::high), reading.interval ? metric->interval_by : ""});
+  }
+  return table.text() + each_table(metrics, outputs, data);
+}
+
+Json metrics_json(const std::vector<const Metric*>& metrics, const Outputs& outputs) {
+  Json json = Json::object();
+  for (const Metric* metric : metrics) json[metric->name] = reading_json(*metric, metric->read(outputs));
+  return json;
+}
+
+Json each_json(const std::vector<const Metric*>& metrics, const Outputs& outputs, const Dataset& data) {
+  Json list = Json::array();
+  const std::vector<int64_t> samples = support(outputs);
+  for (size_t k = 0; k < samples.size(); ++k)
+    list.push_back(Json{{"name", name_of(data, k)}, {"samples", samples[k]}});
+  for (const Metric* metric : metrics) {
+    if (metric->each == nullptr) continue;
+    const std::vector<Reading> readings = metric->each(outputs);
+    for (size_t k = 0; k < readings.size(); ++k) list[k][metric->name] = reading_json(*metric, readings[k]);
+  }
+  return list;
+}
+
+std::string metrics_help() {
+  Table table({"metric", "what it is", "task"});
+  table.left({0, 1, 2});
+  for (const Metric& metric : all_metrics()) {
+    std::string name = metric.name, tasks;
+    if (*metric.alias != '\0') name += std::string(", ") + metric.alias;
+    for (const Task task : metric.tasks) append_item(tasks, task_name(task), ", ");
+    table.add({name, metric.summary, metric.tasks.size() == 3 ? "any" : tasks});
+  }
+  return table.text();
+}
+
+std::string evaluation_text(const Evaluation& e, bool boards) {
+  switch (e.task) {
+    case Task::kClasses:
+      return percent(e.accuracy) + " right, " + percent(e.top5) + " among five";
+    case Task::kLabels:
+      return percent(e.accuracy) + (boards ? " of cells right, " : " of labels right, ") + percent(e.exact) +
+             (boards ? " of boards exactly" : " of samples exactly");
+    default:
+      return "root mean square error " + five_digits(e.rmse) + ", r2 " + (e.r2 ? loss_text(*e.r2) : "-");
+  }
+}
+
+}  // namespace coppice::cli

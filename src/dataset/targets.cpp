@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataset/targets.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "dataset/labels.h"
+
+namespace coppice {
+namespace {
+
+Status fill(const TargetValues& part, size_t width, Task task) {
+  for (size_t i = 0; i < part.values.size(); ++i) {
+    const double value = part.values[i];
+    const std::string sample = ", in sample " + std::to_string(i / width) + " (from 0)";
+    if (!std::isfinite(static_cast<float>(value)))
+      return corrupt(part.place + " holds NaN, or a number too large for 32 bits" + sample +
+                     "; fill it, or take the sample out");
+    if (task == Task::kRegression) {
+      part.samples->quantities.push_back(static_cast<float>(value));
+      continue;
+    }
+    if (value != 0 && value != 1)
+      return invalid(part.place + " holds " + number_text(value) + sample +
+                     ", where a label is 0 or 1; numbers are learnt with --task regression");
+    part.samples->targets.push_back(value == 1);
+  }
+  return {};
+}
+
+}  // namespace
+
+bool all_zero_or_one(const std::vector<double>& values) {
+  return std::all_of(values.begin(), values.end(), [](double value) { return value == 0 || value == 1; });
+}
+
+Status name_targets(const std::vector<TargetValues>& parts, std::vector<std::string> names,
+                    std::optional<Task> task, Dataset& data) {
+  data.task = task.value_or(all_zero_or_one(parts.front().values) ? Task::kLabels : Task::kRegression);
+  data.outputs = static_cast<int>(names.size());
+  data.target_names = std::move(names);
+  for (const TargetValues& part : parts) TRY(fill(part, data.target_names.size(), data.task));
+  return {};
+}
+
+}  // namespace coppice
