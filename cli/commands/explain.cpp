@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <memory>
 
+#include "base/text.h"
 #include "command.h"
 #include "graph/op.h"
 #include "models/graph_json.h"
 #include "recipe_flags.h"
 #include "run_directory.h"
 #include "terminal.h"
-#include "train/text.h"
 #include "train/trainer.h"
 #include "tuning.h"
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/text.h"
 #include "command.h"
 #include "models/json.h"
 #include "models/models.h"
@@ -10,7 +11,6 @@
 #include "run_directory.h"
 #include "stop.h"
 #include "terminal.h"
-#include "train/text.h"
 #include "train/trainer.h"
 #include "tuning.h"
 

@@ -6,9 +6,9 @@
 
 #include <sstream>
 
+#include "base/text.h"
 #include "models/json.h"
 #include "models/models.h"
-#include "train/text.h"
 
 namespace coppice {
 namespace {

@@ -3,8 +3,8 @@
 #include <limits>
 #include <utility>
 
+#include "base/text.h"
 #include "train/recipe.h"
-#include "train/text.h"
 
 namespace coppice {
 namespace {
