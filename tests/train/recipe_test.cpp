@@ -204,6 +204,24 @@ TEST(RecipeToml, NamesTheLineOfAMistake) {
   EXPECT_EQ(sentence("epochs = 3\n[layer]\n\"fc1\" = 0.5"), "accepted");
 }
 
+TEST(RecipeToml, LettersBeyondAsciiAreForTextsAndComments) {
+  const auto sentence = [](const std::string& toml) {
+    const auto settings = settings_from_toml(toml, "my.toml");
+    return settings.ok() ? "accepted" : settings.status().message();
+  };
+  // Each é stands for a letter of two bytes.
+  for (const char* fine :
+       {"\xef\xbb\xbf# é\nepochs = 3", "data = 'dé'", R"(data = "a\"dé" # é)", "layer.'é' = 0.5",
+        "data = \"\"\"\né \"\" é\"\"\"\"\"\nepochs = 3", "data = '''a'é'''", "[layer]\n\"é\" = 0.5"})
+    EXPECT_EQ(sentence(fine), "accepted") << fine;
+  for (const char* wrong : {"é = 1", "epochs = é", "data = 'a'é", R"(data = """a""""é)", R"(epochs = -"5 é")",
+                            R"(epochs = 1."é")", R"(data = "a\\"é)"})
+    EXPECT_EQ(sentence("\n" + std::string(wrong)),
+              "my.toml line 2: has a letter beyond ASCII outside of quotes; put names and texts in quotes")
+        << wrong;
+  EXPECT_NE(sentence("[.25").find("my.toml line 1: "), std::string::npos);
+}
+
 TEST(RecipeToml, LaterSettingsWin) {
   auto settings = settings_from_toml("epochs = 3\nseed = 7", "my.toml").take();
   settings.push_back({"epochs", "5", "--epochs"});
