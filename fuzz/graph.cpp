@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A graph of one's own, up to a step of training where it is small: what `coppice train --model mine.json`
 // does.
-#include "base/buffer.h"
-#include "exec/executor.h"
 #include "graph/grad.h"
 #include "models/graph_json.h"
 #include "models/models.h"
+#include "support/step.h"
 #include "support/target.h"
 
 namespace coppice::fuzz {
 namespace {
-
-constexpr int kSamples = 3;
 
 // The data that the graph would take, if it takes any.
 ModelInput data_of(const Graph& graph) {
@@ -23,33 +20,6 @@ ModelInput data_of(const Graph& graph) {
   data.outputs = static_cast<int>(graph.value(graph.logits).shape.elements());
   data.dense_targets = !graph.value(graph.target).integer;
   return data;
-}
-
-bool is_small(const Graph& graph) {
-  constexpr int64_t kSmall = 1 << 14;
-  int64_t elements = 0;
-  for (const Value& value : graph.values()) {
-    if (value.shape.elements() > kSmall) return false;
-    elements += value.shape.elements();
-  }
-  return elements <= kSmall;
-}
-
-void train_a_step(const Graph& graph) {
-  auto network = Network::create(graph, {}, 1);
-  if (!taken(network.status())) return;
-  ExecOptions options;
-  options.batch = kSamples;
-  options.memory_limit = 64 << 20;
-  auto executor = Executor::create(*network, options);
-  if (!taken(executor.status())) return;
-  const auto tiled = [](int64_t elements, int width) {
-    return Floats(static_cast<size_t>((kSamples + width - 1) / width * elements * width));
-  };
-  Floats x = tiled(graph.value(graph.input).shape.elements(), (*executor)->input_width());
-  Floats target = tiled(graph.value(graph.target).shape.elements(), (*executor)->target_width());
-  const BatchView batch{kSamples, x.data(), target.data()};
-  (void)taken((*executor)->train_step({&batch, 1}, {}).status());
 }
 
 }  // namespace
@@ -65,8 +35,9 @@ bool fuzz_graph(std::string_view input) {
   if (!taken(build_gradients(with_gradients).status())) return true;
   require(taken(verify(with_gradients)), "a graph with gradients is a graph");
   testing::MemoryEnv env = env_with(input);
-  if (is_small(with_gradients) && taken(read_graph(env, kPath, data_of(*graph)).status()))
-    train_a_step(*graph);
+  if (!is_small(with_gradients) || !taken(read_graph(env, kPath, data_of(*graph)).status())) return true;
+  auto network = Network::create(*graph, {}, 1);
+  if (taken(network.status())) run_a_step(*network, true);
   return true;
 }
 

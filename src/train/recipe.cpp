@@ -101,6 +101,7 @@ Status check_applies(Recipe& recipe, const std::vector<Setting>& settings) {
 }
 
 Status check(const Recipe& recipe) {
+  if (recipe.data.empty()) return invalid("data: is empty; name a set, such as glyphs, or a path");
   if (recipe.model.empty())
     return invalid("model: there is no usual one for the data '" + recipe.data +
                    "'; choose one, such as mlp:784-300-10");

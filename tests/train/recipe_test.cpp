@@ -88,6 +88,10 @@ TEST(Recipe, RefusesKeysThatContradictEachOther) {
   EXPECT_NE(
       refusal(flags({{"learning_rate", "0.1"}, {"last_learning_rate", "0.2"}})).find("last_learning_rate"),
       std::string::npos);
+  // It would come back from TOML, where empty texts are left out, as the set that is used where nobody
+  // chooses.
+  EXPECT_EQ(refusal(flags({{"data", ""}, {"model", "mine.json"}})),
+            "data: is empty; name a set, such as glyphs, or a path");
   EXPECT_NE(refusal(flags({{"data", "somewhere"}})).find("model: there is no usual one"), std::string::npos);
   EXPECT_NE(refusal(flags({{"patience", "3"}, {"validation", "0"}})).find("patience"), std::string::npos);
 }
