@@ -223,6 +223,12 @@ TEST(RecipeToml, LettersBeyondAsciiAreForTextsAndComments) {
     EXPECT_EQ(sentence("\n" + std::string(wrong)),
               "my.toml line 2: has a letter beyond ASCII outside of quotes; put names and texts in quotes")
         << wrong;
+  EXPECT_EQ(sentence("data = \"a\\\\é\""), "accepted") << "that backslash is a letter";
+  for (const char* wrong : {"data = \"\\é\"", "data = \"\"\"a\\é\"\"\""})
+    EXPECT_EQ(sentence(wrong),
+              "my.toml line 1: has a letter beyond ASCII behind a backslash; take the backslash out");
+  EXPECT_EQ(sentence("data = \"\"\"a\\ \n  é\"\"\""),
+            "my.toml line 2: has a letter beyond ASCII behind a backslash; take the backslash out");
   EXPECT_NE(sentence("[.25").find("my.toml line 1: "), std::string::npos);
 }
 
