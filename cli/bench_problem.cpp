@@ -2,10 +2,10 @@
 #include "bench_problem.h"
 
 #include "base/rng.h"
+#include "base/text.h"
 #include "models/models.h"
 #include "ops/ops.h"
 #include "train/recipe.h"
-#include "train/text.h"
 
 namespace coppice::cli {
 namespace {

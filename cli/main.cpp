@@ -2,10 +2,10 @@
 #include <cstdio>
 #include <exception>
 
+#include "base/text.h"
 #include "command.h"
 #include "coppice_build.h"
 #include "terminal.h"
-#include "train/text.h"
 
 namespace {
 

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/text.h"
 #include "terminal.h"
-#include "train/text.h"
 
 namespace coppice::cli {
 namespace {

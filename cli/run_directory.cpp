@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/text.h"
 #include "models/models.h"
-#include "train/text.h"
 #include "train/trainer.h"
 
 namespace coppice::cli {

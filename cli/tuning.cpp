@@ -5,9 +5,9 @@
 #include <memory>
 #include <span>
 
+#include "base/text.h"
 #include "coppice_build.h"
 #include "host/cpu.h"
-#include "train/text.h"
 
 namespace coppice::cli {
 namespace {

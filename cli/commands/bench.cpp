@@ -6,6 +6,7 @@
 #include <memory>
 #include <numeric>
 
+#include "base/text.h"
 #include "bench_problem.h"
 #include "command.h"
 #include "coppice_build.h"
@@ -15,7 +16,6 @@
 #include "sampling.h"
 #include "terminal.h"
 #include "train/cost_table.h"
-#include "train/text.h"
 #include "tuning.h"
 
 namespace coppice::cli {

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "base/text.h"
 #include "board.h"
 #include "command.h"
 #include "known_sets.h"
@@ -12,7 +13,6 @@
 #include "stop.h"
 #include "terminal.h"
 #include "train/evaluate.h"
-#include "train/text.h"
 
 namespace coppice::cli {
 namespace {

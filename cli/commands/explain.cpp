@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <memory>
 
+#include "base/text.h"
 #include "command.h"
 #include "exec/layers.h"
 #include "graph/op.h"
@@ -8,7 +9,6 @@
 #include "recipe_flags.h"
 #include "run_directory.h"
 #include "terminal.h"
-#include "train/text.h"
 #include "train/trainer.h"
 #include "tuning.h"
 

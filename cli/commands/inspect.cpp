@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <memory>
 
+#include "base/text.h"
 #include "command.h"
 #include "io/safetensors.h"
 #include "models/json.h"
 #include "run_directory.h"
 #include "terminal.h"
-#include "train/text.h"
 #include "train/trainer.h"
 
 namespace coppice::cli {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/text.h"
 #include "command.h"
 #include "coppice_build.h"
 #include "host/cpu.h"
@@ -14,7 +15,6 @@
 #include "stop.h"
 #include "study/run_page.h"
 #include "terminal.h"
-#include "train/text.h"
 #include "train/trainer.h"
 #include "tuning.h"
 

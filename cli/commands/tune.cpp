@@ -3,13 +3,13 @@
 #include <chrono>
 #include <memory>
 
+#include "base/text.h"
 #include "command.h"
 #include "host/usage.h"
 #include "kernels/select.h"
 #include "stop.h"
 #include "terminal.h"
 #include "train/cost_table.h"
-#include "train/text.h"
 #include "tuning.h"
 
 namespace coppice::cli {

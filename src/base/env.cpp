@@ -23,6 +23,14 @@ Status system_error(const std::string& path, const std::string& what) {
   return {Code::kIo, path + ": " + what + " failed (" + reason + ")"};
 }
 
+// A signal that somebody handles is no reason to give up.
+template <class Call>
+int retried(const Call& call) {
+  int result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
 class SystemReadFile final : public ReadFile {
  public:
   SystemReadFile(std::string path, int fd, uint64_t size) : path_(std::move(path)), fd_(fd), size_(size) {}
@@ -72,10 +80,11 @@ class SystemWriteFile final : public WriteFile {
     return {};
   }
   Status sync() override {
-    if (::fsync(fd_) != 0) return system_error(path_, "syncing");
+    if (retried([&] { return ::fsync(fd_); }) != 0) return system_error(path_, "syncing");
     return {};
   }
   Status close() override {
+    // Not retried: Linux has closed it even where it says EINTR.
     const int fd = std::exchange(fd_, -1);
     if (::close(fd) != 0) return system_error(path_, "closing");
     return {};
@@ -100,7 +109,7 @@ class SystemLock final : public Lock {
 class SystemEnv final : public Env {
  public:
   Result<std::unique_ptr<ReadFile>> open_read(const std::string& path) override {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    const int fd = retried([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); });
     if (fd < 0) return system_error(path, "opening");
     struct stat info {};
     if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
@@ -111,7 +120,7 @@ class SystemEnv final : public Env {
   }
   Result<std::unique_ptr<WriteFile>> open_write(const std::string& path, Mode mode) override {
     const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (mode == Mode::kTruncate ? O_TRUNC : O_APPEND);
-    const int fd = ::open(path.c_str(), flags, 0666);
+    const int fd = retried([&] { return ::open(path.c_str(), flags, 0666); });
     if (fd < 0 && errno == ENOENT) return not_found(path + ": its directory does not exist; make it first");
     if (fd < 0) return system_error(path, "opening for writing");
     return std::unique_ptr<WriteFile>(new SystemWriteFile(path, fd));
@@ -131,16 +140,18 @@ class SystemEnv final : public Env {
     return {};
   }
   Status sync_directory(const std::string& path) override {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int fd = retried([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
     if (fd < 0) return system_error(path, "opening");
-    const bool synced = ::fsync(fd) == 0;
+    const bool synced = retried([&] { return ::fsync(fd); }) == 0;
+    const int error = errno;
     ::close(fd);
+    errno = error;
     // Some file systems cannot sync a directory; the rename is then as durable as they make it.
     if (!synced && errno != EINVAL) return system_error(path, "syncing");
     return {};
   }
   Result<std::unique_ptr<Lock>> lock_directory(const std::string& path) override {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int fd = retried([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
     if (fd < 0) return system_error(path, "opening");
     auto lock = std::make_unique<SystemLock>(fd);
     // Other errors are those of file systems that cannot lock a directory.

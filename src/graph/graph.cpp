@@ -50,6 +50,21 @@ ValueId Graph::add_value(Value value) {
   return id;
 }
 
+namespace {
+
+// The attributes of a node may ask for more than its inputs have.
+Status check_size(const Shape& shape) {
+  int64_t elements = 1;
+  for (const int64_t size : shape.sizes) {
+    if (size < 1 || size > kLargestAxis || elements > kLargestValue / size)
+      return invalid("its output would be " + shape.text() + "; an axis has 1 to 2^31 numbers, a value 2^40");
+    elements *= size;
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<std::vector<ValueId>> Graph::add(const OpDef& op, const std::string& name, std::vector<ValueId> inputs,
                                         Attributes attributes) {
   Node node{&op, name, std::move(inputs), {}, std::move(attributes)};
@@ -60,6 +75,7 @@ Result<std::vector<ValueId>> Graph::add(const OpDef& op, const std::string& name
   auto inferred = op.infer(*this, node);
   if (!inferred.ok()) return inferred.status().within(place);
   for (size_t index = 0; index < inferred->size(); ++index) {
+    TRY(check_size((*inferred)[index].shape).within(place));
     std::string& made = (*inferred)[index].name;
     if (made.empty()) made = index == 0 ? name : name + "." + std::to_string(index);
     if (by_name_.count(made)) return invalid(place + ": the name '" + made + "' is already in use");

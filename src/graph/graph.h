@@ -19,6 +19,10 @@ using ValueId = int32_t;
 using NodeId = int32_t;
 inline constexpr ValueId kNoValue = -1;
 
+// The size of an axis, and the numbers of a value: times the bytes of each and the samples of a batch they
+// stay far from overflow.
+inline constexpr int64_t kLargestAxis = int64_t{1} << 31, kLargestValue = int64_t{1} << 40;
+
 // Sizes with the name of each axis, one letter: "chw" of a picture, "f" of a flat vector, "oi" of a linear
 // weight, "oihw" of a convolution's. The batch axis is not part of a shape: tiled values have it, others do
 // not.

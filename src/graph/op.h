@@ -62,9 +62,19 @@ struct Sample {
   Graph graph;
 };
 
+// An attribute that a graph file may give to a node. All may be left out; the op checks their values.
+enum class AttributeKind { kInteger, kReal, kText, kIntegers };
+struct AttributeDef {
+  const char* name;
+  AttributeKind kind;
+};
+
 struct OpDef {
   const char* name;
   const char* summary;
+
+  // A file that gives a node others is refused. Passes and gradients give each other more, which no file may.
+  std::span<const AttributeDef> attributes = {};
 
   // Shapes (and kinds) of the outputs, or a sentence. inputs are in the graph.
   Result<std::vector<Value>> (*infer)(const Graph& graph, const Node& node);

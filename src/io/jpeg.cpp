@@ -136,6 +136,13 @@ Result<Image> decode_jpeg(std::string_view bytes) {
   Session session;
   Image image;
   TRY_ASSIGN(image.info, open_session(session, bytes));
+  // A block of 8 x 8 pixels takes a bit at least (flat pictures in arithmetic coding, which nobody writes,
+  // less): a small file with a large header is a lie.
+  constexpr uint64_t kMostPixelsPerByte = 64 * 8;
+  if (uint64_t{session.jpeg.image_width} * session.jpeg.image_height / kMostPixelsPerByte > bytes.size())
+    return corrupt("is cut short: the JPEG announces " + std::to_string(image.info.width) + " x " +
+                   std::to_string(image.info.height) + " pixels in " + std::to_string(bytes.size()) +
+                   " bytes");
   session.stride = static_cast<size_t>(image.info.width) * static_cast<size_t>(image.info.channels);
   image.pixels.resize(session.stride * static_cast<size_t>(image.info.height));
   session.rows = image.pixels.data();

@@ -85,10 +85,11 @@ Status open_reader(Session& session, std::string_view bytes) {
   if (session.png != nullptr) session.info = png_create_info_struct(session.png);
   if (session.info == nullptr) return {Code::kNoMemory, "no memory to read the PNG"};
   png_set_read_fn(session.png, &session, on_read);
-  // The size is judged by check_image_size; text and profiles may not unpack to more than this.
-  constexpr png_alloc_size_t kMostChunkBytes = 8 << 20;
+  // The size is judged by check_image_size.
   png_set_user_limits(session.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
-  png_set_chunk_malloc_max(session.png, kMostChunkBytes);
+  // Text, profiles and all else that changes no pixel: libpng takes memory for what such a chunk announces,
+  // whatever limit it is given, so it has to pass over them.
+  png_set_keep_unknown_chunks(session.png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
   return {};
 }
 

@@ -302,11 +302,15 @@ std::vector<Sample> samples() {
   return out;
 }
 
+constexpr AttributeDef kAttributes[] = {{"momentum", AttributeKind::kReal},
+                                        {"epsilon", AttributeKind::kReal}};
+
 }  // namespace
 
 std::vector<OpDef> batch_norm_ops() {
   return {{.name = "batch_norm",
            .summary = "normalises each channel over the batch",
+           .attributes = kAttributes,
            .infer = infer,
            .grad = grad,
            .check_samples = check_samples,

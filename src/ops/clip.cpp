@@ -22,6 +22,8 @@ Status check(const Node& node) {
   return {};
 }
 
+constexpr AttributeDef kAttributes[] = {{"min", AttributeKind::kReal}, {"max", AttributeKind::kReal}};
+
 constexpr Activation kClip = {
     .name = "clip",
     .summary = "y = x, but at least min and at most max",
@@ -32,6 +34,7 @@ constexpr Activation kClip = {
     .kernel = [](const coppice_pointwise_table& table, const Node&) { return table.clip; },
     .grad_kernel = [](const coppice_pointwise_table& table, const Node&) { return table.clip_grad; },
     .from_output = [](const Node&) { return true; },
+    .attributes = kAttributes,
     .check = check,
     .fill =
         [](const Node& node, coppice_map_args& args) {

@@ -418,12 +418,19 @@ std::vector<Sample> samples() {
   return out;
 }
 
+constexpr AttributeDef kAttributes[] = {{"stride", AttributeKind::kInteger},
+                                        {"padding", AttributeKind::kInteger},
+                                        {"dilation", AttributeKind::kInteger},
+                                        {"groups", AttributeKind::kInteger},
+                                        {"wrap", AttributeKind::kInteger}};
+
 }  // namespace
 
 std::vector<OpDef> conv2d_ops() {
   return {
       {.name = "conv2d",
        .summary = "y = act(W * x + bias), W sparse or dense",
+       .attributes = kAttributes,
        .infer = infer,
        .grad = grad,
        .cost = cost,

@@ -27,6 +27,8 @@ Status lower(Lowering& lowering, const Node& node) {
   return {};
 }
 
+constexpr AttributeDef kAttributes[] = {{"p", AttributeKind::kReal}};
+
 }  // namespace
 
 // No reference: its numbers are random. ops_test checks rate, scale and that the gradient draws the same
@@ -34,6 +36,7 @@ Status lower(Lowering& lowering, const Node& node) {
 std::vector<OpDef> dropout_ops() {
   return {{.name = "dropout",
            .summary = "zeroes elements with probability p in training",
+           .attributes = kAttributes,
            .infer = infer,
            .grad = grad,
            .lower = lower}};

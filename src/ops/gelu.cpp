@@ -29,6 +29,8 @@ double density(const Node& node, double x) {  // the derivative of probability()
   return 0.5 * (1.0 - t * t) * kRoot2OverPi * (1.0 + 3.0 * kCubic * x * x);
 }
 
+constexpr AttributeDef kAttributes[] = {{"approximate", AttributeKind::kText}};
+
 constexpr Activation kGelu = {
     .name = "gelu",
     .summary = "y = x * (probability that a normal number is below x)",
@@ -40,6 +42,7 @@ constexpr Activation kGelu = {
                  const Node& node) { return by_tanh(node) ? table.gelu_tanh : table.gelu; },
     .grad_kernel = [](const coppice_pointwise_table& table,
                       const Node& node) { return by_tanh(node) ? table.gelu_tanh_grad : table.gelu_grad; },
+    .attributes = kAttributes,
     .check = check,
     .variants =
         [] {

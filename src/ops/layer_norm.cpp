@@ -172,11 +172,14 @@ std::vector<Sample> samples() {
   return out;
 }
 
+constexpr AttributeDef kAttributes[] = {{"epsilon", AttributeKind::kReal}};
+
 }  // namespace
 
 std::vector<OpDef> layer_norm_ops() {
   return {{.name = "layer_norm",
            .summary = "normalises each sample",
+           .attributes = kAttributes,
            .infer = infer,
            .grad = grad,
            .reference = reference,

@@ -15,6 +15,8 @@ Status check(const Node& node) {
   return invalid("slope must be a finite number");
 }
 
+constexpr AttributeDef kAttributes[] = {{"slope", AttributeKind::kReal}};
+
 constexpr Activation kLeakyRelu = {
     .name = "leaky_relu",
     .summary = "y = x above 0, slope * x below",
@@ -26,6 +28,7 @@ constexpr Activation kLeakyRelu = {
     .grad_kernel = [](const coppice_pointwise_table& table, const Node&) { return table.leaky_relu_grad; },
     // A negative slope folds the line: y no longer tells on which side of 0 x was.
     .from_output = [](const Node& node) { return slope_of(node) >= 0.0; },
+    .attributes = kAttributes,
     .check = check,
     .fill = [](const Node& node,
                coppice_map_args& args) { args.parameter = static_cast<float>(slope_of(node)); },

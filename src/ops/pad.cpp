@@ -69,11 +69,15 @@ std::vector<Sample> samples() {
   return out;
 }
 
+constexpr AttributeDef kAttributes[] = {{"before", AttributeKind::kIntegers},
+                                        {"after", AttributeKind::kIntegers}};
+
 }  // namespace
 
 std::vector<OpDef> pad_ops() {
   return {{.name = "pad",
            .summary = "zeros around channels, height and width",
+           .attributes = kAttributes,
            .infer = infer,
            .grad = grad,
            .reference = reference,

@@ -183,11 +183,16 @@ std::vector<Sample> global_samples() {
   return out;
 }
 
+constexpr AttributeDef kAttributes[] = {{"kernel", AttributeKind::kInteger},
+                                        {"stride", AttributeKind::kInteger},
+                                        {"padding", AttributeKind::kInteger}};
+
 }  // namespace
 
 std::vector<OpDef> pool_ops() {
   return {{.name = "max_pool",
            .summary = "largest of each window",
+           .attributes = kAttributes,
            .infer = infer,
            .grad = max_grad,
            .reference = max_reference,
@@ -200,6 +205,7 @@ std::vector<OpDef> pool_ops() {
            .lower = max_lower_grad},
           {.name = "avg_pool",
            .summary = "mean of each window",
+           .attributes = kAttributes,
            .infer = infer,
            .grad = avg_grad,
            .reference = avg_reference,

@@ -74,11 +74,16 @@ std::vector<Sample> samples() {
   return out;
 }
 
+constexpr AttributeDef kAttributes[] = {{"start", AttributeKind::kIntegers},
+                                        {"step", AttributeKind::kIntegers},
+                                        {"size", AttributeKind::kIntegers}};
+
 }  // namespace
 
 std::vector<OpDef> slice_ops() {
   return {{.name = "slice",
            .summary = "strided part of channels, height and width",
+           .attributes = kAttributes,
            .infer = infer,
            .grad = grad,
            .reference = reference,

@@ -78,12 +78,15 @@ std::vector<Sample> samples() {
   return out;
 }
 
+constexpr AttributeDef kAttributes[] = {{"smoothing", AttributeKind::kReal}};
+
 }  // namespace
 
 std::vector<OpDef> softmax_cross_entropy_ops() {
   return {
       {.name = "softmax_cross_entropy",
        .summary = "loss of class labels, on logits",
+       .attributes = kAttributes,
        .infer = infer,
        .grad = grad,
        .reference = reference,

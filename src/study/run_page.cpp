@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.h"
 #include "report/chart.h"
 #include "report/html.h"
 #include "report/text.h"
-#include "train/text.h"
 
 namespace coppice {
 namespace {

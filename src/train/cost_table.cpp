@@ -6,9 +6,9 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/text.h"
 #include "host/cpu.h"
 #include "kernels/select.h"
-#include "train/text.h"
 
 namespace coppice {
 namespace {

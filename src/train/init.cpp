@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "io/safetensors.h"
 #include "train/checkpoint_tensors.h"
-#include "train/text.h"
 
 namespace coppice {
 namespace {

@@ -3,9 +3,9 @@
 #include <limits>
 #include <utility>
 
+#include "base/text.h"
 #include "train/metrics/metrics.h"
 #include "train/recipe.h"
-#include "train/text.h"
 
 namespace coppice {
 namespace {

@@ -211,6 +211,26 @@ TEST(Image, RefusesASizeBeforeMemoryIsTaken) {
   ASSERT_NE(frame, std::string::npos);
   jpeg.replace(frame + 5, 4, "\xff\0\xff\0"s);
   expect_sentence(decode_jpeg(jpeg).status(), "pixels, at most 128 million");
+  jpeg.replace(frame + 5, 4, "\x27\x10\x27\x10"s);
+  expect_sentence(decode_jpeg(jpeg).status(), "announces 10000 x 10000 pixels in");
+  // As many pixels in a byte as there can be.
+  EXPECT_TRUE(decode_jpeg(jpeg_of(plain(1000, 1000, 1, 128))).ok());
+  EXPECT_TRUE(decode_jpeg(jpeg_of(plain(1000, 1000, 3, 128), {.progressive = true, .exif = ""})).ok());
+}
+
+// They change no pixel, so nothing in them can keep a picture from being read, or takes memory.
+TEST(Image, PassesOverTextAndProfiles) {
+  using namespace std::string_literals;
+  const auto with = [](const std::string& chunks) {
+    return decode_png(raw_png(1, 1, 8, 0, "\0\7"s, chunks));
+  };
+  for (const char* type : {"tEXt", "zTXt", "iTXt", "iCCP", "gAMA", "eXIf", "teSt"}) {
+    const auto image = with(chunk(type, "no sense in this"));
+    ASSERT_TRUE(image.ok()) << type << ": " << image.status().message();
+    EXPECT_EQ(image->pixels, std::vector<uint8_t>{7});
+  }
+  // 512 MB of text in a file of 70 bytes.
+  expect_sentence(with("\x20\0\0\0tEXt"s).status(), "is cut short");
 }
 
 TEST(Image, RefusesAJpegOfEndlessScans) {

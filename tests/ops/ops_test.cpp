@@ -10,10 +10,13 @@
 #include <functional>
 #include <iterator>
 #include <limits>
+#include <set>
+#include <sstream>
 
 #include "exec/executor.h"
 #include "exec/oracle.h"
 #include "graph/grad.h"
+#include "models/graph_json.h"
 #include "ops/build.h"
 #include "support/batch.h"
 
@@ -184,6 +187,93 @@ TEST(Ops, EveryForwardOpHasARowInTheDocs) {
     if (op->grad) {
       EXPECT_NE(page.find("`" + std::string(op->name) + "`"), std::string::npos) << op->name;
     }
+}
+
+// The names between `backticks` in the row of an op in the docs, in the column of attributes. Defaults that
+// are texts are "`quoted`" too.
+std::set<std::string> documented_attributes(const std::string& op) {
+  std::ifstream file(COPPICE_SOURCE_DIR "/docs/graph.md");
+  for (std::string line; std::getline(file, line);) {
+    std::vector<std::string> columns;
+    std::istringstream row(line);
+    for (std::string column; std::getline(row, column, '|');) columns.push_back(column);
+    if (columns.size() < 5 || columns[1].find("`" + op + "`") == std::string::npos) continue;
+    std::set<std::string> names;
+    const std::string& text = columns[3];
+    for (size_t at = text.find('`'); at != std::string::npos; at = text.find('`', at + 1)) {
+      const size_t end = text.find('`', at + 1);
+      if (std::isalpha(static_cast<unsigned char>(text[at + 1])))
+        names.insert(text.substr(at + 1, end - at - 1));
+      at = end;
+    }
+    return names;
+  }
+  ADD_FAILURE() << op << " has no row";
+  return {};
+}
+
+TEST(Ops, KnowTheAttributesThatTheDocsAndTheirSamplesHave) {
+  int attributes = 0;
+  for (const OpDef* op : all_ops()) {
+    std::set<std::string> known;
+    for (const AttributeDef& def : op->attributes) known.insert(def.name);
+    attributes += static_cast<int>(known.size());
+    EXPECT_TRUE(op->grad || known.empty()) << op->name << ": no file may hold it";
+    if (!op->grad) continue;
+    EXPECT_EQ(known, documented_attributes(op->name)) << op->name;
+    if (!op->samples) continue;
+    for (const Sample& sample : op->samples()) {
+      const std::string text = graph_to_json(sample.graph);
+      const auto read = graph_from_json(text);
+      ASSERT_TRUE(read.ok()) << op->name << ", " << sample.name << ": " << read.status().message();
+      EXPECT_EQ(graph_to_json(*read), text) << op->name << ", " << sample.name;
+    }
+  }
+  EXPECT_GT(attributes, 15);
+}
+
+// What a file with a node of these attributes, a text in JSON, is refused with.
+std::string file_refusal(const std::string& op, const std::string& attributes) {
+  const auto graph = graph_from_json(
+      R"({"version":1,"inputs":[{"name":"x","axes":"chw","sizes":[3,4,4]},)"
+      R"({"name":"t","axes":"","sizes":[],"integer":true}],"parameters":[)"
+      R"({"name":"w","axes":"oihw","sizes":[3,3,1,1]},{"name":"s","axes":"c","sizes":[3]},)"
+      R"({"name":"b","axes":"c","sizes":[3]}],"states":[{"name":"m","axes":"c","sizes":[3]},)"
+      R"({"name":"v","axes":"c","sizes":[3]}],"nodes":[{"op":")" +
+      op + R"(","name":"n","inputs":)" + (op == "batch_norm" ? R"(["x","s","b","m","v"])" : R"(["x","w"])") +
+      R"(,"attributes":)" + attributes +
+      R"(},{"op":"global_pool","name":"p","inputs":["n"]},)"
+      R"({"op":"softmax_cross_entropy","name":"l","inputs":["p","t"]}],)"
+      R"("input":"x","target":"t","logits":"p","loss":"l"})");
+  return graph.ok() ? "accepted" : graph.status().message();
+}
+
+TEST(Ops, AFileCanGiveThemNoOtherAttributes) {
+  EXPECT_EQ(file_refusal("conv2d", R"({"stride":2})"), "accepted");
+  EXPECT_EQ(file_refusal("conv2d", R"({"strides":2})"),
+            "conv2d 'n': 'strides' is no attribute of this op; did you mean 'stride'?");
+  EXPECT_EQ(
+      file_refusal("conv2d", R"({"padding":"same"})"),
+      "conv2d 'n': graph.nodes[0].attributes.padding: should be an integer from -2147483648 to 2147483648");
+  // Types are checked whether the rule of shapes reads them or not.
+  EXPECT_EQ(file_refusal("batch_norm", R"({"momentum":1})"), "accepted");
+  EXPECT_EQ(file_refusal("batch_norm", R"({"momentum":"0.1"})"),
+            "batch_norm 'n': graph.nodes[0].attributes.momentum: should be a number");
+  EXPECT_EQ(file_refusal("batch_norm", R"({"epsilon":null})"),
+            "batch_norm 'n': graph.nodes[0].attributes.epsilon: should be a number");
+  // What passes tell each other: gradients would know nothing of it.
+  EXPECT_EQ(file_refusal("conv2d", R"({"activation":"relu"})"),
+            "conv2d 'n': 'activation' is no attribute of this op; did you mean 'dilation'?");
+  EXPECT_EQ(file_refusal("global_pool", R"({"kernel":2})"),
+            "global_pool 'n': 'kernel' is no attribute of this op, which has none");
+  EXPECT_EQ(file_refusal("conv2d_dw", "{}"),
+            "conv2d_dw 'n': belongs to gradients, which follow from the graph; leave it out");
+}
+
+TEST(Ops, AFileCannotAskForOutputsThatNoMemoryHolds) {
+  EXPECT_EQ(
+      file_refusal("conv2d", R"({"padding":1000000})"),
+      "conv2d 'n': its output would be c=3 h=2000004 w=2000004; an axis has 1 to 2^31 numbers, a value 2^40");
 }
 
 // The sentence with which a node that reads x {c=3 h=4 w=5} is refused.

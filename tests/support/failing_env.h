@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An Env that passes everything on to the system's until its n-th operation, which fails; so a test can let
-// every single operation of a function fail in turn.
+// An Env that passes everything on to another one, the system's unless it is told, until its n-th operation,
+// which fails; so a test can let every single operation of a function fail in turn.
 #pragma once
 
 #include <memory>
@@ -18,8 +18,15 @@ class FailingEnv final : public Env {
     kRecovers,   // only that operation fails: a full disk that somebody empties
     kStaysDown,  // all later ones fail too: nothing can be cleaned up, as after a crash
   };
-  // Operations count from 0. A failing append writes half of its bytes first, as a full disk does.
-  explicit FailingEnv(int64_t fails_at, Then then = Then::kRecovers) : fails_at_(fails_at), then_(then) {}
+  enum class Fault {
+    kShortWrite,  // the disk is full in the middle of a write: half of the bytes are there
+    kNoSpace,     // it is full, and nothing is there
+    kIo,          // the device does not answer
+  };
+  // Operations count from 0.
+  explicit FailingEnv(int64_t fails_at, Then then = Then::kRecovers, Fault fault = Fault::kShortWrite,
+                      Env& env = Env::system())
+      : system_(env), fails_at_(fails_at), then_(then), fault_(fault) {}
 
   int64_t operations() const { return operations_; }
 
@@ -80,7 +87,7 @@ class FailingEnv final : public Env {
     Writer(FailingEnv& env, std::unique_ptr<WriteFile> file) : env_(env), file_(std::move(file)) {}
     Status append(const void* data, size_t n) override {
       const Status step = env_.step("writing");
-      if (!step.ok()) (void)file_->append(data, n / 2);
+      if (!step.ok() && env_.fault_ == Fault::kShortWrite) (void)file_->append(data, n / 2);
       TRY(step);
       return file_->append(data, n);
     }
@@ -101,12 +108,14 @@ class FailingEnv final : public Env {
   Status step(const std::string& what) {
     const int64_t operation = operations_++;
     const bool fails = then_ == Then::kRecovers ? operation == fails_at_ : operation >= fails_at_;
-    return fails ? Status(Code::kNoSpace, what + " failed, as the test wants") : Status();
+    const Code code = fault_ == Fault::kIo ? Code::kIo : Code::kNoSpace;
+    return fails ? Status(code, what + " failed, as the test wants") : Status();
   }
 
-  Env& system_ = Env::system();
+  Env& system_;
   int64_t fails_at_;
   Then then_;
+  Fault fault_;
   int64_t operations_ = 0;
 };
 

@@ -88,6 +88,10 @@ TEST(Recipe, RefusesKeysThatContradictEachOther) {
   EXPECT_NE(
       refusal(flags({{"learning_rate", "0.1"}, {"last_learning_rate", "0.2"}})).find("last_learning_rate"),
       std::string::npos);
+  // It would come back from TOML, where empty texts are left out, as the set that is used where nobody
+  // chooses.
+  EXPECT_EQ(refusal(flags({{"data", ""}, {"model", "mine.json"}})),
+            "data: is empty; name a set, such as glyphs, or a path");
   EXPECT_NE(refusal(flags({{"data", "somewhere"}})).find("model: there is no usual one"), std::string::npos);
   EXPECT_NE(refusal(flags({{"patience", "3"}, {"validation", "0"}})).find("patience"), std::string::npos);
 }
@@ -202,6 +206,30 @@ TEST(RecipeToml, NamesTheLineOfAMistake) {
       std::string::npos);
   EXPECT_NE(sentence("[layer]\nfc1 = 2.0").find("my.toml line"), std::string::npos);
   EXPECT_EQ(sentence("epochs = 3\n[layer]\n\"fc1\" = 0.5"), "accepted");
+}
+
+TEST(RecipeToml, LettersBeyondAsciiAreForTextsAndComments) {
+  const auto sentence = [](const std::string& toml) {
+    const auto settings = settings_from_toml(toml, "my.toml");
+    return settings.ok() ? "accepted" : settings.status().message();
+  };
+  // Each é stands for a letter of two bytes.
+  for (const char* fine :
+       {"\xef\xbb\xbf# é\nepochs = 3", "data = 'dé'", R"(data = "a\"dé" # é)", "layer.'é' = 0.5",
+        "data = \"\"\"\né \"\" é\"\"\"\"\"\nepochs = 3", "data = '''a'é'''", "[layer]\n\"é\" = 0.5"})
+    EXPECT_EQ(sentence(fine), "accepted") << fine;
+  for (const char* wrong : {"é = 1", "epochs = é", "data = 'a'é", R"(data = """a""""é)", R"(epochs = -"5 é")",
+                            R"(epochs = 1."é")", R"(data = "a\\"é)"})
+    EXPECT_EQ(sentence("\n" + std::string(wrong)),
+              "my.toml line 2: has a letter beyond ASCII outside of quotes; put names and texts in quotes")
+        << wrong;
+  EXPECT_EQ(sentence("data = \"a\\\\é\""), "accepted") << "that backslash is a letter";
+  for (const char* wrong : {"data = \"\\é\"", "data = \"\"\"a\\é\"\"\""})
+    EXPECT_EQ(sentence(wrong),
+              "my.toml line 1: has a letter beyond ASCII behind a backslash; take the backslash out");
+  EXPECT_EQ(sentence("data = \"\"\"a\\ \n  é\"\"\""),
+            "my.toml line 2: has a letter beyond ASCII behind a backslash; take the backslash out");
+  EXPECT_NE(sentence("[.25").find("my.toml line 1: "), std::string::npos);
 }
 
 TEST(RecipeToml, LaterSettingsWin) {

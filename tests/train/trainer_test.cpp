@@ -9,7 +9,6 @@
 
 #include "host/usage.h"
 #include "models/json.h"
-#include "support/failing_env.h"
 #include "support/networks.h"
 #include "support/small_run.h"
 #include "support/temp_dir.h"
@@ -19,7 +18,6 @@ namespace coppice {
 namespace {
 
 using testing::expect_same_network;
-using testing::FailingEnv;
 using testing::run;
 using testing::small_recipe;
 using testing::TempDir;
@@ -557,39 +555,6 @@ TEST(Train, ARunThatDivergesLeavesTheLastGoodStateOnDisk) {
         EXPECT_TRUE(std::isfinite(left->info.progress.loss_sum));
       }
     }
-}
-
-TEST(Train, LeavesAGoodCheckpointWhicheverOperationFails) {
-  const Recipe recipe = small_recipe({{"epochs", "2"},
-                                      {"train_samples", "40"},
-                                      {"batch", "16"},
-                                      {"model", "mlp:784-10"},
-                                      {"optimizer", "sgd"}});
-  int64_t operations = 0;
-  {
-    const TempDir folder;
-    FailingEnv counting(-1);
-    ASSERT_TRUE(run(counting, recipe, folder.path(), false).ok());
-    operations = counting.operations();
-  }
-  EXPECT_GT(operations, 20);
-  int64_t resumed = 0;
-  for (int64_t at = 0; at < operations; ++at) {
-    const TempDir folder;
-    FailingEnv failing(at, FailingEnv::Then::kStaysDown);
-    const auto report = run(failing, recipe, folder.path(), false);
-    ASSERT_FALSE(report.ok()) << at;
-    EXPECT_FALSE(report.status().message().empty());
-    if (!Env::system().exists(join_path(folder.path(), kLastFile))) continue;
-    const Checkpoint last = last_of(folder.path());
-    if (last.info.progress.step == 4) continue;
-    if (at % 4 != 0) continue;  // that it loads is shown for all, that it goes on for some
-    const auto rest = run(Env::system(), recipe, folder.path(), true);
-    ASSERT_TRUE(rest.ok()) << at << ": " << rest.status().message();
-    EXPECT_EQ(rest->progress.step, 4);
-    ++resumed;
-  }
-  EXPECT_GT(resumed, 5);
 }
 
 }  // namespace

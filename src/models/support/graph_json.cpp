@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/graph_json.h"
 
-#include <array>
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
+#include "base/text.h"
+#include "graph/op.h"
 #include "models/json.h"
 #include "ops/ops.h"
 
 namespace coppice {
 namespace {
-
-constexpr int64_t kLargestAxis = int64_t{1} << 31;
-constexpr int64_t kLargestValue = int64_t{1}
-                                  << 40;  // elements; products of it with 4 bytes stay far from overflow
 
 template <class Enum>
 using Names = std::vector<std::pair<Enum, const char*>>;
@@ -168,23 +167,48 @@ Status add_declared(Graph& graph, const JsonObject& json, ValueKind kind) {
   return {};
 }
 
-Result<Attributes> read_attributes(const JsonObject& node) {
+Result<Attribute> read_attribute(const JsonObject& json, const AttributeDef& def) {
+  Attribute attribute;
+  switch (def.kind) {
+    case AttributeKind::kInteger: {
+      TRY_ASSIGN(attribute, json.integer(def.name, -kLargestAxis, kLargestAxis));
+      break;
+    }
+    case AttributeKind::kReal: {
+      TRY_ASSIGN(const double real, json.real(def.name));
+      if (!std::isfinite(real)) return corrupt(json.place() + "." + def.name + ": should be a number");
+      attribute = real;
+      break;
+    }
+    case AttributeKind::kText: {
+      TRY_ASSIGN(attribute, json.text(def.name));
+      break;
+    }
+    case AttributeKind::kIntegers: {
+      TRY_ASSIGN(attribute, json.integers(def.name, -kLargestAxis, kLargestAxis));
+      break;
+    }
+  }
+  return attribute;
+}
+
+// A misspelt attribute would silently mean its default.
+Status unknown_attribute(const OpDef& op, const std::string& key) {
+  if (op.attributes.empty()) return corrupt("'" + key + "' is no attribute of this op, which has none");
+  std::vector<std::string> known;
+  for (const AttributeDef& def : op.attributes) known.emplace_back(def.name);
+  return corrupt("'" + key + "' is no attribute of this op; did you mean '" + nearest(key, known) + "'?");
+}
+
+Result<Attributes> read_attributes(const JsonObject& node, const OpDef& op) {
   Attributes attributes;
   if (!node.has("attributes")) return attributes;
   TRY_ASSIGN(const JsonObject json, node.object("attributes"));
   for (const auto& [key, value] : json.raw().items()) {
-    const char* name = key.c_str();
-    if (value.is_string()) {
-      attributes[key] = value.get<std::string>();
-    } else if (value.is_number_integer()) {
-      TRY_ASSIGN(attributes[key], json.integer(name, -kLargestAxis, kLargestAxis));
-    } else if (value.is_number_float()) {
-      attributes[key] = value.get<double>();
-    } else if (value.is_array()) {
-      TRY_ASSIGN(attributes[key], json.integers(name, -kLargestAxis, kLargestAxis));
-    } else {
-      return corrupt(json.place() + "." + key + ": should be a number, a text or a list of integers");
-    }
+    const auto def = std::find_if(op.attributes.begin(), op.attributes.end(),
+                                  [&name = key](const AttributeDef& d) { return name == d.name; });
+    if (def == op.attributes.end()) return unknown_attribute(op, key);
+    TRY_ASSIGN(attributes[key], read_attribute(json, *def));
   }
   return attributes;
 }
@@ -198,6 +222,8 @@ Status add_node(Graph& graph, const JsonObject& json) {
   if (op == nullptr)
     return unsupported("node '" + name + "': this version of coppice has no op '" + op_name +
                        "'; a newer one may");
+  if (op->grad == nullptr)
+    return corrupt(place + ": belongs to gradients, which follow from the graph; leave it out");
   TRY_ASSIGN(const std::vector<std::string> input_names, json.texts("inputs"));
   std::vector<ValueId> inputs;
   for (const std::string& input : input_names) {
@@ -205,14 +231,9 @@ Status add_node(Graph& graph, const JsonObject& json) {
     if (inputs.back() == kNoValue)
       return corrupt(place + ": reads '" + input + "', which nothing before it makes");
   }
-  TRY_ASSIGN(Attributes attributes, read_attributes(json));
-
-  Result<std::vector<ValueId>> outputs = corrupt(place + ": has an attribute of the wrong type");
-  try {
-    outputs = graph.add(*op, name, std::move(inputs), std::move(attributes));
-  } catch (const std::bad_variant_access&) {
-    // Node's accessors trust the type of an attribute; a file must not be trusted.
-  }
+  auto attributes = read_attributes(json, *op);
+  if (!attributes.ok()) return attributes.status().within(place);
+  auto outputs = graph.add(*op, name, std::move(inputs), attributes.take());
   if (!outputs.ok()) return {Code::kCorrupt, outputs.status().message()};
   if (!json.has("outputs")) return {};
   TRY_ASSIGN(const std::vector<JsonObject> shapes, json.objects("outputs"));

@@ -3,6 +3,7 @@
 // in double, the kernels, and what its attributes may be; the facets of both ops follow from that.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "ops/support/common.h"
@@ -23,7 +24,8 @@ struct Activation {
                                 const Node& node);  // a = dy, b = x or y
   // Whether the slope is a function of y: then x need not live on. Null: never.
   bool (*from_output)(const Node& node) = nullptr;
-  // Refuses attributes. Null: there are none.
+  std::span<const AttributeDef> attributes = {};
+  // Refuses their values. Null: there are none, or all will do.
   Status (*check)(const Node& node) = nullptr;
   // Hands them to both kernels.
   void (*fill)(const Node& node, coppice_map_args& args) = nullptr;
@@ -48,6 +50,7 @@ std::vector<OpDef> activation_ops() {
   return {
       {.name = op.name,
        .summary = op.summary,
+       .attributes = op.attributes,
        .infer = [](const Graph& graph, const Node& node) { return infer_activation(op, graph, node); },
        .grad = [](GradBuilder& builder, const Node& node) { return grad_activation(op, builder, node); },
        .reference = [](const ReferenceCall& call) { reference_activation(op, call); },

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "train/metrics/functions.h"
-#include "train/text.h"
 
 namespace coppice {
 namespace {
