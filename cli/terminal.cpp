@@ -18,6 +18,10 @@ double now() {
 
 }  // namespace
 
+std::string loading_progress(int64_t done, int64_t all) {
+  return "reading pictures: " + with_commas(done) + " of " + with_commas(all);
+}
+
 std::string evaluation_progress(const std::string& split, int64_t done, int64_t all) {
   return split + ": " + with_commas(done) + " of " + with_commas(all) + " samples";
 }

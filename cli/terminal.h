@@ -10,6 +10,7 @@
 
 namespace coppice::cli {
 
+std::string loading_progress(int64_t done, int64_t all);
 std::string evaluation_progress(const std::string& split, int64_t done, int64_t all);
 
 // The moving line of a run. Shows nothing unless standard error is a terminal.

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "board.h"
 #include "command.h"
+#include "load_data.h"
 #include "known_sets.h"
 #include "models/json.h"
 #include "recipe_flags.h"
@@ -192,7 +193,7 @@ Status inform(Env& env, const DataArguments& arguments) {
   std::vector<Setting> settings = {{"data", arguments.set, "SET"}, {"model", "any", ""}};
   for (Setting& setting : arguments.flags.settings()) settings.push_back(std::move(setting));
   TRY_ASSIGN(const Recipe recipe, make_recipe(settings));
-  TRY_ASSIGN(const Dataset data, load_recipe_data(env, recipe, nullptr));
+  TRY_ASSIGN(const Dataset data, load_data(env, recipe, nullptr));
   if (!arguments.sheet.empty() && data.task != Task::kClasses && !data.boards())
     return invalid("--sheet: shows the pictures of each class, and '" + data.name + "' has " +
                    outputs_text(data.task, data.outputs) + "; leave it out");

@@ -5,6 +5,7 @@
 
 #include "board.h"
 #include "command.h"
+#include "load_data.h"
 #include "metric_text.h"
 #include "models/json.h"
 #include "run_directory.h"
@@ -55,7 +56,7 @@ void say_usual(const std::vector<const Metric*>& metrics, const Outputs& outputs
 
 Result<int> judge(Env& env, Checkpoint& model, const EvalArguments& arguments) {
   Recipe& recipe = model.info.recipe;
-  TRY_ASSIGN(const Dataset data, load_recipe_data(env, recipe, &model.info.preprocessing));
+  TRY_ASSIGN(const Dataset data, load_data(env, recipe, &model.info.preprocessing));
   const Split& split = *split_of(data, arguments.split);
   const bool asked = !arguments.metrics.empty();
   auto metrics = metrics_of(asked ? arguments.metrics : usual_metrics(data.task), data.task);

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "command.h"
+#include "load_data.h"
 #include "exec/layers.h"
 #include "graph/op.h"
 #include "models/graph_json.h"
@@ -42,7 +43,7 @@ Result<Subject> subject_of(Env& env, const ExplainArguments& arguments) {
     return Subject{run.info.recipe, std::move(run.network)};
   }
   TRY_ASSIGN(Recipe recipe, recipe_from(env, arguments.subject, arguments.flags));
-  TRY_ASSIGN(const Dataset data, load_recipe_data(env, recipe, nullptr));
+  TRY_ASSIGN(const Dataset data, load_data(env, recipe, nullptr));
   TRY_ASSIGN(Network network, make_network(env, recipe, data));
   return Subject{std::move(recipe), std::move(network)};
 }

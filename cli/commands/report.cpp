@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "command.h"
+#include "load_data.h"
 #include "run_directory.h"
 #include "stop.h"
 #include "study/run_page.h"
@@ -23,7 +24,7 @@ Result<Judgement> judge_best(Env& env, const ReportArguments& arguments) {
   TRY_ASSIGN(Checkpoint best, read_checkpoint(env, path));
   Recipe& recipe = best.info.recipe;
   if (!arguments.data_dir.empty()) recipe.data_dir = arguments.data_dir;
-  TRY_ASSIGN(const Dataset data, load_recipe_data(env, recipe, &best.info.preprocessing));
+  TRY_ASSIGN(const Dataset data, load_data(env, recipe, &best.info.preprocessing));
   const bool tested = data.test.size() > 0;
   const Split& split = tested ? data.test : data.validation;
   const char* name = tested ? "test" : "validation";

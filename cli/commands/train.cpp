@@ -85,7 +85,12 @@ class Reporter {
  public:
   Reporter(std::string directory, bool quiet) : directory_(std::move(directory)), quiet_(quiet) {}
 
+  void loading(int64_t done, int64_t all) {
+    if (!quiet_ && line_.due()) line_.show(loading_progress(done, all));
+  }
+
   void plan(const PlanEvent& event) {
+    line_.clear();
     choose_columns(event);
     if (!event.warning.empty()) complain(kName, event.warning);
     if (quiet_) return;
@@ -263,6 +268,7 @@ int run_train(const TrainArguments& arguments) {
   Reporter reporter(directory, arguments.json);
   bool boards = false;
   TrainCallbacks callbacks;
+  callbacks.on_loading = [&](int64_t done, int64_t all) { reporter.loading(done, all); };
   callbacks.on_plan = [&](const PlanEvent& event) {
     boards = event.data.boards();
     reporter.plan(event);

@@ -102,6 +102,7 @@ struct DatasetOptions {
   std::optional<Task> task;          // of own data; empty: as it looks (docs/data.md)
   std::vector<std::string> classes;  // of a network: own data is named in these; empty: as the data has them
   int threads = 1;                   // that decode pictures; no bit depends on it
+  std::function<void(int64_t done, int64_t all)> on_progress;  // of that; called by the thread that loads
   bool only_shape = false;  // own data: the samples stay away, all else is there but the normalisation
   std::string directory;    // holds the folders of the named sets; empty: see load_dataset
   int64_t glyphs_train = 12000, glyphs_test = 2000;  // train before the cut

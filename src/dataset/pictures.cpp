@@ -2,6 +2,7 @@
 #include "dataset/pictures.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cctype>
 #include <map>
 #include <memory>
@@ -184,24 +185,30 @@ class FirstFailure {
   Status status_;
 };
 
+// work(picture, index) by many threads. The calling one tells what is done.
 template <class Work>
-Status for_each(std::vector<Picture>& pictures, int threads, const Work& work) {
+Status for_each(std::vector<Picture>& pictures, const DatasetOptions& options, const Work& work) {
   constexpr int kMostThreads = 16;  // each may hold a picture of hundreds of megabytes
   struct Context {
     std::vector<Picture>& pictures;
+    const DatasetOptions& options;
     const Work& work;
     FirstFailure failure;
-  } context{pictures, work, {}};
+    std::atomic<int64_t> done{0};
+  } context{pictures, options, work, {}};
   const std::unique_ptr<coppice_pool, decltype(&coppice_pool_destroy)> pool(
-      coppice_pool_create(std::clamp(threads, 1, kMostThreads)), coppice_pool_destroy);
+      coppice_pool_create(std::clamp(options.threads, 1, kMostThreads)), coppice_pool_destroy);
   if (!pool) return {Code::kNoMemory, "the system gives no threads to read pictures with"};
   coppice_pool_par_for(
       pool.get(), static_cast<int32_t>(pictures.size()),
-      [](void* with, int32_t item, int32_t) {
+      [](void* with, int32_t item, int32_t thread) {
         auto& c = *static_cast<Context*>(with);
         if (!c.failure.wanted(item)) return;
         Status status = c.work(c.pictures[static_cast<size_t>(item)], static_cast<size_t>(item));
         if (!status.ok()) c.failure.add(item, std::move(status));
+        const int64_t done = ++c.done;
+        if (thread == 0 && c.options.on_progress)
+          c.options.on_progress(done, static_cast<int64_t>(c.pictures.size()));
       },
       &context);
   return context.failure.status();
@@ -277,7 +284,7 @@ Result<std::shared_ptr<Samples>> load_part(Env& env, Part& part, const Features&
   if (options.only_shape) return samples;
   const auto size = static_cast<size_t>(features.size());
   samples->pixels.resize(part.pictures.size() * size);
-  TRY(for_each(part.pictures, options.threads, [&](const Picture& picture, size_t index) -> Status {
+  TRY(for_each(part.pictures, options, [&](const Picture& picture, size_t index) -> Status {
     TRY_ASSIGN(Image image, read_image(env, picture.path));
     auto fit = fitted(with_channels(std::move(image), features.channels), features.height, features.width,
                       options.pictures.fit);
@@ -293,7 +300,7 @@ Result<std::shared_ptr<Samples>> load_part(Env& env, Part& part, const Features&
 Result<Dataset> load_pictures(Env& env, const std::string& folder, const DatasetOptions& options) {
   TRY_ASSIGN(Collection all, collect(env, folder, options));
   for (Part* part : all.parts())
-    TRY(for_each(part->pictures, options.threads, [&](Picture& picture, size_t) -> Status {
+    TRY(for_each(part->pictures, options, [&](Picture& picture, size_t) -> Status {
       TRY_ASSIGN(picture.info, read_image_info(env, picture.path));
       return {};
     }));

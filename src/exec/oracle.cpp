@@ -33,9 +33,9 @@ Result<std::vector<ReferenceArray>> run_oracle(const Graph& graph, Network& netw
     if (!node.op->reference)
       return unsupported(std::string(node.op->name) + " '" + node.name +
                          "': has no double-precision reference");
-    ReferenceCall call{node,     run.batch, run.training,       1.0 / static_cast<double>(run.batch),
-                       run.seed, run.step,  run.sample_weights, {},
-                       {}};
+    ReferenceCall call{
+        node, run.batch, run.training,      1.0 / static_cast<double>(run.batch), run.seed, run.step,
+        {},   {},        run.sample_weights};
     for (const ValueId in : node.inputs) call.in.push_back(&values[static_cast<size_t>(in)]);
     for (const ValueId out : node.outputs) {
       ReferenceArray& array = values[static_cast<size_t>(out)];

@@ -45,9 +45,9 @@ struct ReferenceCall {
   bool training;
   double loss_scale;  // as coppice_run_state
   uint64_t seed, step;
-  std::span<const double> sample_weights;  // [batch], or empty: all 1
   std::vector<const ReferenceArray*> in;
-  std::vector<ReferenceArray*> out;  // sized and zero
+  std::vector<ReferenceArray*> out;             // sized and zero
+  std::span<const double> sample_weights = {};  // [batch], or empty: all 1
   double weight(int64_t sample) const {
     return sample_weights.empty() ? 1.0 : sample_weights[static_cast<size_t>(sample)];
   }

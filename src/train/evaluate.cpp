@@ -124,8 +124,10 @@ DatasetOptions dataset_options(const Recipe& recipe) {
   return options;
 }
 
-Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preprocessing* model) {
+Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preprocessing* model,
+                                 const std::function<void(int64_t done, int64_t all)>& on_progress) {
   DatasetOptions options = dataset_options(recipe);
+  options.on_progress = on_progress;
   if (model != nullptr && is_own_data(recipe.data)) {
     const Features& f = model->features;
     options.task = model->task;

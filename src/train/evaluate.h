@@ -37,7 +37,9 @@ DatasetOptions dataset_options(const Recipe& recipe);
 
 // The data of a recipe. With `model`, the data has to be of the model's kind, and is made as the model wants
 // it: pictures of its size, the numbers of its classes, its normalisation.
-Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preprocessing* model);
+// Pictures of files tell how many are read.
+Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preprocessing* model,
+                                 const std::function<void(int64_t done, int64_t all)>& on_progress = {});
 
 // Both are optional.
 struct Watch {

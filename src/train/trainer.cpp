@@ -107,7 +107,7 @@ class Trainer {
 Status Trainer::open() {
   began_ = saved_ = now();
   cpu_before_ = coppice_host_cpu_seconds();
-  TRY_ASSIGN(data_, load_recipe_data(env_, recipe_, from_ ? &from_->info.preprocessing : nullptr));
+  TRY_ASSIGN(data_, load_recipe_data(env_, recipe_, from_ ? &from_->info.preprocessing : nullptr, callbacks_.on_loading));
   TRY(choose_metric());
   TRY(open_network());
   TRY(open_executors());

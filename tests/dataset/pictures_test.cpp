@@ -90,6 +90,26 @@ TEST(Pictures, AFolderForEachClassIsASet) {
   EXPECT_EQ(all.size(), 30u) << "no sample is in two splits, none is lost";
 }
 
+TEST(Pictures, TellHowManyAreRead) {
+  Folder folder;
+  folder.add("cat", 20);
+  folder.add("dog", 20);
+  for (const int threads : {1, 3}) {
+    DatasetOptions options;
+    options.threads = threads;
+    int64_t calls = 0, last = 0;
+    options.on_progress = [&](int64_t done, int64_t all) {
+      ++calls;
+      last = done;
+      EXPECT_EQ(all, 40);
+    };
+    ASSERT_TRUE(folder.load(options).ok());
+    if (threads > 1) continue;  // then the others may take them all
+    EXPECT_EQ(calls, 80);       // the sizes, then the pixels
+    EXPECT_EQ(last, 40);
+  }
+}
+
 TEST(Pictures, TheNormalisationDoesNotSeeTheTest) {
   Folder folder;
   folder.add("train/a", 3);

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <chrono>
+#include <memory>
+
+#include "base/text.h"
+#include "command.h"
+#include "host/processors.h"
+#include "models/json.h"
+#include "stop.h"
+#include "study/life_study.h"
+#include "terminal.h"
+
+namespace coppice::cli {
+namespace {
+
+constexpr char kName[] = "life";
+constexpr char kRowsFile[] = "rows.jsonl", kPage[] = "report.html";
+
+struct LifeArguments {
+  LifeStudy study;
+  std::string out = "runs/life-study";
+  int threads = 0;
+  bool json = false;
+};
+
+Status check(const LifeStudy& study) {
+  for (const double density : study.densities)
+    if (!(density >= 0 && density < 1))
+      return invalid("--densities: " + shortest(density) +
+                     " should be above 0 and below 1, or 0 to draw one for each board");
+  for (const int width : study.widths)
+    if (width < 1 || width > 64)
+      return invalid("--widths: " + std::to_string(width) + " should be from 1 to 64");
+  for (const int flips : study.flips)
+    if (flips < 1) return invalid("--flips: " + std::to_string(flips) + " should be at least 1");
+  return {};
+}
+
+Json row_json(int steps, const LifeRow& row) {
+  return Json{{"width", row.width},     {"parameters", life_parameters(steps, row.width)},
+              {"density", row.density}, {"flips", row.flips},
+              {"seed", row.seed},       {"solved", row.solved},
+              {"updates", row.updates}, {"asked", row.asked},
+              {"wrong", row.wrong}};
+}
+
+Status run_life(Env& env, LifeArguments& arguments) {
+  LifeStudy& study = arguments.study;
+  TRY(check(study));
+  study.threads = arguments.threads > 0 ? arguments.threads : coppice_host_threads();
+  TRY(env.make_directories(arguments.out));
+  ProgressLine line;
+  const auto began = std::chrono::steady_clock::now();
+  LifeWatch watch;
+  watch.stop = &stop_on_signals();
+  int64_t first = -1;
+  watch.on_progress = [&](int64_t done, int64_t all) {
+    if (first < 0) first = done - 1;
+    if (!line.due() || done == first) return;
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    line.show(with_commas(done) + " of " + with_commas(all) + " networks  " +
+              seconds_text(seconds / static_cast<double>(done - first) * static_cast<double>(all - done)) +
+              " left");
+  };
+  auto rows = run_life_study(env, study, join_path(arguments.out, kRowsFile), watch);
+  line.clear();
+  TRY(rows.status());
+  const std::string page = join_path(arguments.out, kPage);
+  TRY_ASSIGN(const std::string html, life_page(study, *rows));
+  TRY(write_atomic(env, page, html));
+  if (arguments.json) {
+    Json json = Json::array();
+    for (const LifeRow& row : *rows) json.push_back(row_json(study.search.steps, row));
+    say(json_text(json));
+    return {};
+  }
+  say(life_table(study.search.steps, *rows).text());
+  say("\npage  " + page);
+  return {};
+}
+
+}  // namespace
+
+void add_life_command(CLI::App& app, int& exit) {
+  CLI::App* command =
+      app.add_subcommand(kName, "Study how often small networks learn the Game of Life exactly");
+  auto arguments = std::make_shared<LifeArguments>();
+  LifeStudy& study = arguments->study;
+  LifeSearch& search = study.search;
+  command->add_option("--steps", search.steps, "n: what a board is so many steps later")
+      ->check(CLI::Range(1, 10))
+      ->capture_default_str();
+  command->add_option("--widths", study.widths, "m: in each step 2m filters of 3x3 and m of 1x1")
+      ->delimiter(',')
+      ->type_name("M,M,...")
+      ->capture_default_str();
+  command
+      ->add_option("--densities", study.densities,
+                   "of live cells on the boards; 0: drawn anew for each board")
+      ->delimiter(',')
+      ->type_name("D,D,...")
+      ->capture_default_str();
+  command
+      ->add_option("--flips", study.flips,
+                   "also train winners again with so many signs of their first values turned")
+      ->delimiter(',')
+      ->type_name("K,K,...");
+  command->add_option("--networks", study.networks, "of each width and density")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  command->add_option("--updates", search.updates, "at most, of each network")
+      ->check(CLI::Range(int64_t{1}, int64_t{100000000}))
+      ->capture_default_str();
+  command->add_option("--learning-rate", search.learning_rate, "of Adam")
+      ->check(CLI::Range(1e-9, 10.0))
+      ->capture_default_str();
+  command->add_option("--seed", search.seed, "of the first network; the next ones count up")
+      ->capture_default_str();
+  command->add_option("--threads", arguments->threads, "networks at a time; 0: one per core")
+      ->check(CLI::Range(0, 1024));
+  command->add_option("--out", arguments->out, "rows and page; a study that lies there goes on")
+      ->type_name("DIR")
+      ->capture_default_str();
+  command->add_flag("--json", arguments->json, "print a JSON list, one object a network");
+  command->footer(
+      "\nOne step of Life on a torus, exactly: all 512 neighbourhoods. Protocol: Springer and Kenyon 2020, 8 "
+      "fresh boards\n"
+      "of 32 x 32 an update, Adam. Networks are trained side by side; Ctrl-C keeps what is done.\n"
+      "Examples:\n"
+      "  coppice life --widths 1,3 --networks 16\n"
+      "  coppice life --densities 0,0.2,0.38,0.5 --flips 1,2,4,8 --out runs/life-all");
+  command->callback([arguments, &exit] {
+    const Status status = run_life(Env::system(), *arguments);
+    exit = status.ok() ? kFine : fail(kName, status);
+  });
+}
+
+}  // namespace coppice::cli

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "study/life_study.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <sstream>
+#include <thread>
+#include <tuple>
+
+#include "models/json.h"
+
+namespace coppice {
+namespace {
+
+constexpr uint64_t kLongest = 1 << 28;
+constexpr int kFormatVersion = 1;  // persisted in every row
+
+using Key = std::tuple<int, double, int, uint64_t>;  // width, density, flips, seed
+Key key_of(const LifeRow& row) { return {row.width, row.density, row.flips, row.seed}; }
+
+// What a row says about the search besides its key: rows of another search answer another question.
+Json search_json(const LifeSearch& search) {
+  return Json{{"steps", search.steps},
+              {"updates_allowed", search.updates},
+              {"check_every", search.check_every},
+              {"boards", search.boards},
+              {"side", search.side},
+              {"learning_rate", search.learning_rate}};
+}
+
+Json row_json(const LifeRow& row, const LifeSearch& search) {
+  Json json{{"coppice.life", kFormatVersion}};
+  json.update(search_json(search));
+  json.update(Json{{"width", row.width},
+                   {"density", row.density},
+                   {"flips", row.flips},
+                   {"seed", row.seed},
+                   {"solved", row.solved},
+                   {"updates", row.updates},
+                   {"asked", row.asked},
+                   {"wrong", row.wrong}});
+  return json;
+}
+
+Result<LifeRow> row_of(const JsonObject& json, const LifeSearch& search) {
+  TRY_ASSIGN(const int64_t version, json.integer("coppice.life", 0, INT32_MAX));
+  if (version != kFormatVersion)
+    return unsupported(json.place() + ": has life format version " + std::to_string(version) +
+                       "; this program reads " + std::to_string(kFormatVersion));
+  const Json wanted = search_json(search);
+  for (const auto& [key, value] : wanted.items())
+    if (!json.has(key.c_str()) || json.raw().at(key) != value)
+      return invalid(json.place() + ": was made with another '" + key +
+                     "'; give the same one, or choose another place with --out");
+  LifeRow row;
+  TRY_ASSIGN(const int64_t width, json.integer("width", 1, INT32_MAX));
+  TRY_ASSIGN(row.density, json.real("density"));
+  TRY_ASSIGN(const int64_t flips, json.integer("flips", 0, INT32_MAX));
+  TRY_ASSIGN(const int64_t seed, json.integer("seed", 0, INT64_MAX));
+  TRY_ASSIGN(row.solved, json.flag("solved"));
+  TRY_ASSIGN(row.updates, json.integer("updates", 0, search.updates));
+  TRY_ASSIGN(row.asked, json.integer("asked", 1, INT64_MAX));
+  TRY_ASSIGN(row.wrong, json.integer("wrong", 0, row.asked));
+  row.width = static_cast<int>(width);
+  row.flips = static_cast<int>(flips);
+  row.seed = static_cast<uint64_t>(seed);
+  return row;
+}
+
+// Rows by their key; what a crash cut short at the end is not there.
+class Rows {
+ public:
+  static Result<Rows> open(Env& env, const std::string& path, const LifeSearch& search) {
+    Rows rows(search);
+    if (env.exists(path)) {
+      TRY_ASSIGN(const std::string text, read_all(env, path, kLongest));
+      TRY(rows.read(path, text));
+      if (const size_t whole = text.rfind('\n') + 1; whole < text.size())
+        TRY(write_atomic(env, path, text.substr(0, whole)));
+    }
+    TRY_ASSIGN(rows.file_, env.open_write(path, Env::Mode::kAppend));
+    return rows;
+  }
+  const LifeRow* find(const LifeRow& row) const {
+    const auto found = rows_.find(key_of(row));
+    return found == rows_.end() ? nullptr : &found->second;
+  }
+  Status add(const LifeRow& row) {
+    const std::string line = json_text(row_json(row, search_)) + "\n";
+    TRY(file_->append(line.data(), line.size()));
+    rows_[key_of(row)] = row;
+    return {};
+  }
+
+ private:
+  explicit Rows(const LifeSearch& search) : search_(search) {}
+  Status read(const std::string& path, const std::string& text) {
+    std::istringstream lines(text);
+    int64_t number = 0;
+    for (std::string line; std::getline(lines, line) && !lines.eof();) {
+      const std::string place = path + " line " + std::to_string(++number);
+      TRY_ASSIGN(const Json json, parse_json(place, line));
+      TRY_ASSIGN(const JsonObject object, JsonObject::of(json, place));
+      TRY_ASSIGN(const LifeRow row, row_of(object, search_));
+      rows_[key_of(row)] = row;
+    }
+    return {};
+  }
+  LifeSearch search_;
+  std::map<Key, LifeRow> rows_;
+  std::unique_ptr<WriteFile> file_;
+};
+
+Result<LifeRow> make_row(const LifeSearch& common, LifeRow row) {
+  LifeSearch search = common;
+  search.width = row.width;
+  search.density = row.density;
+  search.flips = row.flips;
+  search.seed = row.seed;
+  TRY_ASSIGN(const LifeFound found, search_life(search));
+  row.solved = found.solved;
+  row.updates = found.updates;
+  row.asked = found.asked;
+  row.wrong = found.wrong;
+  return row;
+}
+
+// Fills in `wanted`, each by whichever thread is free; the first failure ends all.
+Status make_rows(const LifeStudy& study, const LifeWatch& watch, Rows& rows, std::vector<LifeRow>& wanted) {
+  std::vector<LifeRow*> missing;
+  for (LifeRow& row : wanted) {
+    if (const LifeRow* known = rows.find(row))
+      row = *known;
+    else
+      missing.push_back(&row);
+  }
+  std::mutex mutex;
+  Status failure;
+  size_t next = 0;
+  int64_t done = static_cast<int64_t>(wanted.size() - missing.size());
+  const auto work = [&] {
+    while (true) {
+      std::unique_lock lock(mutex);
+      if (watch.stop != nullptr && watch.stop->load() && failure.ok())
+        failure = Status(Code::kInterrupted, "interrupted; what is done is kept");
+      if (!failure.ok() || next == missing.size()) return;
+      LifeRow* const row = missing[next++];
+      lock.unlock();
+      auto made = make_row(study.search, *row);
+      lock.lock();
+      Status status = made.status();
+      if (status.ok()) {
+        *row = made.take();
+        status = rows.add(*row);
+      }
+      if (!status.ok() && failure.ok()) failure = std::move(status);
+      ++done;
+      if (failure.ok() && watch.on_progress) watch.on_progress(done, static_cast<int64_t>(wanted.size()));
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 1; i < study.threads; ++i) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+  return failure;
+}
+
+}  // namespace
+
+Result<std::vector<LifeRow>> run_life_study(Env& env, const LifeStudy& study, const std::string& path,
+                                            const LifeWatch& watch) {
+  if (study.networks < 1) return invalid("life: at least one network should be trained");
+  TRY_ASSIGN(Rows rows, Rows::open(env, path, study.search));
+  std::vector<LifeRow> wanted;
+  for (const int width : study.widths)
+    for (const double density : study.densities)
+      for (int n = 0; n < study.networks; ++n)
+        wanted.push_back({width, 0, density, study.search.seed + static_cast<uint64_t>(n)});
+  TRY(make_rows(study, watch, rows, wanted));
+
+  std::vector<LifeRow> turned;
+  for (const LifeRow& row : wanted)
+    for (const int flips : study.flips)
+      if (row.solved && flips > 0 && flips <= life_parameters(study.search.steps, row.width))
+        turned.push_back({row.width, flips, row.density, row.seed});
+  TRY(make_rows(study, watch, rows, turned));
+  wanted.insert(wanted.end(), turned.begin(), turned.end());
+  return wanted;
+}
+
+}  // namespace coppice

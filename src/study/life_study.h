@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The study of Springer and Kenyon (2020): how often small networks learn the Game of Life, against their
+// width, the density of the boards, and signs turned in first values that had led to success.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/result.h"
+#include "report/table.h"
+#include "study/life_search.h"
+
+namespace coppice {
+
+struct LifeStudy {
+  std::vector<int> widths = {1, 2, 3, 4, 6, 8};
+  std::vector<double> densities = {0};  // of the boards, as in LifeSearch
+  std::vector<int> flips;               // turned in the first values of networks that learnt it without
+  int networks = 64;                    // of each width and density; of flips, at most
+  LifeSearch search;                    // the rest: updates, boards, the seed of the first network
+  int threads = 1;
+};
+
+// One network. Rows are kept as JSON, one a line.
+struct LifeRow {
+  int width = 1, flips = 0;
+  double density = 0;
+  uint64_t seed = 0;
+  bool solved = false;
+  int64_t updates = 0, asked = 0, wrong = 0;  // as in LifeFound
+};
+
+struct LifeWatch {
+  std::function<void(int64_t done, int64_t all)> on_progress;  // by any thread, one at a time
+  const std::atomic<bool>* stop = nullptr;                     // true: give up, with kInterrupted
+};
+
+// Rows that `path` holds already are not made again, so a study that was interrupted goes on; of other
+// updates, boards or learning rates it refuses them. In the order of the study, whatever the number of
+// threads.
+Result<std::vector<LifeRow>> run_life_study(Env& env, const LifeStudy& study, const std::string& path,
+                                            const LifeWatch& watch = {});
+
+// A line for each width, density and number of flips that has rows: how many learnt it, with Wilson's
+// interval of 95 % confidence, and the median of the updates that took.
+Table life_table(int steps, const std::vector<LifeRow>& rows);
+
+// The same as a page with curves, and a network's Life beside the true one as a moving picture.
+Result<std::string> life_page(const LifeStudy& study, const std::vector<LifeRow>& rows);
+
+}  // namespace coppice
