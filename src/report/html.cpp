@@ -23,7 +23,7 @@ p{margin:.3rem 0}small,.mute{color:var(--mute)}
 .tiles div{background:var(--panel);border-radius:.5rem;padding:.6rem .8rem}
 .tiles b{display:block;font-size:1.25rem;font-variant-numeric:tabular-nums}.tiles span{color:var(--mute)}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,23rem),1fr));gap:1rem}
-figure{margin:0}figcaption{margin:0 0 .2rem}
+figure{margin:0;max-width:36rem}figcaption{margin:0 0 .2rem}
 .key{display:inline-flex;align-items:center;gap:.35rem;margin-right:.9rem;color:var(--mute)}
 .key svg{width:1.6rem;height:.6rem}
 svg{display:block;width:100%;height:auto}svg text{fill:var(--mute);font:12px system-ui,sans-serif}
