@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A graph of one's own, up to a step of training where it is small: what `coppice train --model mine.json`
 // does.
+#include <algorithm>
+
 #include "graph/grad.h"
+#include "graph/op.h"
 #include "models/graph_json.h"
 #include "models/models.h"
 #include "support/step.h"
@@ -18,7 +21,13 @@ ModelInput data_of(const Graph& graph) {
   data.height = static_cast<int>(x.size('h'));
   data.width = static_cast<int>(x.size('w'));
   data.outputs = static_cast<int>(graph.value(graph.logits).shape.elements());
-  data.dense_targets = !graph.value(graph.target).integer;
+  const auto& nodes = graph.nodes();
+  const bool squares = std::any_of(nodes.begin(), nodes.end(), [](const Node& node) {
+    return std::string_view(node.op->name) == "mean_squared_error";
+  });
+  data.task = graph.value(graph.target).integer ? Task::kClasses
+              : squares                         ? Task::kRegression
+                                                : Task::kLabels;
   return data;
 }
 

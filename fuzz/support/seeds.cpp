@@ -169,7 +169,7 @@ std::string checkpoint_of(const std::string& model, const ModelInput& input, con
   info.preprocessing.normalisation = {std::vector<float>(channels, 0.5f), std::vector<float>(channels, 2.0f)};
   info.preprocessing.outputs = input.outputs;
   info.preprocessing.classes = {"no", "yes"};
-  info.progress = {1, 2, 17, 15, 1.25, 128, {0.5, 0.25}, 2, 1, 0.7};
+  info.progress = {1, 2, 17, 15, 1.25, 128, {"accuracy", true, 0.5, 0.25}, 2, 1, 0.7};
   info.isa = "c";
   MemoryEnv env;
   EXPECT_TRUE(write_checkpoint(env, "x", network, info, true).ok());

@@ -19,6 +19,7 @@ namespace {
 using testing::FailingEnv;
 using testing::gzipped;
 using testing::HttpServer;
+using testing::tar_member;
 using testing::TempDir;
 
 Env& env() { return Env::system(); }
