@@ -23,8 +23,7 @@ Json run_json(const RunRecord& run) {
   Json epochs = Json::array();
   for (const EpochRow& row : run.epochs) {
     Json epoch{{"epoch", row.epoch}, {"train_loss", row.train_loss}};
-    if (row.validation_loss) epoch["validation_loss"] = *row.validation_loss;
-    if (row.validation_accuracy) epoch["validation_accuracy"] = *row.validation_accuracy;
+    for (const auto& [metric, value] : row.validation) epoch["validation_" + metric] = value;
     epochs.push_back(std::move(epoch));
   }
   json["epochs"] = std::move(epochs);

@@ -3,9 +3,9 @@
 
 #include "base/text.h"
 #include "command.h"
-#include "load_data.h"
 #include "exec/layers.h"
 #include "graph/op.h"
+#include "load_data.h"
 #include "models/graph_json.h"
 #include "recipe_flags.h"
 #include "run_directory.h"

@@ -50,12 +50,17 @@ Status run_life(Env& env, LifeArguments& arguments) {
   study.threads = arguments.threads > 0 ? arguments.threads : coppice_host_threads();
   TRY(env.make_directories(arguments.out));
   ProgressLine line;
-  const auto began = std::chrono::steady_clock::now();
   LifeWatch watch;
   watch.stop = &stop_on_signals();
-  int64_t first = -1;
+  // Winners with turned signs are a round of their own: the count begins anew.
+  int64_t first = 0, last = 0;
+  std::chrono::steady_clock::time_point began;
   watch.on_progress = [&](int64_t done, int64_t all) {
-    if (first < 0) first = done - 1;
+    if (last == 0 || done < last) {
+      first = done;
+      began = std::chrono::steady_clock::now();
+    }
+    last = done;
     if (!line.due() || done == first) return;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     line.show(with_commas(done) + " of " + with_commas(all) + " networks  " +
@@ -115,6 +120,7 @@ void add_life_command(CLI::App& app, int& exit) {
       ->check(CLI::Range(1e-9, 10.0))
       ->capture_default_str();
   command->add_option("--seed", search.seed, "of the first network; the next ones count up")
+      ->check(CLI::Range(uint64_t{0}, uint64_t{1000000000000000000}))
       ->capture_default_str();
   command->add_option("--threads", arguments->threads, "networks at a time; 0: one per core")
       ->check(CLI::Range(0, 1024));

@@ -30,7 +30,8 @@ class JsonObject {
   Status expect_only(const std::vector<std::string>& keys) const;
   Result<std::string> text(const char* key) const;
   Result<int64_t> integer(const char* key, int64_t least, int64_t most) const;
-  Result<double> real(const char* key) const;  // null reads as NaN
+  Result<double> real(const char* key) const;    // null reads as NaN
+  Result<double> number(const char* key) const;  // refuses null
   Result<bool> flag(const char* key) const;
   Result<JsonObject> object(const char* key) const;
   Result<std::vector<JsonObject>> objects(const char* key) const;

@@ -14,6 +14,7 @@ namespace {
 constexpr double kWidth = 560, kHeight = 280, kLeft = 78, kRight = 14, kTop = 10, kBottom = 40;
 // More points than pixels only make a page large.
 constexpr size_t kMostPoints = 600;
+constexpr int kMostTicks = 16;
 
 struct Range {
   double low = std::numeric_limits<double>::infinity(), high = -low;
@@ -21,9 +22,9 @@ struct Range {
     low = std::min(low, value);
     high = std::max(high, value);
   }
-  // One value only still needs an axis.
+  // One value only still needs an axis, and so do values that only rounding tells apart.
   void widen() {
-    if (low < high) return;
+    if (high - low > 1e-9 * std::max(std::abs(low), std::abs(high))) return;
     const double by = low != 0 ? std::abs(low) * 0.1 : 1;
     low -= by;
     high += by;
@@ -56,20 +57,26 @@ std::vector<std::pair<double, double>> thinned(const std::vector<std::pair<doubl
   return out;
 }
 
+std::string dot(const std::string& kind, const Series& series, const Scale& scale, const LineChart& chart,
+                const std::pair<double, double>& point) {
+  const auto& [x, y] = point;
+  return "<circle class=\"" + kind + "\" r=\"" + (kind == "dot" ? "5" : "3") + "\" cx=\"" + scale.at_x(x) +
+         "\" cy=\"" + scale.at_y(y) + "\" fill=\"var(--s" + std::to_string(series.colour % 8) +
+         ")\"><title>" +
+         escaped(series.name + ", " + chart.x_name + " " + number_text(x) + ": " + chart.y_text(y)) +
+         "</title></circle>";
+}
+
+// A line through the points, with a gap where one is not finite; a point without neighbours is a spot.
 std::string line_of(const Series& series, const Scale& scale, const LineChart& chart) {
+  const std::vector<std::pair<double, double>> points = thinned(series.points);
+  const auto finite = [&](size_t i) { return i < points.size() && std::isfinite(points[i].second); };
   std::string path, dots;
-  bool down = false;  // the pen
-  for (const auto& [x, y] : thinned(series.points)) {
-    if (!std::isfinite(y)) {
-      down = false;
-      continue;
-    }
-    path += (down ? "L" : "M") + scale.at_x(x) + " " + scale.at_y(y);
-    down = true;
-    dots += "<circle class=\"dot\" r=\"5\" cx=\"" + scale.at_x(x) + "\" cy=\"" + scale.at_y(y) +
-            "\" fill=\"var(--s" + std::to_string(series.colour % 8) + ")\"><title>" +
-            escaped(series.name + ", " + chart.x_name + " " + number_text(x) + ": " + chart.y_text(y)) +
-            "</title></circle>";
+  for (size_t i = 0; i < points.size(); ++i) {
+    if (!finite(i)) continue;
+    const bool goes_on = i > 0 && finite(i - 1);
+    path += (goes_on ? "L" : "M") + scale.at_x(points[i].first) + " " + scale.at_y(points[i].second);
+    dots += dot(goes_on || finite(i + 1) ? "dot" : "spot", series, scale, chart, points[i]);
   }
   return "<path class=\"line\" " + stroke(series) + " d=\"" + path + "\"/>" + dots;
 }
@@ -110,9 +117,10 @@ std::vector<double> axis_ticks(double low, double high, bool whole) {
     if (step < rough * 0.75) step = factor * power;
   if (whole) step = std::max(step, 1.0);
   std::vector<double> ticks;
-  // Counted, as a sum of steps would drift.
-  for (double i = std::ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i)
-    ticks.push_back(i * step);
+  // Counted from the first, as a sum of steps would drift.
+  const double first = std::ceil(low / step - 1e-9);
+  for (int i = 0; i < kMostTicks && (first + i) * step <= high + step * 1e-9; ++i)
+    ticks.push_back((first + i) * step);
   return ticks;
 }
 

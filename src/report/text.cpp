@@ -38,6 +38,7 @@ std::string bytes_text(int64_t bytes) {
 
 std::string seconds_text(double seconds) {
   if (seconds < 59.95) return printed("%.1f s", seconds);
+  if (!(seconds < 3.6e9)) return printed("%.2g h", seconds / 3600);
   const auto whole = std::llround(seconds);
   if (whole < 3600) return printed("%lld:%02lld min", whole / 60, whole % 60);
   return printed("%lld:%02lld:%02lld h", whole / 3600, whole / 60 % 60, whole % 60);

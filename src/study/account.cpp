@@ -13,9 +13,7 @@ constexpr Stop kStops[] = {Stop::kDone, Stop::kPatience, Stop::kTime, Stop::kInt
 
 Json optional_json(const std::optional<Evaluation>& e) { return e ? evaluation_json(*e) : Json(); }
 
-// Accounts from before there were tasks have accuracy, top5 and exact.
 Result<Task> task_of(const JsonObject& json) {
-  if (!json.has("task")) return Task::kClasses;
   TRY_ASSIGN(const std::string name, json.text("task"));
   for (const Task task : {Task::kClasses, Task::kLabels, Task::kRegression})
     if (name == task_name(task)) return task;
@@ -28,7 +26,7 @@ Result<std::optional<Evaluation>> evaluation_of(const JsonObject& account, const
   Evaluation e;
   TRY_ASSIGN(e.task, task_of(json));
   TRY_ASSIGN(e.samples, json.integer("samples", 1, kMost));
-  TRY_ASSIGN(e.loss, json.real("loss"));
+  TRY_ASSIGN(e.loss, json.number("loss"));
   if (e.task == Task::kRegression) {
     TRY_ASSIGN(e.rmse, json.real("rmse"));
     if (json.has("r2") && !json.raw().at("r2").is_null()) {
@@ -36,12 +34,12 @@ Result<std::optional<Evaluation>> evaluation_of(const JsonObject& account, const
     }
     return std::optional<Evaluation>(e);
   }
-  TRY_ASSIGN(e.accuracy, json.real("accuracy"));
+  TRY_ASSIGN(e.accuracy, json.number("accuracy"));
   if (json.has("top5")) {
-    TRY_ASSIGN(e.top5, json.real("top5"));
+    TRY_ASSIGN(e.top5, json.number("top5"));
   }
   if (json.has("exact")) {
-    TRY_ASSIGN(e.exact, json.real("exact"));
+    TRY_ASSIGN(e.exact, json.number("exact"));
   }
   return std::optional<Evaluation>(e);
 }
@@ -60,7 +58,7 @@ Result<LayerReport> layer_of(const JsonObject& json) {
   TRY_ASSIGN(layer.live, json.integer("live", 0, layer.total));
   TRY_ASSIGN(layer.block, json.text("block"));
   TRY_ASSIGN(layer.format, json.text("format"));
-  TRY_ASSIGN(layer.seconds, json.real("seconds"));
+  TRY_ASSIGN(layer.seconds, json.number("seconds"));
   return layer;
 }
 
@@ -83,16 +81,16 @@ Result<Account> account_of(const JsonObject& json) {
   TRY_ASSIGN(report.progress.best_epoch, json.integer("best_epoch", 0, kMost));
   TRY_ASSIGN(report.validation, evaluation_of(json, "validation"));
   TRY_ASSIGN(report.test, evaluation_of(json, "test"));
-  TRY_ASSIGN(report.seconds, json.real("seconds"));
-  TRY_ASSIGN(report.cpu_seconds, json.real("cpu_seconds"));
-  TRY_ASSIGN(report.seconds_in_all, json.real("seconds_in_all"));
-  TRY_ASSIGN(report.loading.filling, json.real("filling_seconds"));
-  TRY_ASSIGN(report.loading.waiting, json.real("waiting_seconds"));
+  TRY_ASSIGN(report.seconds, json.number("seconds"));
+  TRY_ASSIGN(report.cpu_seconds, json.number("cpu_seconds"));
+  TRY_ASSIGN(report.seconds_in_all, json.number("seconds_in_all"));
+  TRY_ASSIGN(report.loading.filling, json.number("filling_seconds"));
+  TRY_ASSIGN(report.loading.waiting, json.number("waiting_seconds"));
   TRY_ASSIGN(report.total_weights, json.integer("total_weights", 1, kMost));
   TRY_ASSIGN(report.live_weights, json.integer("live_weights", 0, report.total_weights));
-  TRY_ASSIGN(report.work.useful, json.real("useful_flop"));
-  TRY_ASSIGN(report.work.executed, json.real("executed_flop"));
-  TRY_ASSIGN(report.work.dense, json.real("dense_flop"));
+  TRY_ASSIGN(report.work.useful, json.number("useful_flop"));
+  TRY_ASSIGN(report.work.executed, json.number("executed_flop"));
+  TRY_ASSIGN(report.work.dense, json.number("dense_flop"));
   TRY_ASSIGN(report.planned_bytes, json.integer("planned_bytes", 0, kMost));
   TRY_ASSIGN(report.peak_bytes, json.integer("peak_bytes", 0, kMost));
   TRY_ASSIGN(report.best_file_bytes, json.integer("file_bytes", 0, kMost));
@@ -104,7 +102,7 @@ Result<Account> account_of(const JsonObject& json) {
   TRY_ASSIGN(account.program, json.text("program"));
   TRY_ASSIGN(account.cpu, json.text("cpu"));
   TRY_ASSIGN(report.network.timed_steps, json.integer("timed_steps", 0, kMost));
-  TRY_ASSIGN(report.network.other_seconds, json.real("other_seconds"));
+  TRY_ASSIGN(report.network.other_seconds, json.number("other_seconds"));
   TRY_ASSIGN(const std::vector<JsonObject> layers, json.objects("layers"));
   for (const JsonObject& layer : layers) {
     TRY_ASSIGN(LayerReport read, layer_of(layer));

@@ -11,8 +11,6 @@
 
 namespace coppice {
 
-inline constexpr char kAccountFile[] = "account.json";
-
 // The report of a run with what made it.
 struct Account {
   TrainReport report;   // without the sentences of its layers where it was read from a file

@@ -36,11 +36,28 @@ std::function<std::optional<double>(const RunRecord&)> of_report(Get get) {
   };
 }
 
-std::optional<double> best_accuracy(const RunRecord& run) {
-  std::optional<double> best;
-  for (const EpochRow& row : run.epochs)
-    if (row.best && row.validation_accuracy) best = row.validation_accuracy;
-  return best;
+template <class Get>
+std::function<std::optional<double>(const RunRecord&)> of_test(Get get) {
+  return of_report(
+      [get](const TrainReport& report) { return report.test ? get(*report.test) : std::nullopt; });
+}
+
+// The best value of each run's metric on the validation samples; in a row for each metric.
+void add_best(std::span<const RunRecord> runs, Table& table) {
+  std::vector<std::string> done;
+  for (const RunRecord& run : runs) {
+    const std::string metric = run.metric();
+    if (metric.empty() || std::find(done.begin(), done.end(), metric) != done.end()) continue;
+    done.push_back(metric);
+    std::vector<std::string> row{metric + ", validation"};
+    for (const RunRecord& other : runs) {
+      std::optional<double> best;
+      for (const EpochRow& epoch : other.epochs)
+        if (epoch.best && epoch.of(metric)) best = epoch.of(metric);
+      row.push_back(best ? metric_text(metric, *best) : kUnknown);
+    }
+    table.add(std::move(row));
+  }
 }
 
 const std::vector<Figure>& figures() {
@@ -50,12 +67,15 @@ const std::vector<Figure>& figures() {
         [member](const Report& r) { return std::optional<double>(static_cast<double>(r.*member)); });
   };
   static const std::vector<Figure> all = {
-      {"right, test", of_report([](const Report& r) {
-         const bool counted = r.test && r.test->task != Task::kRegression;
-         return counted ? std::optional<double>(r.test->accuracy) : std::nullopt;
+      {"right, test", of_test([](const Evaluation& e) {
+         return e.task != Task::kRegression ? std::optional<double>(e.accuracy) : std::nullopt;
        }),
        share_text, false},
-      {"right, validation", best_accuracy, share_text, false},
+      {"r2, test", of_test([](const Evaluation& e) { return e.r2; }), loss_text, false},
+      {"rmse, test", of_test([](const Evaluation& e) {
+         return e.task == Task::kRegression ? std::optional<double>(e.rmse) : std::nullopt;
+       }),
+       loss_text, false},
       {"epochs",
        [](const RunRecord& run) { return std::optional<double>(static_cast<double>(run.epochs.size())); },
        count_text, false},
@@ -70,7 +90,11 @@ const std::vector<Figure>& figures() {
        of_report([](const Report& r) { return std::optional<double>(r.work.useful); }), flop_text, true},
       {"weights and optimizer", real(&Report::parameter_bytes), size_text, true},
       {"planned memory", real(&Report::planned_bytes), size_text, true},
-      {"file", real(&Report::best_file_bytes), size_text, true},
+      {"file", of_report([](const Report& r) {
+         return r.best_file_bytes > 0 ? std::optional<double>(static_cast<double>(r.best_file_bytes))
+                                      : std::nullopt;
+       }),
+       size_text, true},
       {"threads", real(&Report::threads), count_text, false},
   };
   return all;
@@ -105,7 +129,12 @@ Table comparison_table(std::span<const RunRecord> runs) {
   for (const RunRecord& run : runs) headline.push_back(run.name);
   Table table(std::move(headline));
   add_differences(runs, table);
+  add_best(runs, table);
   for (const Figure& figure : figures()) {
+    // Whoever has no quantities needs no row for them.
+    if (std::none_of(runs.begin(), runs.end(),
+                     [&](const RunRecord& run) { return figure.value(run).has_value(); }))
+      continue;
     std::vector<std::string> row{figure.name};
     const std::optional<double> first = figure.value(runs[0]);
     for (size_t r = 0; r < runs.size(); ++r) {

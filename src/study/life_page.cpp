@@ -48,9 +48,9 @@ std::string density_text(double density) {
 
 std::string median_text(std::vector<int64_t> updates) {
   if (updates.empty()) return "-";
-  const auto middle = updates.begin() + static_cast<std::ptrdiff_t>(updates.size() / 2);
-  std::nth_element(updates.begin(), middle, updates.end());
-  return with_commas(*middle);
+  std::sort(updates.begin(), updates.end());
+  const size_t middle = updates.size() / 2;
+  return with_commas(updates.size() % 2 == 1 ? updates[middle] : (updates[middle - 1] + updates[middle]) / 2);
 }
 
 // A line for each value of `line` over the values of `x`, of the cells that `keep`.
@@ -151,7 +151,7 @@ Result<Rules> learned_rules(const LifeStudy& study, const LifeRow& row) {
   return life_answers(found);
 }
 
-// The true Life beside the best network, and beside the worst one that learnt nothing exact.
+// The true Life beside that of a network that learnt it, and of the one that came nearest without.
 Result<std::string> life_section(const LifeStudy& study, const std::vector<LifeRow>& rows) {
   std::vector<uint8_t> board(kSide * kSide);
   Rng rng(study.search.seed, stream_id("life page", "board"));

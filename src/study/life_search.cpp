@@ -350,11 +350,15 @@ Result<LifeFound> search_life(const LifeSearch& search) {
   TRY(flip_signs(found.network, search.flips, search.seed));
   TRY_ASSIGN(const std::unique_ptr<Lesson> lesson, lesson_for(search, found));
   while (found.updates < search.updates && !found.solved) {
-    TRY(lesson->update(found.updates));
+    const Status updated = lesson->update(found.updates);
+    // At a rate that is too high a network ends as no numbers: it has not learnt it, which is an answer.
+    const bool diverged = updated.code() == Code::kDiverged;
+    if (!diverged) TRY(updated);
     ++found.updates;
-    if (found.updates % search.check_every != 0 && found.updates != search.updates) continue;
+    if (!diverged && found.updates % search.check_every != 0 && found.updates != search.updates) continue;
     TRY(lesson->judge());
-    found.solved = found.wrong == 0;
+    found.solved = !diverged && found.wrong == 0;
+    if (diverged) break;
   }
   return found;
 }

@@ -31,8 +31,8 @@ struct LifeFound {
   bool solved = false;  // nothing was wrong at a check
   int64_t updates = 0;  // done
   // Cells that it was asked about at the last check, and got wrong. One step: the 512 neighbourhoods. Two:
-  // all 2^25 of 5x5 cells, once 64 boards are right. More: 64 boards of 32 x 32, with densities from 0 to 1,
-  // and no proof.
+  // all 2^25 of 5x5 cells, once 64 boards are right. More: 64 boards with densities from 0 to 1, and no
+  // proof.
   int64_t asked = 0, wrong = 0;
   Network network;  // of one step: 9 cells in, one logit out; else on boards
 };

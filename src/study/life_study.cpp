@@ -2,10 +2,12 @@
 #include "study/life_study.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <sstream>
+#include <system_error>
 #include <thread>
 #include <tuple>
 
@@ -56,7 +58,7 @@ Result<LifeRow> row_of(const JsonObject& json, const LifeSearch& search) {
                      "'; give the same one, or choose another place with --out");
   LifeRow row;
   TRY_ASSIGN(const int64_t width, json.integer("width", 1, INT32_MAX));
-  TRY_ASSIGN(row.density, json.real("density"));
+  TRY_ASSIGN(row.density, json.number("density"));
   TRY_ASSIGN(const int64_t flips, json.integer("flips", 0, INT32_MAX));
   TRY_ASSIGN(const int64_t seed, json.integer("seed", 0, INT64_MAX));
   TRY_ASSIGN(row.solved, json.flag("solved"));
@@ -161,10 +163,23 @@ Status make_rows(const LifeStudy& study, const LifeWatch& watch, Rows& rows, std
     }
   };
   std::vector<std::thread> threads;
-  for (int i = 1; i < study.threads; ++i) threads.emplace_back(work);
+  try {
+    for (size_t i = 1; i < std::min(static_cast<size_t>(study.threads), missing.size()); ++i)
+      threads.emplace_back(work);
+  } catch (const std::system_error&) {
+    // The system gives no more: those that there are do the work.
+  }
   work();
   for (std::thread& thread : threads) thread.join();
   return failure;
+}
+
+template <class T>
+std::vector<T> without_repeats(const std::vector<T>& values) {
+  std::vector<T> out;
+  for (const T& value : values)
+    if (std::find(out.begin(), out.end(), value) == out.end()) out.push_back(value);
+  return out;
 }
 
 }  // namespace
@@ -172,17 +187,24 @@ Status make_rows(const LifeStudy& study, const LifeWatch& watch, Rows& rows, std
 Result<std::vector<LifeRow>> run_life_study(Env& env, const LifeStudy& study, const std::string& path,
                                             const LifeWatch& watch) {
   if (study.networks < 1) return invalid("life: at least one network should be trained");
+  const std::string directory = std::filesystem::path(path).parent_path().string();
+  TRY_ASSIGN(const std::unique_ptr<Lock> lock, env.lock_directory(directory.empty() ? "." : directory));
+  if (!lock)
+    return Status(Code::kIo, directory +
+                                 ": another process studies here; wait for it, stop it, or choose "
+                                 "another place");
   TRY_ASSIGN(Rows rows, Rows::open(env, path, study.search));
   std::vector<LifeRow> wanted;
-  for (const int width : study.widths)
-    for (const double density : study.densities)
+  // Asked for twice, a network still is one.
+  for (const int width : without_repeats(study.widths))
+    for (const double density : without_repeats(study.densities))
       for (int n = 0; n < study.networks; ++n)
         wanted.push_back({width, 0, density, study.search.seed + static_cast<uint64_t>(n)});
   TRY(make_rows(study, watch, rows, wanted));
 
   std::vector<LifeRow> turned;
   for (const LifeRow& row : wanted)
-    for (const int flips : study.flips)
+    for (const int flips : without_repeats(study.flips))
       if (row.solved && flips > 0 && flips <= life_parameters(study.search.steps, row.width))
         turned.push_back({row.width, flips, row.density, row.seed});
   TRY(make_rows(study, watch, rows, turned));

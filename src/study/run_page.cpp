@@ -8,6 +8,7 @@
 #include "report/chart.h"
 #include "report/html.h"
 #include "report/text.h"
+#include "train/metrics/metrics.h"
 
 namespace coppice {
 namespace {
@@ -68,8 +69,9 @@ std::string tiles(const RunRecord& run) {
     if (report.best_file_bytes > 0) figures.emplace_back(bytes_text(report.best_file_bytes), "file");
   } else if (!run.epochs.empty()) {
     const EpochRow& last = run.epochs.back();
-    if (last.validation_accuracy)
-      figures.emplace_back(percent(*last.validation_accuracy), "right, validation");
+    const std::string metric = run.metric();
+    if (const auto value = last.of(metric))
+      figures.emplace_back(metric_text(metric, *value), metric + ", validation");
     figures.emplace_back(loss_text(last.train_loss), "loss, training");
     figures.emplace_back(seconds_text(last.seconds), "so far");
   }
@@ -175,28 +177,41 @@ std::string judgement_sections(const Judgement& judgement) {
 
 }  // namespace
 
+std::string metric_text(const std::string& metric, double value) {
+  const Metric* known = find_metric(metric);
+  return known != nullptr && known->unit == Unit::kShare ? percent(value) : loss_text(value);
+}
+
 std::string run_charts(std::span<const RunRecord> runs) {
   const bool one = runs.size() == 1;
   LineChart loss{one ? "Loss" : "Loss on validation samples (dashed: training)", "epoch", {}, loss_text};
-  LineChart accuracy{"Right, validation", "epoch", {}, [](double share) { return percent(share); }};
+  std::vector<std::string> metrics;
   for (size_t r = 0; r < runs.size(); ++r) {
-    const size_t colour = r;
-    const std::string prefix = one ? "" : runs[r].name + ", ";
-    Series train{prefix + "training", {}, colour, !one},
-        validation{prefix + "validation", {}, colour + one, false},
-        right{one ? "validation" : runs[r].name, {}, colour + one, false};
+    const std::string prefix = one ? "" : runs[r].name + ", ", metric = runs[r].metric();
+    Series train{prefix + "training", {}, r, !one}, validation{prefix + "validation", {}, r + one, false};
     for (const EpochRow& row : runs[r].epochs) {
-      const auto x = static_cast<double>(row.epoch);
-      train.points.emplace_back(x, row.train_loss);
-      if (row.validation_loss) validation.points.emplace_back(x, *row.validation_loss);
-      if (row.validation_accuracy) right.points.emplace_back(x, *row.validation_accuracy);
+      train.points.emplace_back(row.epoch, row.train_loss);
+      if (const auto value = row.of("loss")) validation.points.emplace_back(row.epoch, *value);
     }
     loss.series.push_back(std::move(train));
     if (!validation.points.empty()) loss.series.push_back(std::move(validation));
-    if (!right.points.empty()) accuracy.series.push_back(std::move(right));
+    if (!metric.empty() && metric != "loss" &&
+        std::find(metrics.begin(), metrics.end(), metric) == metrics.end())
+      metrics.push_back(metric);
   }
-  return "<div class=\"charts\">" + html_chart(loss) + (accuracy.series.empty() ? "" : html_chart(accuracy)) +
-         "</div>\n";
+  std::string charts = html_chart(loss);
+  for (const std::string& metric : metrics) {
+    LineChart chart{
+        metric + ", validation", "epoch", {}, [&](double value) { return metric_text(metric, value); }};
+    for (size_t r = 0; r < runs.size(); ++r) {
+      Series series{one ? "validation" : runs[r].name, {}, r + one, false};
+      for (const EpochRow& row : runs[r].epochs)
+        if (const auto value = row.of(metric)) series.points.emplace_back(row.epoch, *value);
+      if (!series.points.empty()) chart.series.push_back(std::move(series));
+    }
+    charts += html_chart(chart);
+  }
+  return "<div class=\"charts\">" + charts + "</div>\n";
 }
 
 std::string run_page(const RunRecord& run, const Judgement* judgement) {

@@ -2,31 +2,28 @@
 #include "study/run_record.h"
 
 #include <filesystem>
-#include <limits>
 #include <sstream>
+#include <string_view>
 
 namespace coppice {
 namespace {
 
+constexpr std::string_view kValidation = "validation_";
 constexpr uint64_t kLongestRecipe = 1 << 20, kLongestDiary = 1 << 28;
 
-Result<std::optional<double>> optional_real(const JsonObject& json, const char* key) {
-  if (!json.has(key)) return std::optional<double>();
-  TRY_ASSIGN(const double value, json.real(key));
-  return std::optional<double>(value);
-}
-
 Result<EpochRow> row_of(const JsonObject& json) {
-  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  constexpr int64_t kMost = int64_t{1} << 53;  // what a double counts to
   EpochRow row;
   TRY_ASSIGN(row.epoch, json.integer("epoch", 1, kMost));
   TRY_ASSIGN(row.step, json.integer("step", 0, kMost));
-  TRY_ASSIGN(row.seconds, json.real("seconds"));
-  TRY_ASSIGN(row.learning_rate, json.real("learning_rate"));
-  TRY_ASSIGN(row.train_loss, json.real("train_loss"));
-  TRY_ASSIGN(row.validation_loss, optional_real(json, "validation_loss"));
-  TRY_ASSIGN(row.validation_accuracy, optional_real(json, "validation_accuracy"));
+  TRY_ASSIGN(row.seconds, json.number("seconds"));
+  TRY_ASSIGN(row.learning_rate, json.number("learning_rate"));
+  TRY_ASSIGN(row.train_loss, json.number("train_loss"));
   TRY_ASSIGN(row.best, json.flag("best"));
+  for (const auto& [key, value] : json.raw().items()) {
+    if (!key.starts_with(kValidation) || value.is_null()) continue;
+    TRY_ASSIGN(row.validation[key.substr(kValidation.size())], json.number(key.c_str()));
+  }
   return row;
 }
 
@@ -46,6 +43,18 @@ Result<std::vector<EpochRow>> rows_of(const std::string& path, const std::string
 }
 
 }  // namespace
+
+std::optional<double> EpochRow::of(const std::string& metric) const {
+  const auto found = validation.find(metric);
+  return found == validation.end() ? std::nullopt : std::optional<double>(found->second);
+}
+
+std::string RunRecord::metric() const {
+  for (const std::string& known : {recipe.metric, std::string("accuracy"), std::string("r2")})
+    for (const EpochRow& row : epochs)
+      if (!known.empty() && row.of(known)) return known;
+  return "";
+}
 
 Result<RunRecord> read_run(Env& env, const std::string& directory) {
   RunRecord run;

@@ -231,6 +231,9 @@ Status Trainer::open_directory() {
   if (!from_ && env_.exists(join_path(directory_, kLastFile)))
     return invalid(directory_ +
                    ": holds a run already; go on with --resume, or choose another place with --out");
+  // What an earlier part of the run came to is no longer what the run came to.
+  if (const std::string account = join_path(directory_, kAccountFile); env_.exists(account))
+    TRY(env_.remove(account));
   TRY(keep_cost_table());
   TRY(keep_graph());
   TRY(write_atomic(env_, join_path(directory_, kRecipeFile), recipe_to_toml(recipe_)));

@@ -25,6 +25,7 @@ namespace coppice {
 inline constexpr char kRecipeFile[] = "recipe.toml", kMetricsFile[] = "metrics.jsonl",
                       kBestFile[] = "best.safetensors", kLastFile[] = "last.safetensors",
                       kCostTableFile[] = "cost-table.json",  // only where it is not the shipped one
+    kAccountFile[] = "account.json",                         // when a run has ended (study/account.h)
     kNetworkFile[] = "network.json";                         // only where the model is a graph of one's own
 
 // Floating-point operations of all training steps so far.

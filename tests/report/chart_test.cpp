@@ -80,5 +80,20 @@ TEST(Chart, NamesAreEscaped) {
   EXPECT_NE(svg.find("&lt;b&gt;&amp;&quot;"), std::string::npos);
 }
 
+TEST(Chart, APointByItselfIsSeen) {
+  const double nan = std::nan("");
+  const std::string svg = html_chart(chart_of({{1, 0.5}, {2, nan}, {3, 0.4}, {4, 0.3}, {5, nan}, {6, 0.2}}));
+  EXPECT_EQ(count_of(svg, "class=\"spot\""), 2U);
+  EXPECT_EQ(count_of(svg, "class=\"dot\""), 2U);
+}
+
+TEST(Chart, ValuesThatOnlyRoundingTellsApartAreOne) {
+  double value = std::log(10.0);
+  std::vector<std::pair<double, double>> points;
+  for (int i = 0; i < 5; ++i, value = std::nextafter(value, 10.0)) points.emplace_back(i, value);
+  EXPECT_LT(html_chart(chart_of(points)).size(), 10000U);
+  EXPECT_LE(axis_ticks(points[0].second, points[1].second, false).size(), 16U);
+}
+
 }  // namespace
 }  // namespace coppice

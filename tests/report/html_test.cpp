@@ -59,6 +59,7 @@ TEST(Text, NumbersReadAsPeopleWriteThem) {
   EXPECT_EQ(percent(0.00012), "0.012 %");
   EXPECT_EQ(bytes_text(1536), "1.5 KiB");
   EXPECT_EQ(seconds_text(3661), "1:01:01 h");
+  EXPECT_EQ(seconds_text(1e300), "2.8e+296 h");
   EXPECT_EQ(quantity(1.234e9, "FLOP"), "1.23 GFLOP");
   EXPECT_EQ(loss_text(3.1e12), "3.1e+12");
 }

@@ -117,5 +117,42 @@ TEST(LifeStudy, ARowThatLiesIsASentence) {
   }
 }
 
+TEST(LifeStudy, CountsANetworkOnceHoweverOftenItIsAskedFor) {
+  const testing::TempDir folder;
+  LifeStudy study = small();
+  study.widths = {6, 6};
+  study.densities = {0.38, 0.38};
+  const auto rows = run_life_study(Env::system(), study, folder.file("rows.jsonl"));
+  ASSERT_TRUE(rows.ok());
+  EXPECT_EQ(rows->size(), 3U);
+}
+
+TEST(LifeStudy, ANetworkThatDivergesHasNotLearntIt) {
+  const testing::TempDir folder;
+  LifeStudy study = small();
+  study.search.learning_rate = 1e38;
+  const auto rows = run_life_study(Env::system(), study, folder.file("rows.jsonl"));
+  ASSERT_TRUE(rows.ok()) << rows.status().message();
+  for (const LifeRow& row : *rows) EXPECT_FALSE(row.solved);
+}
+
+TEST(LifeStudy, IsRefusedWhereAnotherOneGoesOn) {
+  const testing::TempDir folder;
+  const auto lock = Env::system().lock_directory(folder.path()).take();
+  const auto rows = run_life_study(Env::system(), small(), folder.file("rows.jsonl"));
+  EXPECT_TRUE(has(rows.status().message(), "another process studies here"));
+}
+
+TEST(LifeTable, TheMedianOfAnEvenNumberLiesBetweenTheMiddleTwo) {
+  LifeRow row;
+  row.solved = true;
+  std::vector<LifeRow> rows;
+  for (const int64_t updates : {250, 10000, 500, 1000}) {
+    row.updates = updates;
+    rows.push_back(row);
+  }
+  EXPECT_TRUE(has(life_table(1, rows).text(), " 750"));
+}
+
 }  // namespace
 }  // namespace coppice

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "support/small_run.h"
 #include "support/temp_dir.h"
 
@@ -107,7 +109,8 @@ TEST(Account, ALyingFileIsASentenceThatNamesIt) {
        {std::string(), whole.substr(0, whole.size() / 2), std::string("[]"), replaced("\"done\"", "\"well\""),
         replaced("account\":1", "account\":2"), replaced("\"steps\":5", "\"steps\":-5"),
         replaced("\"steps\":5", "\"steps\":1e99"), replaced("\"layers\":[", "\"layers\":[7,"),
-        replaced("\"live\":", "\"alive\":"), replaced("\"threads\":2", "\"threads\":\"two\"")}) {
+        replaced("\"live\":", "\"alive\":"), replaced("\"threads\":2", "\"threads\":\"two\""),
+        replaced("\"cpu_seconds\":", "\"cpu_seconds\":null,\"was\":")}) {
     folder.write("run/account.json", text);
     const auto read = read_run(Env::system(), folder.file("run"));
     ASSERT_FALSE(read.ok()) << text;
@@ -126,6 +129,22 @@ TEST(RunRecord, AnAccountThatTheRunHasOutlivedDoesNotCount) {
   EXPECT_FALSE(record.account);
   EXPECT_EQ(record.epochs.size(), 2U);
   EXPECT_TRUE(has(run_page(record, nullptr), "not over yet, or killed, after update 9"));
+}
+
+TEST(RunRecord, HasNoAccountWhileARunGoesOn) {
+  const testing::TempDir folder;
+  finished(folder, "run", small_recipe({{"epochs", "1"}}));
+  std::atomic<bool> stop{false};
+  TrainCallbacks callbacks;
+  callbacks.stop = &stop;
+  bool seen = false;
+  callbacks.on_step = [&](const StepEvent&) {
+    seen = true;
+    EXPECT_FALSE(read_run(Env::system(), folder.file("run"))->account);
+    stop = true;
+  };
+  ASSERT_TRUE(run(Env::system(), small_recipe({{"epochs", "3"}}), folder.file("run"), true, callbacks).ok());
+  EXPECT_TRUE(seen);
 }
 
 TEST(RunRecord, IsNamedAfterItsDirectory) {

@@ -95,6 +95,11 @@ Result<double> JsonObject::real(const char* key) const {
   return (*json_)[key].get<double>();
 }
 
+Result<double> JsonObject::number(const char* key) const {
+  if (has(key) && (*json_)[key].is_null()) return wants(key, "a number");
+  return real(key);
+}
+
 Status JsonObject::expect_only(const std::vector<std::string>& keys) const {
   for (const auto& [key, value] : json_->items()) {
     if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
