@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -33,9 +34,21 @@ Json run_json(const RunRecord& run) {
 Status compare(Env& env, const CompareArguments& arguments) {
   std::vector<RunRecord> runs;
   for (const std::string& directory : arguments.runs) {
+    // Of `runs/*` not everything has to be a run.
+    if (arguments.runs.size() > 1 && env.exists(directory) &&
+        !env.exists(join_path(directory, kRecipeFile))) {
+      complain(kName, directory + ": is no run, and is left out");
+      continue;
+    }
     TRY_ASSIGN(RunRecord run, read_run(env, directory));
     runs.push_back(std::move(run));
   }
+  if (runs.empty()) return not_found("none of these is a run; `coppice train` makes runs under runs/");
+  // What has the name of another one is called by its place.
+  std::map<std::string, int> names;
+  for (const RunRecord& run : runs) ++names[run.name];
+  for (RunRecord& run : runs)
+    if (names[run.name] > 1) run.name = run.directory;
   if (!arguments.html.empty()) TRY(write_atomic(env, arguments.html, comparison_page(runs)));
   if (arguments.json) {
     Json json = Json::array();

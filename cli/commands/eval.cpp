@@ -87,6 +87,8 @@ Result<int> judge(Env& env, Checkpoint& model, const EvalArguments& arguments) {
   say("model    " + recipe.model + ", " + with_commas(model.network.live_weights()) + " of " +
       with_commas(model.network.total_weights()) + " weights live");
   say("data     " + data.name + ", " + arguments.split + ": " + with_commas(e.samples) + " samples");
+  if (recipe.test_share == 1)
+    say("         all of it; samples that the network learnt from would count too, if they are among them");
   say("loss     " + loss_text(e.loss));
   if (!keeps)
     say("says     " + evaluation_text(e, data.boards()));

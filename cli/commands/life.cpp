@@ -9,12 +9,13 @@
 #include "stop.h"
 #include "study/life_study.h"
 #include "terminal.h"
+#include "train/trainer.h"
 
 namespace coppice::cli {
 namespace {
 
 constexpr char kName[] = "life";
-constexpr char kRowsFile[] = "rows.jsonl", kPage[] = "report.html";
+constexpr char kRowsFile[] = "rows.jsonl", kPage[] = "life.html";
 
 struct LifeArguments {
   LifeStudy study;
@@ -48,6 +49,8 @@ Status run_life(Env& env, LifeArguments& arguments) {
   LifeStudy& study = arguments.study;
   TRY(check(study));
   study.threads = arguments.threads > 0 ? arguments.threads : coppice_host_threads();
+  if (env.exists(join_path(arguments.out, kRecipeFile)))
+    return invalid(arguments.out + ": holds a run of `coppice train`; choose another place with --out");
   TRY(env.make_directories(arguments.out));
   ProgressLine line;
   LifeWatch watch;
@@ -69,6 +72,9 @@ Status run_life(Env& env, LifeArguments& arguments) {
   };
   auto rows = run_life_study(env, study, join_path(arguments.out, kRowsFile), watch);
   line.clear();
+  if (rows.status().code() == Code::kInterrupted)
+    return {Code::kInterrupted, "interrupted; what is done lies in " + arguments.out +
+                                    ", and the same command goes on from there"};
   TRY(rows.status());
   const std::string page = join_path(arguments.out, kPage);
   TRY_ASSIGN(const std::string html, life_page(study, *rows));

@@ -15,7 +15,7 @@ namespace {
 constexpr char kName[] = "report";
 
 struct ReportArguments {
-  std::string run, out, data_dir;
+  std::string run, out, data, data_dir;
 };
 
 // What the best network says about the test samples, or about the validation's where there are none.
@@ -23,6 +23,7 @@ Result<Judgement> judge_best(Env& env, const ReportArguments& arguments) {
   TRY_ASSIGN(const std::string path, checkpoint_path(env, arguments.run, kBestFile));
   TRY_ASSIGN(Checkpoint best, read_checkpoint(env, path));
   Recipe& recipe = best.info.recipe;
+  if (!arguments.data.empty()) recipe.data = arguments.data;
   if (!arguments.data_dir.empty()) recipe.data_dir = arguments.data_dir;
   TRY_ASSIGN(const Dataset data, load_data(env, recipe, &best.info.preprocessing));
   const bool tested = data.test.size() > 0;
@@ -46,12 +47,17 @@ Status report(Env& env, const ReportArguments& arguments) {
   std::optional<Judgement> judgement;
   auto judged = judge_best(env, arguments);
   if (judged.status().code() == Code::kInterrupted) return judged.status();
-  // The rest of the page needs no data.
-  if (judged.ok())
-    judgement = judged.take();
-  else
-    complain(kName, judged.status().message() + "; the page goes without mistakes");
   const std::string path = arguments.out.empty() ? join_path(arguments.run, kPageFile) : arguments.out;
+  if (judged.ok()) {
+    judgement = judged.take();
+  } else if (env.exists(path)) {
+    return {judged.status().code(),
+            judged.status().message() + "; " + path +
+                " stays as it is; --out FILE makes a page without mistakes elsewhere"};
+  } else {
+    // The rest of the page needs no data.
+    complain(kName, judged.status().message() + "; the page goes without mistakes");
+  }
   TRY(write_atomic(env, path, run_page(run, judgement ? &*judgement : nullptr)));
   say("page     " + path);
   return {};
@@ -67,6 +73,8 @@ void add_report_command(CLI::App& app, int& exit) {
       ->type_name("RUN");
   command->add_option("--out", arguments->out, "where the page goes; else RUN/report.html")
       ->type_name("FILE");
+  command->add_option("--data", arguments->data, "where the data lies now, if it was moved")
+      ->type_name("SET");
   command->add_option("--data-dir", arguments->data_dir, "where the named sets lie")->type_name("FOLDER");
   command->footer(
       "\n`coppice train` writes the page when a run ends. One file, nothing is fetched: it can be mailed.\n"

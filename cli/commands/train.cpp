@@ -239,6 +239,9 @@ Status keep_account(Env& env, const std::string& directory, const Account& accou
 Result<TrainRequest> new_run(Env& env, const TrainArguments& arguments) {
   TRY_ASSIGN(Recipe recipe, recipe_from(env, arguments.recipe, arguments.flags));
   std::string directory = arguments.out.empty() ? new_run_directory(env, recipe) : arguments.out;
+  // So that the run goes on, and is judged, from wherever somebody stands.
+  if (is_own_data(recipe.data) && env.exists(recipe.data))
+    recipe.data = std::filesystem::absolute(recipe.data).lexically_normal().string();
   return TrainRequest{std::move(recipe), std::move(directory), std::nullopt};
 }
 
@@ -302,7 +305,7 @@ int run_train(const TrainArguments& arguments) {
 void add_train_command(CLI::App& app, int& exit) {
   CLI::App* command = app.add_subcommand(kName, "Train a network, dense or with most of its weights away");
   auto arguments = std::make_shared<TrainArguments>();
-  command->add_option("recipe", arguments->recipe, "a TOML file with keys as below; flags go before it")
+  command->add_option("recipe", arguments->recipe, "a TOML file with keys as below; flags win over it")
       ->type_name("FILE");
   command->add_option("--out", arguments->out, "directory of the run; else one under runs/")
       ->type_name("DIR");

@@ -11,7 +11,7 @@
 namespace coppice {
 namespace {
 
-constexpr double kWidth = 560, kHeight = 280, kLeft = 78, kRight = 14, kTop = 10, kBottom = 40;
+constexpr double kWidth = 560, kHeight = 280, kLeft = 82, kRight = 14, kTop = 10, kBottom = 40;
 // More points than pixels only make a page large.
 constexpr size_t kMostPoints = 600;
 constexpr int kMostTicks = 16;
@@ -120,7 +120,7 @@ std::vector<double> axis_ticks(double low, double high, bool whole) {
   // Counted from the first, as a sum of steps would drift.
   const double first = std::ceil(low / step - 1e-9);
   for (int i = 0; i < kMostTicks && (first + i) * step <= high + step * 1e-9; ++i)
-    ticks.push_back((first + i) * step);
+    ticks.push_back(first + i == 0 ? 0.0 : (first + i) * step);
   return ticks;
 }
 

@@ -27,18 +27,18 @@ figure{margin:0;max-width:36rem}figcaption{margin:0 0 .2rem}
 .key{display:inline-flex;align-items:center;gap:.35rem;margin-right:.9rem;color:var(--mute)}
 .key svg{width:1.6rem;height:.6rem}
 svg{display:block;width:100%;height:auto}svg text{fill:var(--mute);font:12px system-ui,sans-serif}
-@media(max-width:30rem){svg text{font-size:17px}}
+@media(max-width:30rem){svg text{font-size:15px}}
 svg .grid{stroke:var(--line)}svg .line{fill:none;stroke-width:2;stroke-linejoin:round}
 svg .dot{opacity:0}svg .dot:hover{opacity:1}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th{color:var(--mute);font-weight:600;text-align:left;vertical-align:bottom}
 th,td{padding:.2rem .8rem .2rem 0;border-bottom:1px solid var(--line);overflow-wrap:normal}
-.n{text-align:right;white-space:nowrap}
+.n{text-align:right;white-space:nowrap}th.n{white-space:normal;overflow-wrap:anywhere;min-width:5.5rem}
 .confusion td,.confusion th{padding:.15rem .45rem;border:0}.confusion td{text-align:right;background:rgb(var(--heat)/var(--v,0))}
 .confusion .full{color:var(--bg)}.confusion thead th{writing-mode:vertical-rl;transform:rotate(180deg);text-align:left}
 .confusion tbody th{white-space:nowrap}.confusion thead th:first-child{writing-mode:initial;transform:none}
-.bars{display:grid;grid-template-columns:max-content 1fr max-content;gap:.25rem .7rem;align-items:center}
+.bars{display:grid;grid-template-columns:fit-content(40%) 1fr max-content;gap:.25rem .7rem;align-items:center}
 .bars i{display:block;height:.9rem;border-radius:.2rem;min-width:2px}
 .bars span:nth-child(3n){text-align:right;font-variant-numeric:tabular-nums}
 .pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(8.5rem,1fr));gap:.8rem}

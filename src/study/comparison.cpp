@@ -76,7 +76,7 @@ const std::vector<Figure>& figures() {
          return e.task == Task::kRegression ? std::optional<double>(e.rmse) : std::nullopt;
        }),
        loss_text, false},
-      {"epochs",
+      {"epochs done",
        [](const RunRecord& run) { return std::optional<double>(static_cast<double>(run.epochs.size())); },
        count_text, false},
       {"weights", real(&Report::live_weights), count_text, true},
@@ -129,6 +129,10 @@ Table comparison_table(std::span<const RunRecord> runs) {
   for (const RunRecord& run : runs) headline.push_back(run.name);
   Table table(std::move(headline));
   add_differences(runs, table);
+  std::vector<std::string> endings{"ended"};
+  for (const RunRecord& run : runs)
+    endings.emplace_back(run.account ? stop_name(run.account->report.stop) : "not over, or killed");
+  table.add(std::move(endings));
   add_best(runs, table);
   for (const Figure& figure : figures()) {
     // Whoever has no quantities needs no row for them.

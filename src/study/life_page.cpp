@@ -196,7 +196,7 @@ const char* proof_text(int steps) {
 
 Table life_table(int steps, const std::vector<LifeRow>& rows) {
   Table table({"width m", "parameters", "density of boards", "signs turned", "networks", "learnt it", "share",
-               "95 % interval", "median updates"});
+               "95 % interval", "median updates of these"});
   table.left({});
   for (const Cell& cell : cells_of(rows)) {
     const auto [low, high] = cell.interval();

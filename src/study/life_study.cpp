@@ -146,7 +146,7 @@ Status make_rows(const LifeStudy& study, const LifeWatch& watch, Rows& rows, std
     while (true) {
       std::unique_lock lock(mutex);
       if (watch.stop != nullptr && watch.stop->load() && failure.ok())
-        failure = Status(Code::kInterrupted, "interrupted; what is done is kept");
+        failure = Status(Code::kInterrupted, "interrupted");
       if (!failure.ok() || next == missing.size()) return;
       LifeRow* const row = missing[next++];
       lock.unlock();
@@ -193,6 +193,12 @@ Result<std::vector<LifeRow>> run_life_study(Env& env, const LifeStudy& study, co
     return Status(Code::kIo, directory +
                                  ": another process studies here; wait for it, stop it, or choose "
                                  "another place");
+  for (const int flips : study.flips)
+    for (const int width : study.widths)
+      if (flips < 1 || flips > life_parameters(study.search.steps, width))
+        return invalid("life: " + std::to_string(flips) + " signs cannot be turned, a network of width " +
+                       std::to_string(width) + " has " +
+                       std::to_string(life_parameters(study.search.steps, width)) + " numbers");
   TRY_ASSIGN(Rows rows, Rows::open(env, path, study.search));
   std::vector<LifeRow> wanted;
   // Asked for twice, a network still is one.
@@ -205,8 +211,7 @@ Result<std::vector<LifeRow>> run_life_study(Env& env, const LifeStudy& study, co
   std::vector<LifeRow> turned;
   for (const LifeRow& row : wanted)
     for (const int flips : without_repeats(study.flips))
-      if (row.solved && flips > 0 && flips <= life_parameters(study.search.steps, row.width))
-        turned.push_back({row.width, flips, row.density, row.seed});
+      if (row.solved) turned.push_back({row.width, flips, row.density, row.seed});
   TRY(make_rows(study, watch, rows, turned));
   wanted.insert(wanted.end(), turned.begin(), turned.end());
   return wanted;

@@ -39,9 +39,8 @@ std::string headline(const RunRecord& run) {
                      ", seed " + std::to_string(recipe.seed);
   if (run.account) {
     const Account& account = *run.account;
-    line += "; " + std::string(ending(account.report.stop)) + " after " +
-            with_commas(account.report.progress.step) + " updates. " + account.program + ", " + account.cpu +
-            ", " + std::to_string(account.report.threads) +
+    line += "; " + with_commas(account.report.progress.step) + " updates, " + ending(account.report.stop) +
+            ". " + account.program + ", " + account.cpu + ", " + std::to_string(account.report.threads) +
             (account.report.threads == 1 ? " thread, " : " threads, ") + account.report.isa + " kernels";
   } else if (!run.epochs.empty()) {
     line += "; not over yet, or killed, after update " + with_commas(run.epochs.back().step);
@@ -87,15 +86,17 @@ std::string beside_dense(const TrainReport& report) {
   const auto flop = [](double value) { return quantity(value, "FLOP"); };
   const auto count = [](double value) { return with_commas(static_cast<int64_t>(value)); };
   const auto real = [](int64_t value) { return static_cast<double>(value); };
-  return html_section(
-      "Beside the dense network",
-      "<div class=\"charts\">" + pair("Work of the training", report.work.useful, report.work.dense, flop) +
-          pair("Weights", real(report.live_weights), real(report.total_weights), count) +
-          pair("Weights and optimizer in memory", real(report.parameter_bytes),
-               real(report.dense_parameter_bytes), bytes) +
-          "</div><p class=\"mute\">Counted, not measured: the dense network was not trained here. With "
-          "activations this run planned " +
-          bytes_text(report.planned_bytes) + ".</p>");
+  return html_section("Beside the dense network",
+                      "<div class=\"charts\">" +
+                          pair("Work of the training", report.work.useful, report.work.dense, flop) +
+                          pair("Weights", real(report.live_weights), real(report.total_weights), count) +
+                          pair("Weights and optimizer in memory", real(report.parameter_bytes),
+                               real(report.dense_parameter_bytes), bytes) +
+                          "</div><p class=\"mute\">Counted, not measured: the dense network was not trained "
+                          "here, and its memory is that of its "
+                          "values alone, while that of this run has indices and padding. With "
+                          "activations this run planned " +
+                          bytes_text(report.planned_bytes) + ".</p>");
 }
 
 std::string layers_section(const TrainReport& report) {

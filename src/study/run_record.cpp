@@ -61,6 +61,8 @@ Result<RunRecord> read_run(Env& env, const std::string& directory) {
   run.directory = directory;
   const std::filesystem::path path = std::filesystem::path(directory).lexically_normal();
   run.name = (path.has_filename() ? path : path.parent_path()).filename().string();
+  if (!env.exists(directory))
+    return not_found(directory + ": there is no such run; `coppice train` makes runs under runs/");
   const std::string recipe = join_path(directory, kRecipeFile);
   if (!env.exists(recipe))
     return not_found(directory + ": holds no " + kRecipeFile +

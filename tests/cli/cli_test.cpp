@@ -134,6 +134,26 @@ TEST_F(Cli, DrawsRunsAndPutsThemSideBySide) {
   EXPECT_EQ(content(folder_.file("again.html")), page);
 }
 
+TEST_F(Cli, StudiesTheGameOfLife) {
+  const std::string small =
+      "life --widths 6 --networks 2 --updates 500 --learning-rate 0.003 --densities 0.38 --out life";
+  const Outcome first = coppice(small);
+  ASSERT_EQ(first.code, 0) << first.err;
+  EXPECT_NE(first.out.find("95 % interval"), std::string::npos);
+  EXPECT_TRUE(std::filesystem::exists(folder_.file("life/life.html")));
+  const std::string rows = content(folder_.file("life/rows.jsonl"));
+  const auto json = parse_json("life", coppice(small + " --json").out);
+  ASSERT_TRUE(json.ok());
+  EXPECT_EQ(json->size(), 2U);
+  EXPECT_EQ((*json)[0]["parameters"], 205);
+  EXPECT_EQ(content(folder_.file("life/rows.jsonl")), rows) << "nothing is made again";
+  // It is no run, and stands beside runs.
+  ASSERT_EQ(coppice(std::string("train --density 0.2") + kSmall + " --out run").code, 0);
+  const Outcome both = coppice("compare life run");
+  EXPECT_EQ(both.code, 0);
+  EXPECT_NE(both.err.find("life: is no run, and is left out"), std::string::npos) << both.err;
+}
+
 TEST_F(Cli, ReadsARecipeWithFlagsOverIt) {
   folder_.write("my.toml", "data = \"glyphs\"\nmodel = \"mlp:784-16-10\"\ntrain_samples = 300\nepochs = 9\n");
   const Outcome outcome = coppice("train my.toml --epochs 1 --test-samples 20 --json --out here");

@@ -204,7 +204,7 @@ TEST(Comparison, WhatIsNotKnownIsADash) {
   open.epochs.clear();
   const std::vector<RunRecord> runs = {open, whole};
   const std::string text = comparison_table(runs).text();
-  EXPECT_TRUE(has(text, "right, test               -")) << text;
+  EXPECT_TRUE(has(text, "right, test                              -")) << text;
   EXPECT_FALSE(has(text, "x)")) << "nothing to measure against";
   EXPECT_TRUE(has(comparison_page(runs), "open"));
 }
