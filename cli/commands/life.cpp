@@ -4,6 +4,8 @@
 
 #include "base/text.h"
 #include "command.h"
+#include "coppice_build.h"
+#include "host/cpu.h"
 #include "host/processors.h"
 #include "models/json.h"
 #include "stop.h"
@@ -15,6 +17,7 @@ namespace coppice::cli {
 namespace {
 
 constexpr char kName[] = "life";
+constexpr char kProgram[] = "coppice " COPPICE_BUILD_VERSION " (" COPPICE_BUILD_COMMIT ")";
 constexpr char kRowsFile[] = "rows.jsonl", kPage[] = "life.html";
 
 struct LifeArguments {
@@ -48,6 +51,10 @@ Json row_json(int steps, const LifeRow& row) {
 Status run_life(Env& env, LifeArguments& arguments) {
   LifeStudy& study = arguments.study;
   TRY(check(study));
+  coppice_cpu cpu;
+  coppice_host_cpu(&cpu);
+  study.program = kProgram;
+  study.cpu = cpu.model;
   study.threads = arguments.threads > 0 ? arguments.threads : coppice_host_threads();
   if (env.exists(join_path(arguments.out, kRecipeFile)))
     return invalid(arguments.out + ": holds a run of `coppice train`; choose another place with --out");

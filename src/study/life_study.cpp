@@ -32,9 +32,9 @@ Json search_json(const LifeSearch& search) {
               {"learning_rate", search.learning_rate}};
 }
 
-Json row_json(const LifeRow& row, const LifeSearch& search) {
+Json row_json(const LifeRow& row, const LifeStudy& study) {
   Json json{{"coppice.life", kFormatVersion}};
-  json.update(search_json(search));
+  json.update(search_json(study.search));
   json.update(Json{{"width", row.width},
                    {"density", row.density},
                    {"flips", row.flips},
@@ -42,7 +42,9 @@ Json row_json(const LifeRow& row, const LifeSearch& search) {
                    {"solved", row.solved},
                    {"updates", row.updates},
                    {"asked", row.asked},
-                   {"wrong", row.wrong}});
+                   {"wrong", row.wrong},
+                   {"program", study.program},
+                   {"cpu", study.cpu}});
   return json;
 }
 
@@ -74,8 +76,8 @@ Result<LifeRow> row_of(const JsonObject& json, const LifeSearch& search) {
 // Rows by their key; what a crash cut short at the end is not there.
 class Rows {
  public:
-  static Result<Rows> open(Env& env, const std::string& path, const LifeSearch& search) {
-    Rows rows(search);
+  static Result<Rows> open(Env& env, const std::string& path, const LifeStudy& study) {
+    Rows rows(study);
     if (env.exists(path)) {
       TRY_ASSIGN(const std::string text, read_all(env, path, kLongest));
       TRY(rows.read(path, text));
@@ -90,14 +92,14 @@ class Rows {
     return found == rows_.end() ? nullptr : &found->second;
   }
   Status add(const LifeRow& row) {
-    const std::string line = json_text(row_json(row, search_)) + "\n";
+    const std::string line = json_text(row_json(row, study_)) + "\n";
     TRY(file_->append(line.data(), line.size()));
     rows_[key_of(row)] = row;
     return {};
   }
 
  private:
-  explicit Rows(const LifeSearch& search) : search_(search) {}
+  explicit Rows(const LifeStudy& study) : study_(study) {}
   Status read(const std::string& path, const std::string& text) {
     std::istringstream lines(text);
     int64_t number = 0;
@@ -105,12 +107,12 @@ class Rows {
       const std::string place = path + " line " + std::to_string(++number);
       TRY_ASSIGN(const Json json, parse_json(place, line));
       TRY_ASSIGN(const JsonObject object, JsonObject::of(json, place));
-      TRY_ASSIGN(const LifeRow row, row_of(object, search_));
+      TRY_ASSIGN(const LifeRow row, row_of(object, study_.search));
       rows_[key_of(row)] = row;
     }
     return {};
   }
-  LifeSearch search_;
+  LifeStudy study_;
   std::map<Key, LifeRow> rows_;
   std::unique_ptr<WriteFile> file_;
 };
@@ -199,7 +201,7 @@ Result<std::vector<LifeRow>> run_life_study(Env& env, const LifeStudy& study, co
         return invalid("life: " + std::to_string(flips) + " signs cannot be turned, a network of width " +
                        std::to_string(width) + " has " +
                        std::to_string(life_parameters(study.search.steps, width)) + " numbers");
-  TRY_ASSIGN(Rows rows, Rows::open(env, path, study.search));
+  TRY_ASSIGN(Rows rows, Rows::open(env, path, study));
   std::vector<LifeRow> wanted;
   // Asked for twice, a network still is one.
   for (const int width : without_repeats(study.widths))

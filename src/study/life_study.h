@@ -23,6 +23,7 @@ struct LifeStudy {
   int networks = 64;                    // of each width and density; of flips, at most
   LifeSearch search;                    // the rest: updates, boards, the seed of the first network
   int threads = 1;
+  std::string program, cpu;  // what made a row; kept with it
 };
 
 // One network. Rows are kept as JSON, one a line.
