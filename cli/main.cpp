@@ -39,7 +39,7 @@ std::string unknown_argument(const CLI::App& command) {
 int run(int argc, char** argv) {
   CLI::App app(kAbout, "coppice");
   app.footer(kExamples);
-  app.set_version_flag("--version", "coppice " COPPICE_BUILD_VERSION " (" COPPICE_BUILD_COMMIT ")");
+  app.set_version_flag("--version", COPPICE_PROGRAM);
   app.require_subcommand(0, 1);
   int exit = kFine;
   for (const AddCommand add : all_commands()) add(app, exit);

@@ -17,7 +17,6 @@ namespace coppice::cli {
 namespace {
 
 constexpr char kName[] = "life";
-constexpr char kProgram[] = "coppice " COPPICE_BUILD_VERSION " (" COPPICE_BUILD_COMMIT ")";
 constexpr char kRowsFile[] = "rows.jsonl", kPage[] = "life.html";
 
 struct LifeArguments {
@@ -53,7 +52,7 @@ Status run_life(Env& env, LifeArguments& arguments) {
   TRY(check(study));
   coppice_cpu cpu;
   coppice_host_cpu(&cpu);
-  study.program = kProgram;
+  study.program = COPPICE_PROGRAM;
   study.cpu = cpu.model;
   study.threads = arguments.threads > 0 ? arguments.threads : coppice_host_threads();
   if (env.exists(join_path(arguments.out, kRecipeFile)))

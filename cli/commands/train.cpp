@@ -22,7 +22,6 @@ namespace coppice::cli {
 namespace {
 
 constexpr char kName[] = "train";
-constexpr char kProgram[] = "coppice " COPPICE_BUILD_VERSION " (" COPPICE_BUILD_COMMIT ")";
 constexpr char kExamples[] =
     "\nExamples:\n"
     "  coppice train --data glyphs --model mlp:784-300-100-10 --density 0.1\n"
@@ -290,7 +289,7 @@ int run_train(const TrainArguments& arguments) {
   const bool stopped = callbacks.stop->load();
   coppice_cpu cpu;
   coppice_host_cpu(&cpu);
-  const Account account{report.take(), kProgram, cpu.model};
+  const Account account{report.take(), COPPICE_PROGRAM, cpu.model};
   const Status kept = keep_account(env, directory, account, judgement ? &*judgement : nullptr);
   if (!kept.ok()) complain(kName, kept.message() + "; the run itself is saved");
   if (arguments.json)
