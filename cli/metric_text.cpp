@@ -21,11 +21,11 @@ std::string five_digits(double number) {
 
 Json number_json(const std::optional<double>& number) { return number ? Json(*number) : Json(); }
 
-Json reading_json(const Metric& metric, const Reading& reading) {
+Json reading_json(const Reading& reading, const char* by) {
   Json json{{"value", number_json(reading.value)}};
   json["low"] = reading.interval ? Json(reading.interval->low) : Json();
   json["high"] = reading.interval ? Json(reading.interval->high) : Json();
-  json["by"] = reading.interval ? Json(metric.interval_by) : Json();
+  json["by"] = reading.interval ? Json(by) : Json();
   return json;
 }
 
@@ -48,7 +48,7 @@ std::string each_table(const std::vector<const Metric*>& metrics, const Outputs&
   for (const Metric* metric : metrics) {
     if (metric->each == nullptr) continue;
     headline.emplace_back(metric->name);
-    columns.emplace_back(metric, metric->each(outputs));
+    columns.emplace_back(metric, metric->each(outputs, false));
   }
   if (columns.empty()) return "";
   Table table(headline);
@@ -110,7 +110,8 @@ std::string metrics_table(const std::vector<const Metric*>& metrics, const Outpu
 
 Json metrics_json(const std::vector<const Metric*>& metrics, const Outputs& outputs) {
   Json json = Json::object();
-  for (const Metric* metric : metrics) json[metric->name] = reading_json(*metric, metric->read(outputs));
+  for (const Metric* metric : metrics)
+    json[metric->name] = reading_json(metric->read(outputs), metric->interval_by);
   return json;
 }
 
@@ -121,8 +122,9 @@ Json each_json(const std::vector<const Metric*>& metrics, const Outputs& outputs
     list.push_back(Json{{"name", name_of(data, k)}, {"samples", samples[k]}});
   for (const Metric* metric : metrics) {
     if (metric->each == nullptr) continue;
-    const std::vector<Reading> readings = metric->each(outputs);
-    for (size_t k = 0; k < readings.size(); ++k) list[k][metric->name] = reading_json(*metric, readings[k]);
+    const std::vector<Reading> readings = metric->each(outputs, true);
+    for (size_t k = 0; k < readings.size(); ++k)
+      list[k][metric->name] = reading_json(readings[k], metric->each_by);
   }
   return list;
 }
@@ -147,7 +149,8 @@ std::string evaluation_text(const Evaluation& e, bool boards) {
       return percent(e.accuracy) + (boards ? " of cells right, " : " of labels right, ") + percent(e.exact) +
              (boards ? " of boards exactly" : " of samples exactly");
     default:
-      return "root mean square error " + five_digits(e.rmse) + ", r2 " + (e.r2 ? loss_text(*e.r2) : "-");
+      return "root mean square error " + (e.rmse ? five_digits(*e.rmse) : "-") + ", r2 " +
+             (e.r2 ? loss_text(*e.r2) : "-");
   }
 }
 

@@ -32,13 +32,6 @@ const Split* split_of(const Dataset& data, const std::string& name) {
   return name == "validation" ? &data.validation : &data.test;
 }
 
-// What is said about a split beyond the evaluation itself takes all outputs at once, 8 bytes a number: of
-// large boards only where somebody asks for it.
-bool keeps_outputs(const Dataset& data, const Split& split, const EvalArguments& arguments) {
-  constexpr int64_t kMostUnasked = int64_t{1} << 26;
-  return !arguments.metrics.empty() || split.size() * data.outputs <= kMostUnasked;
-}
-
 const char* usual_metrics(Task task) {
   return task == Task::kClasses ? "accuracy,top5" : task == Task::kLabels ? "accuracy,exact" : "rmse,mae,r2";
 }
@@ -61,7 +54,7 @@ Result<int> judge(Env& env, Checkpoint& model, const EvalArguments& arguments) {
   const bool asked = !arguments.metrics.empty();
   auto metrics = metrics_of(asked ? arguments.metrics : usual_metrics(data.task), data.task);
   if (!metrics.ok()) return metrics.status().within("--metrics");
-  const bool keeps = keeps_outputs(data, split, arguments);
+  const bool keeps = asked || few_outputs(data, split);
   TRY_ASSIGN(const std::unique_ptr<Executor> evaluator, make_evaluator(model.network, recipe, data.features));
   ProgressLine line;
   Watch watch;

@@ -160,8 +160,7 @@ class Reporter {
     };
     add("loss", "val loss", [](const EpochEvent& e) -> std::optional<double> { return e.validation->loss; });
     if (task == Task::kRegression) {
-      add("rmse", "val rmse",
-          [](const EpochEvent& e) -> std::optional<double> { return e.validation->rmse; });
+      add("rmse", "val rmse", [](const EpochEvent& e) { return e.validation->rmse; });
       add("r2", "val r2", [](const EpochEvent& e) { return e.validation->r2; });
     } else {
       add("accuracy", "val acc",

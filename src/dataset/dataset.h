@@ -101,7 +101,8 @@ struct DatasetOptions {
   std::string target;                // columns of a CSV file with labels or quantities, commas between them
   std::optional<Task> task;          // of own data; empty: as it looks (docs/data.md)
   std::vector<std::string> classes;  // of a network: own data is named in these; empty: as the data has them
-  int threads = 1;                   // that decode pictures; no bit depends on it
+  std::vector<std::string> target_names;  // of a network: columns of a CSV file, wherever they stand in it
+  int threads = 1;                        // that decode pictures; no bit depends on it
   std::function<void(int64_t done, int64_t all)> on_progress;  // of that; called by the thread that loads
   bool only_shape = false;  // own data: the samples stay away, all else is there but the normalisation
   std::string directory;    // holds the folders of the named sets; empty: see load_dataset

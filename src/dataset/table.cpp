@@ -56,6 +56,12 @@ struct Columns {
   }
 };
 
+std::string list_of(const Columns& columns) {
+  std::string list;
+  for (const std::string& name : columns.names) list += (list.empty() ? "" : ", ") + name;
+  return list;
+}
+
 Result<size_t> find_column(const std::string& path, const Columns& columns, const std::string& name,
                            const char* purpose) {
   const auto at = std::find(columns.names.begin(), columns.names.end(), name);
@@ -64,12 +70,10 @@ Result<size_t> find_column(const std::string& path, const Columns& columns, cons
   const char* end = name.data() + name.size();
   const auto [stop, error] = std::from_chars(name.data(), end, number);
   if (error == std::errc() && stop == end && number >= 1 && number <= columns.count) return number - 1;
-  std::string known;
-  for (const std::string& column : columns.names) known += (known.empty() ? "" : ", ") + column;
-  return invalid(
-      path + ": has no column '" + name + "' for the " + purpose + "; " +
-      (known.empty() ? "its columns have no names, choose a number from 1 to " + std::to_string(columns.count)
-                     : "its columns are " + known));
+  return invalid(path + ": has no column '" + name + "' for the " + purpose + "; " +
+                 (columns.names.empty() ? "its columns have no names, choose a number from 1 to " +
+                                              std::to_string(columns.count)
+                                        : "its columns are " + list_of(columns)));
 }
 
 bool learns_classes(const DatasetOptions& options) {
@@ -77,8 +81,8 @@ bool learns_classes(const DatasetOptions& options) {
 }
 
 // The column of the label, or those of the targets; the last one where nobody names any.
-Result<std::vector<size_t>> find_targets(const std::string& path, const Columns& columns,
-                                         const DatasetOptions& options) {
+Result<std::vector<size_t>> asked_targets(const std::string& path, const Columns& columns,
+                                          const DatasetOptions& options) {
   const bool classes = learns_classes(options);
   const std::string& list = classes ? options.label : options.target;
   const char* purpose = classes ? "label" : "target";
@@ -96,6 +100,29 @@ Result<std::vector<size_t>> find_targets(const std::string& path, const Columns&
   }
   if (targets.size() == columns.count)
     return invalid(path + ": every column is a target; leave at least one to learn from");
+  return targets;
+}
+
+// As they were asked for, unless these are not what the network learnt: then the columns of its names. A
+// table without names has no others than those that were asked for.
+Result<std::vector<size_t>> find_targets(const std::string& path, const Columns& columns,
+                                         const DatasetOptions& options) {
+  auto asked = asked_targets(path, columns, options);
+  const Row& learnt = options.target_names;
+  if (learnt.empty() || columns.names.empty()) return asked;
+  const auto called = [&](size_t column, const std::string& name) {
+    return columns.names[column] == name || Columns().text(column) == name;
+  };
+  if (asked.ok() && std::equal(asked->begin(), asked->end(), learnt.begin(), learnt.end(), called))
+    return asked;
+  std::vector<size_t> targets;
+  for (const std::string& name : learnt) {
+    const auto at = std::find(columns.names.begin(), columns.names.end(), name);
+    if (at == columns.names.end())
+      return invalid(path + ": has no column '" + name +
+                     "', which the network learnt to tell; its columns are " + list_of(columns));
+    targets.push_back(static_cast<size_t>(at - columns.names.begin()));
+  }
   return targets;
 }
 

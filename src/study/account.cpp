@@ -28,7 +28,9 @@ Result<std::optional<Evaluation>> evaluation_of(const JsonObject& account, const
   TRY_ASSIGN(e.samples, json.integer("samples", 1, kMost));
   TRY_ASSIGN(e.loss, json.number("loss"));
   if (e.task == Task::kRegression) {
-    TRY_ASSIGN(e.rmse, json.real("rmse"));
+    if (!json.has("rmse") || !json.raw().at("rmse").is_null()) {
+      TRY_ASSIGN(e.rmse, json.real("rmse"));
+    }
     if (json.has("r2") && !json.raw().at("r2").is_null()) {
       TRY_ASSIGN(e.r2, json.real("r2"));
     }
@@ -129,7 +131,7 @@ const char* stop_name(Stop stop) {
 Json evaluation_json(const Evaluation& e) {
   Json json{{"task", task_name(e.task)}, {"samples", e.samples}, {"loss", e.loss}};
   if (e.task == Task::kRegression) {
-    json["rmse"] = e.rmse;
+    json["rmse"] = e.rmse ? Json(*e.rmse) : Json();
     json["r2"] = e.r2 ? Json(*e.r2) : Json();
     return json;
   }

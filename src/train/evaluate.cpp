@@ -6,6 +6,7 @@
 
 #include "dataset/loader.h"
 #include "host/processors.h"
+#include "train/metrics/said.h"
 
 namespace coppice {
 namespace {
@@ -14,18 +15,10 @@ struct Tally {
   int64_t right = 0, among_five = 0, outputs = 0, exact = 0;
 };
 
-// The rank of a class is the number of classes with a larger output; equal outputs in front of it count, so
-// that a network that says the same about everything is not right about everything.
 void count_classes(const coppice_tiled& logits, int64_t classes, const Batch& batch, Tally& tally) {
   for (int n = 0; n < batch.samples; ++n) {
     const float* column = logits.base + n / logits.width * logits.tile_stride + n % logits.width;
-    const int64_t label = batch.labels[n];
-    const float own = column[label * logits.width];
-    int64_t rank = 0;
-    for (int64_t c = 0; c < classes; ++c) {
-      const float other = column[c * logits.width];
-      rank += other > own || (other == own && c < label) || other != other;
-    }
+    const int64_t rank = rank_of({column, classes, logits.width}, batch.labels[n]);
     tally.right += rank == 0;
     tally.among_five += rank < 5;
     ++tally.outputs;
@@ -37,9 +30,7 @@ void count_labels(const coppice_tiled& logits, int64_t outputs, const Batch& bat
     const int64_t tile = n / logits.width, column = n % logits.width;
     const float* said = logits.base + tile * logits.tile_stride + column;
     const float* truth = batch.dense + tile * outputs * logits.width + column;
-    int64_t right = 0;
-    for (int64_t o = 0; o < outputs; ++o)
-      right += (said[o * logits.width] > 0) == (truth[o * logits.width] > 0.5f);
+    const int64_t right = right_labels({said, outputs, logits.width}, {truth, outputs, logits.width});
     tally.right += right;
     tally.outputs += outputs;
     tally.exact += right == outputs;
@@ -134,6 +125,7 @@ Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preproces
     if (model->task == Task::kClasses)
       options.pictures = {f.height, f.width, model->fit.value_or(Fit::kCrop), f.channels};
     options.classes = model->classes;
+    options.target_names = model->target_names;
   }
   TRY_ASSIGN(Dataset data, load_dataset(env, recipe.data, options));
   if (model == nullptr) return data;
@@ -149,6 +141,7 @@ Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preproces
                    outputs_text(model->task, model->outputs));
   data.normalisation = model->normalisation;
   data.target_scale = model->target_scale;
+  if (!model->target_names.empty()) data.target_names = model->target_names;
   return data;
 }
 
@@ -161,6 +154,27 @@ Result<std::unique_ptr<Executor>> make_evaluator(Network& network, const Recipe&
   options.memory_limit = recipe.memory;
   options.training = false;
   return Executor::create(network, options);
+}
+
+bool few_outputs(const Dataset& data, const Split& split) {
+  constexpr int64_t kMost = int64_t{1} << 26;
+  return split.size() <= kMost / std::max(1, data.outputs);
+}
+
+// Which samples there are decides it, not what is said about them: here yes to everything, as what is never
+// said has no precision.
+bool can_judge(const Metric& metric, const Dataset& data, const Split& split) {
+  if (*metric.needs == '\0' || split.generate) return true;
+  Outputs outputs{split.size(), data.outputs, {}, {}, {}, {}, data.task};
+  outputs.said.assign(static_cast<size_t>(outputs.samples * outputs.width), 1);
+  const Samples& all = *split.samples;
+  for (const int32_t index : split.indices) {
+    if (data.task == Task::kClasses) outputs.labels.push_back(all.labels[static_cast<size_t>(index)]);
+    for (int64_t i = index * outputs.width; data.dense_targets() && i < (index + 1) * outputs.width; ++i)
+      outputs.targets.push_back(data.task == Task::kLabels ? all.targets[static_cast<size_t>(i)]
+                                                           : all.quantities[static_cast<size_t>(i)]);
+  }
+  return metric.value(outputs).has_value();
 }
 
 Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Dataset& data, const Split& split,
@@ -205,7 +219,7 @@ Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Datas
   result.loss /= count;
   if (data.task == Task::kRegression) {
     keep_quantities(data, split, *outputs);
-    result.rmse = find_metric("rmse")->value(*outputs).value_or(0);
+    result.rmse = find_metric("rmse")->value(*outputs);
     result.r2 = find_metric("r2")->value(*outputs);
     return result;
   }

@@ -21,12 +21,11 @@ namespace coppice {
 struct Evaluation {
   Task task = Task::kClasses;
   int64_t samples = 0;
-  double loss = 0;           // mean
-  double accuracy = 0;       // classes: share of right ones; labels: share of right outputs
-  double top5 = 0;           // classes: share with the class among the five largest outputs
-  double exact = 0;          // labels: share of samples with every output right
-  double rmse = 0;           // quantities, in their own unit: see the metrics of these names
-  std::optional<double> r2;  // unknown where the targets do not vary
+  double loss = 0;                 // mean
+  double accuracy = 0;             // classes: share of right ones; labels: share of right outputs
+  double top5 = 0;                 // classes: share with the class among the five largest outputs
+  double exact = 0;                // labels: share of samples with every output right
+  std::optional<double> rmse, r2;  // quantities, in their own unit: see the metrics of these names
 };
 
 // What samples are to the network that was trained on `data`.
@@ -55,6 +54,13 @@ Result<std::unique_ptr<Executor>> make_evaluator(Network& network, const Recipe&
 // A loss that is not finite is kDiverged. Quantities are judged in their own unit, the loss as it is trained.
 Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Dataset& data, const Split& split,
                             const Watch& watch = {}, Outputs* outputs = nullptr);
+
+// What is said about a split takes all outputs at once, 8 bytes a number: of large boards that is kept only
+// where somebody asks for it.
+bool few_outputs(const Dataset& data, const Split& split);
+
+// Whether what a network says about the split can give the metric a value. A generated split always can.
+bool can_judge(const Metric& metric, const Dataset& data, const Split& split);
 
 // 0 threads in a recipe means as many as host/processors.h counts.
 int thread_count(const Recipe& recipe);

@@ -107,7 +107,8 @@ class Trainer {
 Status Trainer::open() {
   began_ = saved_ = now();
   cpu_before_ = coppice_host_cpu_seconds();
-  TRY_ASSIGN(data_, load_recipe_data(env_, recipe_, from_ ? &from_->info.preprocessing : nullptr, callbacks_.on_loading));
+  TRY_ASSIGN(data_, load_recipe_data(env_, recipe_, from_ ? &from_->info.preprocessing : nullptr,
+                                     callbacks_.on_loading));
   TRY(choose_metric());
   TRY(open_network());
   TRY(open_executors());
@@ -123,6 +124,10 @@ Status Trainer::choose_metric() {
       metric_for(recipe_.metric.empty() ? usual_metric(data_.task) : recipe_.metric, data_.task);
   if (!metric.ok()) return metric.status().within("metric");
   metric_ = *metric;
+  if (!from_ && data_.validation.size() > 0 && !can_judge(*metric_, data_, data_.validation))
+    return invalid(std::string("metric: '") + metric_->name + "' has no value for the " +
+                   std::to_string(data_.validation.size()) + " validation samples, as it takes " +
+                   metric_->needs + "; choose another");
   progress_.best.metric = metric_->name;
   progress_.best.larger_is_better = metric_->larger_is_better;
   return {};
@@ -439,7 +444,7 @@ Status Trainer::write_row(const EpochEvent& event) {
   if (event.validation) {
     row["validation_loss"] = event.validation->loss;
     if (data_.task == Task::kRegression) {
-      row["validation_rmse"] = event.validation->rmse;
+      row["validation_rmse"] = event.validation->rmse ? Json(*event.validation->rmse) : Json();
       row["validation_r2"] = event.validation->r2 ? Json(*event.validation->r2) : Json();
     } else {
       row["validation_accuracy"] = event.validation->accuracy;
@@ -528,10 +533,11 @@ Status Trainer::test_best(TrainReport& report) {
                          std::optional<Evaluation>& result) -> Status {
     if (split.size() == 0 || (result && !last)) return {};
     Outputs outputs;
-    auto evaluation = evaluate(*evaluator, best.network.graph, split, name, last ? &outputs : nullptr);
+    const bool keeps = last && callbacks_.on_judged && few_outputs(data_, split);
+    auto evaluation = evaluate(*evaluator, best.network.graph, split, name, keeps ? &outputs : nullptr);
     if (evaluation.status().code() == Code::kInterrupted) return {};
     TRY_ASSIGN(result, std::move(evaluation));
-    if (last && callbacks_.on_judged) callbacks_.on_judged({data_, name, split, *result, outputs});
+    if (keeps) callbacks_.on_judged({data_, name, split, *result, outputs});
     return {};
   };
   const bool tested = data_.test.size() > 0;

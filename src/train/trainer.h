@@ -74,7 +74,7 @@ struct EpochEvent {
 };
 
 // What the best network said at the end: about the test samples, or, where there are none, about those of the
-// validation.
+// validation. Nobody hears of it where that are more than few_outputs().
 struct JudgedEvent {
   const Dataset& data;
   const char* split = "";

@@ -85,6 +85,9 @@ TEST_F(TasksCli, LearnsAQuantityInALargeUnit) {
   folder_.write("more.csv", table(50, 2));
   EXPECT_EQ(json_of("eval run --data more.csv --json")["samples"], 50);
   EXPECT_GT(json_of("eval run --data more.csv --json")["r2"].get<double>(), 0.95);
+  // The price is found wherever it stands, and missed where it is not.
+  folder_.write("moved.csv", "price,a,b,late,far\n140000,1,-2,0,0\n-140000,-1,2,1,0\n280000,2,-4,0,0\n");
+  EXPECT_GT(json_of("eval run --data moved.csv --json")["r2"].get<double>(), 0.9);
   folder_.write("less.csv", "a,price\n1,2\n");
   program_.expect_refusal("eval run --data less.csv", 2, "less.csv");
 }
@@ -121,6 +124,8 @@ TEST_F(TasksCli, SaysHowGoodItIsWithEachClass) {
   EXPECT_EQ(judged["each"][45]["samples"], 0);
   EXPECT_TRUE(judged["each"][45]["recall"]["value"].is_null());
   EXPECT_EQ(judged["each"][0]["samples"], 1);
+  EXPECT_EQ(judged["metrics"]["recall"]["by"], "bootstrap");
+  EXPECT_EQ(judged["each"][0]["recall"]["by"], "Wilson");
   // Without being asked it says the usual ones, and as little as it can.
   const Json usual = json_of("eval run --json");
   EXPECT_FALSE(usual.contains("each"));

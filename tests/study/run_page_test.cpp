@@ -63,10 +63,11 @@ TEST(Account, SaysOfEachTaskWhatItHas) {
     judged.task = task;
     judged.accuracy = labels ? 0.75 : 0;
     judged.exact = labels ? 0.5 : 0;
-    judged.rmse = labels ? 0 : 12.5;
+    if (!labels) judged.rmse = 12.5;
     record.account->report.test = judged;
     record.account->report.validation = judged;
     if (!labels) record.account->report.validation->r2 = -0.5;
+    record.account->report.validation->rmse.reset();
     ASSERT_TRUE(write_account(Env::system(), folder.file("run"), *record.account).ok());
     const auto again = read_run(Env::system(), folder.file("run"));
     ASSERT_TRUE(again.ok()) << again.status().message();
@@ -75,6 +76,7 @@ TEST(Account, SaysOfEachTaskWhatItHas) {
     EXPECT_EQ(report.test->accuracy, judged.accuracy);
     EXPECT_EQ(report.test->exact, judged.exact);
     EXPECT_EQ(report.test->rmse, judged.rmse);
+    EXPECT_FALSE(report.validation->rmse.has_value());
     EXPECT_FALSE(report.test->r2.has_value());
     const std::string page = run_page(*again, nullptr);
     EXPECT_EQ(has(page, "right, test"), labels);

@@ -103,6 +103,31 @@ Dataset pictures(Task task) {
   return data;
 }
 
+// Errors that are too large for a float are not known, and no errors of 0.
+TEST(Evaluate, WhatIsTooLargeIsUnknown) {
+  Dataset data = pictures(Task::kRegression);
+  data.target_scale = {{3e38f, 3e38f}, {3e38f, 3e38f}};
+  const Recipe recipe = recipe_for("none", "mlp:784-20-2");
+  Network network = make_network(Env::system(), recipe, data).take();
+  const auto evaluator = make_evaluator(network, recipe, data.features).take();
+  const auto judged = evaluate(*evaluator, network.graph, data, data.test);
+  ASSERT_TRUE(judged.ok()) << judged.status().message();
+  EXPECT_TRUE(std::isfinite(judged->loss));
+  EXPECT_FALSE(judged->rmse.has_value());
+  EXPECT_FALSE(judged->r2.has_value());
+}
+
+TEST(Evaluate, ManyOutputsAreNotKeptUnasked) {
+  Dataset data;
+  data.outputs = 256;
+  Split split;
+  split.generate = [](int64_t, int64_t, uint8_t*, uint8_t*) {};
+  split.generated = 1 << 18;
+  EXPECT_TRUE(few_outputs(data, split));
+  ++split.generated;
+  EXPECT_FALSE(few_outputs(data, split));
+}
+
 // The loss of each sample is that of what was said about it and of its own targets, whatever the tiles of
 // pictures and targets are.
 TEST(Evaluate, EachSampleMeetsItsOwnTargets) {

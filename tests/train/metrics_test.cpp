@@ -73,7 +73,7 @@ double value(const char* name, const Outputs& outputs) {
   return reading.value.value_or(-1);
 }
 std::vector<Reading> each(const char* name, const Outputs& outputs) {
-  return (*metric_for(name, outputs.task))->each(outputs);
+  return (*metric_for(name, outputs.task))->each(outputs, true);
 }
 bool unknown(const char* name, const Outputs& outputs) { return !read(name, outputs).value; }
 
@@ -291,12 +291,47 @@ TEST(Metrics, NanIsNeverRightAndHasNoOrder) {
   EXPECT_DOUBLE_EQ(*each("recall", outputs)[0].value, 0);
   EXPECT_FALSE(each("precision", outputs)[0].value.has_value()) << "nothing is decided";
   EXPECT_TRUE(unknown("auc", outputs));
+  EXPECT_DOUBLE_EQ(value("top5", classes(6, {0}, {kNan, 0, 0, 0, 0, 0})), 0);
   const Outputs labels = dense(Task::kLabels, 2, {0, 1, 0, 1}, {kNan, 1, -1, kNan});
   EXPECT_DOUBLE_EQ(value("accuracy", labels), 0.5);
   EXPECT_DOUBLE_EQ(value("exact", labels), 0);
   EXPECT_TRUE(unknown("auc", labels));
   const Outputs numbers = dense(Task::kRegression, 1, {1, 2, 3}, {1, kNan, 3});
   for (const char* name : {"mse", "rmse", "mae", "r2"}) EXPECT_TRUE(unknown(name, numbers)) << name;
+}
+
+TEST(Metrics, WhatIsInfinitelySureIsAboveAllElse) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  // The class of three samples is surer than anything, that of the others less sure.
+  for (const auto& sure : {std::vector<float>{0, -kInfinity}, std::vector<float>{kInfinity, 0}}) {
+    std::vector<float> said = {1, 0, 0, 1};
+    said.insert(said.end(), sure.begin(), sure.end());
+    EXPECT_DOUBLE_EQ(value("auc", classes(2, {1, 1, 0}, said)), 1);
+    EXPECT_DOUBLE_EQ(value("auc", classes(2, {0, 0, 1}, said)), 0);
+    EXPECT_DOUBLE_EQ(value("auc", classes(2, {0, 1, 1}, said)), 0.5);
+  }
+  const Outputs three = classes(3, {0, 1}, {5, -kInfinity, -kInfinity, 1, -kInfinity, 2});
+  EXPECT_DOUBLE_EQ(*each("auc", three)[0].value, 1);
+  EXPECT_DOUBLE_EQ(*each("auc", three)[1].value, 0.5) << "ruled out for both";
+  // Two infinities say nothing, and neither does a class out of none.
+  EXPECT_TRUE(unknown("auc", classes(2, {0, 1}, {kInfinity, kInfinity, 0, 1})));
+  EXPECT_TRUE(unknown("auc", classes(2, {0, 1}, {-kInfinity, -kInfinity, 0, 1})));
+}
+
+TEST(Metrics, IntervalsOfEachTakeNoMoreTimeThanThoseOfAll) {
+  const Outputs few = random_dense(Task::kRegression, 50, 3),
+                many = random_dense(Task::kRegression, 90000, 3);
+  for (const char* name : {"rmse", "r2"}) {
+    const Metric& metric = **metric_for(name, Task::kRegression);
+    const std::vector<Reading> with = metric.each(few, true), without = metric.each(few, false),
+                               none = metric.each(many, true);
+    EXPECT_FALSE(metric.interval(many).has_value()) << name;
+    for (size_t k = 0; k < 3; ++k) {
+      EXPECT_EQ(with[k].value, without[k].value) << name;
+      EXPECT_TRUE(with[k].interval && !without[k].interval) << name;
+      EXPECT_TRUE(none[k].value && !none[k].interval) << name;
+    }
+  }
 }
 
 // ---- the table
@@ -315,10 +350,11 @@ TEST(Metrics, EachOfTheTableHasAValueInItsIntervalForItsTasks) {
       EXPECT_EQ(reading.interval->low, again.interval->low) << metric->name;
       EXPECT_EQ(reading.interval->high, again.interval->high) << metric->name;
       if (metric->each == nullptr) continue;
-      const std::vector<Reading> readings = metric->each(outputs);
+      const std::vector<Reading> readings = metric->each(outputs, true);
       ASSERT_EQ(readings.size(), static_cast<size_t>(outputs.width)) << metric->name;
       for (const Reading& one : readings) {
         ASSERT_TRUE(one.value.has_value()) << metric->name;
+        EXPECT_TRUE(!one.interval || *metric->each_by != '\0') << metric->name;
         if (one.interval) {
           EXPECT_LE(one.interval->low, *one.value) << metric->name;
           EXPECT_GE(one.interval->high, *one.value) << metric->name;
@@ -326,6 +362,16 @@ TEST(Metrics, EachOfTheTableHasAValueInItsIntervalForItsTasks) {
       }
     }
   }
+}
+
+TEST(Metrics, SayWhoseIntervalEachHas) {
+  const auto by = [](const char* name, Task task) { return std::string((*metric_for(name, task))->each_by); };
+  EXPECT_EQ(by("precision", Task::kClasses), "Wilson");
+  EXPECT_EQ(by("recall", Task::kLabels), "Wilson");
+  EXPECT_EQ(by("f1", Task::kClasses), "");
+  EXPECT_EQ(by("auc", Task::kLabels), "DeLong");
+  EXPECT_EQ(by("mae", Task::kRegression), "normal");
+  EXPECT_EQ(by("rmse", Task::kRegression), "bootstrap");
 }
 
 TEST(Metrics, HaveOneNameForATaskAndOneDirection) {

@@ -120,8 +120,8 @@ TEST(Tasks, LearnQuantitiesInTheirOwnUnit) {
   const auto report = run(Env::system(), recipe, folder.path(), false);
   ASSERT_TRUE(report.ok()) << report.status().message();
   EXPECT_GT(report->test->r2.value_or(0), 0.95);
-  EXPECT_GT(report->test->rmse, 100) << "half of it is that of y, in its unit";
-  EXPECT_LT(report->test->rmse, 1500);
+  EXPECT_GT(*report->test->rmse, 100) << "half of it is that of y, in its unit";
+  EXPECT_LT(*report->test->rmse, 1500);
   EXPECT_LT(report->test->loss, 0.05) << "what is trained has deviation 1";
   // What is kept about each sample is what the metrics are made of.
   Checkpoint best = read_checkpoint(Env::system(), join_path(folder.path(), kBestFile)).take();
@@ -148,7 +148,7 @@ TEST(Tasks, LearnQuantitiesInTheirOwnUnit) {
     loss += static_cast<double>(outputs.losses[n]);
   }
   const auto samples = static_cast<double>(outputs.samples);
-  EXPECT_NEAR(judged->rmse, (std::sqrt(squares[0] / samples) + std::sqrt(squares[1] / samples)) / 2, 1e-6);
+  EXPECT_NEAR(*judged->rmse, (std::sqrt(squares[0] / samples) + std::sqrt(squares[1] / samples)) / 2, 1e-6);
   EXPECT_NEAR(judged->loss, loss / samples, 1e-6);
 }
 
@@ -204,7 +204,7 @@ TEST(Tasks, AnotherUnitIsTheSameRun) {
              scaled = run(Env::system(), recipe_for(data.write("k.csv", text), "y"), kilograms.path(), false);
   ASSERT_TRUE(report.ok() && scaled.ok());
   EXPECT_EQ(report->test->loss, scaled->test->loss);
-  EXPECT_DOUBLE_EQ(report->test->rmse, 1024 * scaled->test->rmse);
+  EXPECT_DOUBLE_EQ(*report->test->rmse, 1024 * *scaled->test->rmse);
   EXPECT_DOUBLE_EQ(*report->test->r2, *scaled->test->r2);
 }
 
@@ -217,6 +217,48 @@ TEST(Tasks, LearnLabels) {
   EXPECT_GT(report->test->accuracy, 0.93);
   EXPECT_GT(report->test->exact, 0.85);
   EXPECT_FALSE(report->test->r2.has_value());
+}
+
+// A network tells the columns that it learnt to tell, by their names, also where they were the default.
+TEST(Tasks, OtherTablesAreAskedForWhatWasLearnt) {
+  const TempDir data;
+  Preprocessing model;
+  model.task = Task::kRegression;
+  model.features = {2, 1, 1};
+  model.numbers = true;
+  model.outputs = 1;
+  model.target_names = {"price"};
+  model.normalisation = {{0, 0}, {1, 1}};
+  model.target_scale = {{0}, {1}};
+  Recipe recipe;
+  recipe.task = Task::kRegression;
+  recipe.test_share = 1;
+  const auto load = [&](const char* text) {
+    recipe.data = data.write("t.csv", text);
+    return load_recipe_data(Env::system(), recipe, &model);
+  };
+  const auto quantities = [&](const char* text) {
+    const auto loaded = load(text);
+    EXPECT_TRUE(loaded.ok()) << loaded.status().message();
+    return loaded.ok() ? loaded->test.samples->quantities : std::vector<float>();
+  };
+  EXPECT_EQ(quantities("a,price,rooms\n1,20,3\n4,50,6\n"), (std::vector<float>{20, 50}));
+  EXPECT_EQ(
+      load("a,b,rooms\n1,20,3\n4,50,6\n").status().message(),
+      recipe.data + ": has no column 'price', which the network learnt to tell; its columns are a, b, rooms");
+  EXPECT_EQ(quantities("1,20,3\n4,50,6\n"), (std::vector<float>{3, 6})) << "without names: as in the recipe";
+  EXPECT_EQ(load("1,20,3\n4,50,6\n")->target_names, model.target_names);
+  // By its number, where two have one name; then as a network of a table without names calls it.
+  recipe.target = "3";
+  EXPECT_EQ(quantities("a,price,price\n1,20,3\n4,50,6\n"), (std::vector<float>{3, 6}));
+  model.target_names = {"column 3"};
+  EXPECT_EQ(quantities("a,price,rooms\n1,20,3\n4,50,6\n"), (std::vector<float>{3, 6}));
+  recipe.target = "";
+  model.outputs = 2;
+  model.features = {1, 1, 1};
+  model.target_names = {"b", "a"};
+  model.target_scale = {{0, 0}, {1, 1}};
+  EXPECT_EQ(quantities("a,b,c\n1,20,3\n4,50,6\n"), (std::vector<float>{20, 1, 50, 4}));
 }
 
 // Nothing changes for classes where a metric is asked for that is the usual one.
@@ -235,6 +277,20 @@ TEST(Tasks, RefuseWhatMeansNothing) {
   };
   EXPECT_EQ(message(recipe_for(path, "y", {{"metric", "auc"}})),
             "metric: 'auc' means nothing where the task is regression; there are loss, mse, rmse, mae, r2");
+  // What can have no value would leave the choice to the loss.
+  EXPECT_EQ(message(recipe_for(path, "", {{"label", "p"}, {"metric", "top5"}, {"patience", "2"}})),
+            "metric: 'top5' has no value for the 11 validation samples, as it takes more than five classes; "
+            "choose another");
+  std::string constant = "a,p,y\n";
+  for (int i = 0; i < 40; ++i) constant += std::to_string(i) + ",1,2.5\n";
+  const std::string same = data.write("same.csv", constant);
+  EXPECT_EQ(message(recipe_for(same, "y", {{"metric", "r2"}})),
+            "metric: 'r2' has no value for the 7 validation samples, as it takes targets that vary; choose "
+            "another");
+  EXPECT_EQ(
+      message(recipe_for(same, "p", {{"metric", "auc"}})),
+      "metric: 'auc' has no value for the 7 validation samples, as it takes samples of two kinds; choose "
+      "another");
   EXPECT_EQ(message(recipe_for(path, "p,q", {{"label_smoothing", "0.1"}})),
             "label_smoothing: belongs to classes, the task is labels; leave it out");
   // A run chose by a metric, and goes on with it.

@@ -3,53 +3,35 @@
 
 #include "train/metrics/functions.h"
 #include "train/metrics/intervals.h"
+#include "train/metrics/said.h"
 
 namespace coppice {
 namespace {
 
-constexpr int32_t kNone = -1;
-
-const float* row_of(const Outputs& outputs, int64_t sample) {
-  return outputs.said.data() + sample * outputs.width;
-}
-
-// How many outputs stand before that of the sample's class: larger ones, equal ones of classes before it, and
-// NaN, so that a network that says the same about everything is not right about everything.
-int64_t rank_of(const Outputs& outputs, int64_t sample) {
-  const float* said = row_of(outputs, sample);
-  const int32_t label = outputs.labels[static_cast<size_t>(sample)];
-  const float own = said[label];
-  int64_t rank = 0;
-  for (int64_t c = 0; c < outputs.width; ++c)
-    rank += said[c] > own || (said[c] == own && c < label) || said[c] != said[c];
-  return rank;
+OutputRow row_of(const Outputs& outputs, const std::vector<float>& values, int64_t sample) {
+  return {values.data() + sample * outputs.width, outputs.width, 1};
 }
 
 int64_t ranked_below(const Outputs& outputs, int64_t most) {
   int64_t count = 0;
-  for (int64_t n = 0; n < outputs.samples; ++n) count += rank_of(outputs, n) < most;
+  for (int64_t n = 0; n < outputs.samples; ++n)
+    count += rank_of(row_of(outputs, outputs.said, n), outputs.labels[static_cast<size_t>(n)]) < most;
   return count;
 }
 
 // [samples]
 std::vector<int32_t> decisions(const Outputs& outputs) {
   std::vector<int32_t> decided;
-  for (int64_t n = 0; n < outputs.samples; ++n) {
-    const float* said = row_of(outputs, n);
-    const bool nan = std::any_of(said, said + outputs.width, [](float x) { return x != x; });
-    decided.push_back(nan ? kNone
-                          : static_cast<int32_t>(std::max_element(said, said + outputs.width) - said));
-  }
+  for (int64_t n = 0; n < outputs.samples; ++n)
+    decided.push_back(said_class(row_of(outputs, outputs.said, n)));
   return decided;
 }
 
 // [samples]: how many labels of a sample are right.
 std::vector<int64_t> right_labels(const Outputs& outputs) {
-  std::vector<int64_t> right(static_cast<size_t>(outputs.samples));
-  for (size_t n = 0; n < right.size(); ++n)
-    for (size_t i = n * static_cast<size_t>(outputs.width); i < (n + 1) * static_cast<size_t>(outputs.width);
-         ++i)
-      right[n] += (outputs.said[i] > 0) == (outputs.targets[i] > 0.5f) && outputs.said[i] == outputs.said[i];
+  std::vector<int64_t> right;
+  for (int64_t n = 0; n < outputs.samples; ++n)
+    right.push_back(right_labels(row_of(outputs, outputs.said, n), row_of(outputs, outputs.targets, n)));
   return right;
 }
 
@@ -99,7 +81,7 @@ class Counter {
   void add_class(size_t n, int64_t times, std::vector<Count>& counts) const {
     const int32_t label = outputs_.labels[n], decided = decided_[n];
     counts[static_cast<size_t>(label)].are += times;
-    if (decided == kNone) return;
+    if (decided == kNoClass) return;
     counts[static_cast<size_t>(decided)].decided += times;
     if (decided == label) counts[static_cast<size_t>(label)].both += times;
   }
@@ -186,7 +168,7 @@ Bounds exact_interval(const Outputs& outputs) { return wilson(exact_samples(outp
 
 Value precision(const Outputs& outputs) { return mean_of(outputs, precision_of); }
 Bounds precision_interval(const Outputs& outputs) { return interval_of_mean(outputs, precision_of); }
-Readings precision_each(const Outputs& outputs) {
+Readings precision_each(const Outputs& outputs, bool /*intervals*/) {
   return each_of(outputs, [](const Count& count) {
     return Reading{precision_of(count), wilson(count.both, count.decided)};
   });
@@ -194,7 +176,7 @@ Readings precision_each(const Outputs& outputs) {
 
 Value recall(const Outputs& outputs) { return mean_of(outputs, recall_of); }
 Bounds recall_interval(const Outputs& outputs) { return interval_of_mean(outputs, recall_of); }
-Readings recall_each(const Outputs& outputs) {
+Readings recall_each(const Outputs& outputs, bool /*intervals*/) {
   return each_of(outputs, [](const Count& count) {
     return Reading{recall_of(count), wilson(count.both, count.are)};
   });
@@ -202,7 +184,7 @@ Readings recall_each(const Outputs& outputs) {
 
 Value f1(const Outputs& outputs) { return mean_of(outputs, f1_of); }
 Bounds f1_interval(const Outputs& outputs) { return interval_of_mean(outputs, f1_of); }
-Readings f1_each(const Outputs& outputs) {
+Readings f1_each(const Outputs& outputs, bool /*intervals*/) {
   return each_of(outputs, [](const Count& count) { return Reading{f1_of(count), std::nullopt}; });
 }
 

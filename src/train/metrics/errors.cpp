@@ -52,6 +52,7 @@ Reading reading_of(const Outputs& outputs, int64_t first, int64_t end, double (*
   return {value, value ? from_zero(normal_interval(errors)) : std::nullopt};
 }
 
+// Their intervals cost next to nothing.
 Readings each_of(const Outputs& outputs, double (*of)(double)) {
   Readings readings;
   for (int64_t k = 0; k < outputs.width; ++k) readings.push_back(reading_of(outputs, k, k + 1, of));
@@ -120,8 +121,9 @@ class Measure {
     return mean_of_known(values);
   }
   Value value() const { return value(std::vector<uint32_t>(static_cast<size_t>(samples_), 1)); }
-  Bounds interval() const {
-    return bootstrap(samples_, samples_ * static_cast<int64_t>(quantities_.size()),
+  // Of `measures` such, which may together not look at too many values.
+  Bounds interval(int64_t measures = 1) const {
+    return bootstrap(samples_, samples_ * static_cast<int64_t>(quantities_.size()) * measures,
                      [this](const std::vector<uint32_t>& times) { return value(times); });
   }
 
@@ -131,12 +133,12 @@ class Measure {
   std::vector<Quantity> quantities_;
 };
 
-Readings each_of(const Outputs& outputs, OfQuantity of) {
+Readings each_of(const Outputs& outputs, OfQuantity of, bool intervals) {
   Readings readings;
   for (int64_t k = 0; k < outputs.width; ++k) {
     const Measure measure(outputs, k, k + 1, of);
     const Value value = measure.value();
-    readings.push_back({value, value ? measure.interval() : std::nullopt});
+    readings.push_back({value, intervals && value ? measure.interval(outputs.width) : std::nullopt});
   }
   return readings;
 }
@@ -161,22 +163,22 @@ Value mse(const Outputs& outputs) { return reading_of(outputs, 0, outputs.width,
 Bounds mse_interval(const Outputs& outputs) {
   return reading_of(outputs, 0, outputs.width, squared).interval;
 }
-Readings mse_each(const Outputs& outputs) { return each_of(outputs, squared); }
+Readings mse_each(const Outputs& outputs, bool /*intervals*/) { return each_of(outputs, squared); }
 
 Value mae(const Outputs& outputs) { return reading_of(outputs, 0, outputs.width, absolute).value; }
 Bounds mae_interval(const Outputs& outputs) {
   return reading_of(outputs, 0, outputs.width, absolute).interval;
 }
-Readings mae_each(const Outputs& outputs) { return each_of(outputs, absolute); }
+Readings mae_each(const Outputs& outputs, bool /*intervals*/) { return each_of(outputs, absolute); }
 
 Value rmse(const Outputs& outputs) { return Measure(outputs, 0, outputs.width, rmse_of).value(); }
 Bounds rmse_interval(const Outputs& outputs) {
   return Measure(outputs, 0, outputs.width, rmse_of).interval();
 }
-Readings rmse_each(const Outputs& outputs) { return each_of(outputs, rmse_of); }
+Readings rmse_each(const Outputs& outputs, bool intervals) { return each_of(outputs, rmse_of, intervals); }
 
 Value r2(const Outputs& outputs) { return Measure(outputs, 0, outputs.width, r2_of).value(); }
 Bounds r2_interval(const Outputs& outputs) { return Measure(outputs, 0, outputs.width, r2_of).interval(); }
-Readings r2_each(const Outputs& outputs) { return each_of(outputs, r2_of); }
+Readings r2_each(const Outputs& outputs, bool intervals) { return each_of(outputs, r2_of, intervals); }
 
 }  // namespace coppice

@@ -9,7 +9,8 @@
 namespace coppice {
 namespace {
 
-constexpr char kWilson[] = "Wilson", kDeLong[] = "DeLong", kNormal[] = "normal", kBootstrap[] = "bootstrap";
+constexpr char kWilson[] = "Wilson", kDeLong[] = "DeLong", kNormal[] = "normal", kBootstrap[] = "bootstrap",
+               kNone[] = "";
 
 std::vector<Metric> make_table() {
   const std::vector<Task> any = {Task::kClasses, Task::kLabels, Task::kRegression};
@@ -18,33 +19,34 @@ std::vector<Metric> make_table() {
   constexpr bool kLarger = true, kSmaller = false;
   return {
       {"accuracy", "top1", "share of samples that are right", kWilson, classes, kLarger, Unit::kShare,
-       accuracy, accuracy_interval, nullptr},
+       accuracy, accuracy_interval, nullptr, kNone, ""},
       {"accuracy", "", "share of labels that are right", kNormal, labels, kLarger, Unit::kShare, accuracy,
-       accuracy_interval, nullptr},
+       accuracy_interval, nullptr, kNone, ""},
       {"top5", "", "share of samples whose class is among the five likeliest, of more than five", kWilson,
-       classes, kLarger, Unit::kShare, top5, top5_interval, nullptr},
+       classes, kLarger, Unit::kShare, top5, top5_interval, nullptr, kNone, "more than five classes"},
       {"exact", "", "share of samples with every label right", kWilson, labels, kLarger, Unit::kShare, exact,
-       exact_interval, nullptr},
+       exact_interval, nullptr, kNone, ""},
       {"precision", "", "share that is right of what is taken for a class; mean over classes", kBootstrap,
-       decided, kLarger, Unit::kShare, precision, precision_interval, precision_each},
+       decided, kLarger, Unit::kShare, precision, precision_interval, precision_each, kWilson, ""},
       {"recall", "balanced_accuracy", "share of a class that is taken for it; mean over classes", kBootstrap,
-       decided, kLarger, Unit::kShare, recall, recall_interval, recall_each},
+       decided, kLarger, Unit::kShare, recall, recall_interval, recall_each, kWilson,
+       "samples that have a label"},
       {"f1", "macro_f1", "harmonic mean of precision and recall; mean over classes", kBootstrap, decided,
-       kLarger, Unit::kShare, f1, f1_interval, f1_each},
+       kLarger, Unit::kShare, f1, f1_interval, f1_each, kNone, ""},
       {"micro_f1", "", "the same of all labels counted as one", kBootstrap, labels, kLarger, Unit::kShare,
-       micro_f1, micro_f1_interval, nullptr},
+       micro_f1, micro_f1_interval, nullptr, kNone, ""},
       {"auc", "", "chance that a sample of a class scores above one of another; mean over classes", kDeLong,
-       decided, kLarger, Unit::kPlain, auc, auc_interval, auc_each},
+       decided, kLarger, Unit::kPlain, auc, auc_interval, auc_each, kDeLong, "samples of two kinds"},
       {"loss", "", "what training makes small, mean over samples", kNormal, any, kSmaller, Unit::kPlain, loss,
-       loss_interval, nullptr},
+       loss_interval, nullptr, kNone, ""},
       {"mse", "", "mean of squared errors", kNormal, regression, kSmaller, Unit::kTargetSquared, mse,
-       mse_interval, mse_each},
+       mse_interval, mse_each, kNormal, ""},
       {"rmse", "", "root of the mean of squared errors; mean over quantities", kBootstrap, regression,
-       kSmaller, Unit::kTarget, rmse, rmse_interval, rmse_each},
+       kSmaller, Unit::kTarget, rmse, rmse_interval, rmse_each, kBootstrap, ""},
       {"mae", "", "mean of absolute errors", kNormal, regression, kSmaller, Unit::kTarget, mae, mae_interval,
-       mae_each},
+       mae_each, kNormal, ""},
       {"r2", "", "share of the targets' variance that is explained; mean over quantities", kBootstrap,
-       regression, kLarger, Unit::kPlain, r2, r2_interval, r2_each},
+       regression, kLarger, Unit::kPlain, r2, r2_interval, r2_each, kBootstrap, "targets that vary"},
   };
 }
 

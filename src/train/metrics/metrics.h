@@ -39,8 +39,11 @@ struct Metric {
   Unit unit;
   std::optional<double> (*value)(const Outputs&);
   std::optional<Interval> (*interval)(const Outputs&);
-  std::vector<Reading> (*each)(
-      const Outputs&);  // [width], of each class, label or quantity; null: no such thing
+  // [width], of each class, label or quantity; null: no such thing. Without intervals those may be missing
+  // that take time.
+  std::vector<Reading> (*each)(const Outputs&, bool intervals);
+  const char* each_by;  // whose interval each of these has; "": they have none
+  const char* needs;    // what samples have to be for it to have a value at all; "": they may be any
 
   bool suits(Task task) const;
   // Value and interval together.

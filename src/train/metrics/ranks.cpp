@@ -11,13 +11,20 @@ namespace {
 
 // log(p / (1 - p)) of each class from a sample's logits: orders samples as their probabilities p do, and
 // still tells them apart where those round to 1. Said the other way: the logit, less the logarithm of the sum
-// of exp over all other classes. said, odds [classes], at least two.
+// of exp over all other classes. said, odds [classes], at least two. A class that is infinitely sure is above
+// all; where two are, or all are ruled out, some are NaN.
 void log_odds(const float* said, int64_t classes, double* odds) {
   const int64_t first = std::max_element(said, said + classes) - said;
   double second = -std::numeric_limits<double>::infinity();
   for (int64_t c = 0; c < classes; ++c)
     if (c != first) second = std::max(second, static_cast<double>(said[c]));
   const double largest = static_cast<double>(said[first]);
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (second < largest && (largest == kInfinity || second == -kInfinity)) {
+    std::fill(odds, odds + classes, -kInfinity);
+    odds[first] = kInfinity;
+    return;
+  }
   // What the classes after c add, then what those before do: a difference of sums would lose the digits.
   double after = 0, before = 0, others_of_first = 0;
   for (int64_t c = classes - 1; c >= 0; --c) {
@@ -33,20 +40,23 @@ void log_odds(const float* said, int64_t classes, double* odds) {
   odds[first] = largest - (second + std::log(others_of_first));
 }
 
-bool any_nan(const Outputs& outputs) {
-  return std::any_of(outputs.said.begin(), outputs.said.end(), [](float x) { return x != x; });
+template <class T>
+bool any_nan(const std::vector<T>& values) {
+  return std::any_of(values.begin(), values.end(), [](T x) { return std::isnan(x); });
 }
 
-// [width]; of classes each against all others. Nothing known where an output is NaN, as that has no order.
+// [width]; of classes each against all others. Nothing known where an output or its odds are NaN, as that has
+// no order.
 std::vector<Area> areas(const Outputs& outputs) {
   const auto samples = static_cast<size_t>(outputs.samples), width = static_cast<size_t>(outputs.width);
   std::vector<Area> found(width);
   const bool classes = outputs.task == Task::kClasses;
-  if (any_nan(outputs) || (classes && width < 2)) return found;
+  if (any_nan(outputs.said) || (classes && width < 2)) return found;
   std::vector<double> all(outputs.said.begin(), outputs.said.end());  // [samples][width]
   if (classes)
     for (size_t n = 0; n < samples; ++n)
       log_odds(outputs.said.data() + n * width, outputs.width, all.data() + n * width);
+  if (any_nan(all)) return found;
   std::vector<double> scores(samples);
   std::vector<bool> positive(samples);
   for (size_t k = 0; k < width; ++k) {
@@ -74,7 +84,7 @@ Bounds auc_interval(const Outputs& outputs) {
   return delong(known);
 }
 
-Readings auc_each(const Outputs& outputs) {
+Readings auc_each(const Outputs& outputs, bool /*intervals*/) {
   Readings readings;
   for (const Area& area : areas(outputs)) readings.push_back({area.value, delong({&area, 1})});
   return readings;
