@@ -72,9 +72,8 @@ const std::vector<Figure>& figures() {
        }),
        share_text, false},
       {"r2, test", of_test([](const Evaluation& e) { return e.r2; }), loss_text, false},
-      {"rmse, test", of_test([](const Evaluation& e) {
-         return e.task == Task::kRegression ? std::optional<double>(e.rmse) : std::nullopt;
-       }),
+      {"rmse, test",
+       of_test([](const Evaluation& e) { return e.task == Task::kRegression ? e.rmse : std::nullopt; }),
        loss_text, false},
       {"epochs done",
        [](const RunRecord& run) { return std::optional<double>(static_cast<double>(run.epochs.size())); },

@@ -8,20 +8,13 @@
 #include "dataset/picture.h"
 #include "io/png.h"
 #include "io/resize.h"
+#include "train/metrics/said.h"
 
 namespace coppice {
 namespace {
 
 constexpr size_t kMostMistakes = 24;
 constexpr int kMostSide = 96;
-
-// Of equal outputs the first; a NaN is above everything, as evaluate() counts it.
-size_t said_class(std::span<const float> outputs) {
-  size_t said = 0;
-  for (size_t c = 1; c < outputs.size(); ++c)
-    if (outputs[c] > outputs[said] || outputs[c] != outputs[c]) said = c;
-  return said;
-}
 
 double softmax_of(std::span<const float> outputs, size_t which) {
   double sum = 0;
@@ -52,9 +45,11 @@ Result<Judgement> judge(const JudgedEvent& event) {
   for (size_t n = 0; n < event.outputs.labels.size(); ++n) {
     const auto outputs = std::span(event.outputs.said).subspan(n * width, width);
     const auto is = static_cast<size_t>(event.outputs.labels[n]);
-    const size_t said = said_class(outputs);
-    ++judgement.confusion[is * width + said];
-    if (said != is) wrong.push_back({n, said, softmax_of(outputs, said)});
+    const int32_t said = said_class(std::span<const float>(outputs));
+    if (said == kNoClass) continue;
+    ++judgement.confusion[is * width + static_cast<size_t>(said)];
+    if (static_cast<size_t>(said) == is) continue;
+    wrong.push_back({n, static_cast<size_t>(said), softmax_of(outputs, static_cast<size_t>(said))});
   }
   if (!has_pictures(event.data) || event.samples.generate) return judgement;
   std::stable_sort(wrong.begin(), wrong.end(),

@@ -25,8 +25,8 @@ struct Judgement {
   std::vector<Mistake> mistakes;     // pictures only; the surest first, samples that come first before equals
 };
 
-// Of an event whose data is gone when its callback returns. NaN outputs count as a mistake about the last
-// class.
+// Of an event whose data is gone when its callback returns. A sample with NaN among its outputs is taken for
+// nothing: it is in no column of the confusion, and no mistake to show.
 Result<Judgement> judge(const JudgedEvent& event);
 
 }  // namespace coppice

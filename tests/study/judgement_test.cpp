@@ -77,10 +77,12 @@ TEST(Judgement, KeepsTwoDozenMistakes) {
   EXPECT_EQ(judgement.confusion[1], 99);  // the first is level, and then the first class counts
 }
 
-TEST(Judgement, OutputsThatAreNoNumbersAreMistakes) {
+TEST(Judgement, OutputsThatAreNoNumbersSayNothing) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  const Judgement judgement = Judged({"a", "b", "c"}, {0, 1}, {5, nan, 0, /**/ nan, nan, nan}).judge();
-  EXPECT_EQ(judgement.confusion, (std::vector<int64_t>{0, 1, 0, /**/ 0, 0, 1, /**/ 0, 0, 0}));
+  const Judgement judgement =
+      Judged({"a", "b", "c"}, {0, 1, 2}, {5, nan, 0, /**/ nan, nan, nan, /**/ 1, 2, 0}).judge();
+  EXPECT_EQ(judgement.confusion, (std::vector<int64_t>{0, 0, 0, /**/ 0, 0, 0, /**/ 0, 1, 0}));
+  EXPECT_EQ(judgement.mistakes.size(), 1U);
 }
 
 TEST(Judgement, RowsOfNumbersHaveNoPicturesAndBoardsNoClasses) {
