@@ -5,6 +5,7 @@
 
 #include "dataset/arrays.h"
 #include "io/zip.h"
+#include "support/dataset.h"
 #include "support/target.h"
 
 namespace coppice::fuzz {
@@ -35,10 +36,18 @@ bool read(std::string_view input) {
       auto bytes = zip->read(entry);
       require(!taken(bytes.status()) || bytes->size() == entry.size, "a file is as long as its entry says");
     }
-  auto data = load_arrays(env, kPath, {});
-  if (!taken(data.status())) return false;
-  require(data->train.samples->labels.size() > 0 && data->outputs > 1, "a data set has samples and classes");
-  return true;
+  bool any = false;
+  for (const std::optional<Task> task : {std::optional<Task>(), std::optional(Task::kClasses),
+                                         std::optional(Task::kLabels), std::optional(Task::kRegression)}) {
+    DatasetOptions options;
+    options.task = task;
+    auto data = load_arrays(env, kPath, options);
+    if (!taken(data.status())) continue;
+    require(!task || data->task == *task, "the task is the one that was asked for");
+    require_whole(*data);
+    any = true;
+  }
+  return any;
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "models/graph_json.h"
 #include "models/models.h"
 #include "ops/ops.h"
+#include "study/account.h"
 #include "support/memory_env.h"
 #include "support/pictures.h"
 #include "support/tar.h"
@@ -60,6 +61,12 @@ void add_arrays(std::vector<Seed>& seeds) {
                            {"y_train.npy", hot},
                            {"x_test.npy", pictures},
                            {"y_test.npy", hot}})});
+  const std::string several = npy_of<uint8_t>("|u1", "(4, 3)", {1, 0, 1, 0, 0, 0, 1, 1, 1, 0, 1, 0}),
+                    quantities = npy_of<double>("<f8", "(4, 2)", {1.5, -2, 0, 1e3, 7, 0.25, 3, 4}),
+                    one = npy_of<float>("<f4", "(4,)", {1.5, -2, 0, 1e3});
+  seeds.push_back({"npz", "labels", zip_of({{"x.npy", table}, {"y.npy", several}})});
+  seeds.push_back({"npz", "quantities", zip_of({{"x.npy", table}, {"y.npy", quantities}})});
+  seeds.push_back({"npz", "quantity", zip_of({{"x.npy", table}, {"y.npy", one}})});
 }
 
 void add_data_sets(std::vector<Seed>& seeds) {
@@ -82,6 +89,9 @@ void add_data_sets(std::vector<Seed>& seeds) {
   seeds.push_back({"csv", "plain", "a,b,class\n1,2,x\n3,4.5,y\n-1e3,0,x\n"});
   seeds.push_back({"csv", "quoted", "\xef\xbb\xbf\"a;1\";b\r\n1;\"x\"\"y\"\r\n2;\"z\n\"\r\n"});
   seeds.push_back({"csv", "tabs", "a\tb\n1\t0\n\n2\t1"});
+
+  seeds.push_back({"csv", "quantities", "area,rooms,price\n50,2,1e5\n70.5,3,150000\n90,4,-2.25\n"});
+  seeds.push_back({"csv", "labels", "0,1,1,0.5\n1,0,1,2\n0,0,0,-1\n"});
 
   const std::string one = tar_member("top/a.bin", "first"),
                     two = tar_member("./b.bin", std::string(600, 'b'));
@@ -221,6 +231,57 @@ void add_networks(std::vector<Seed>& seeds) {
   seeds.push_back({"checkpoint", "blocks", checkpoint_of("mlp:6-16-2", {6, 1, 1, 2}, "16x1")});
 }
 
+// ---- runs
+
+std::string account_text(const Evaluation& test) {
+  Account account;
+  account.program = "coppice 0.1.0";
+  account.cpu = "a CPU";
+  TrainReport& report = account.report;
+  report.progress.step = 10;
+  report.progress.best_epoch = 2;
+  report.validation = report.test = test;
+  report.seconds = report.cpu_seconds = report.seconds_in_all = 1.5;
+  report.live_weights = 30;
+  report.total_weights = 100;
+  report.work = {1e6, 2e6, 4e6};
+  report.planned_bytes = report.peak_bytes = report.best_file_bytes = 1 << 20;
+  report.parameter_bytes = report.dense_parameter_bytes = 400;
+  report.isa = "c";
+  LayerReport layer;
+  layer.weight = "fc1.weight";
+  layer.shape = "10x10";
+  layer.total = 100;
+  layer.live = 30;
+  layer.block = "1x1";
+  layer.format = "csr";
+  report.network.layers = {layer};
+  return json_text(account_json(account, "run")) + "\n";
+}
+
+void add_runs(std::vector<Seed>& seeds) {
+  const std::string recipe = recipe_to_toml(make_recipe({{"data", "glyphs", "seed"}}).take());
+  const std::string first = R"({"epoch":1,"step":5,"seconds":0.5,"learning_rate":0.1,"train_loss":2.5,)",
+                    second = R"({"epoch":2,"step":10,"seconds":1,"learning_rate":0.01,"train_loss":1.25,)",
+                    plain = first + "\"best\":false}\n" + second + "\"best\":true}\n",
+                    judged = first + R"("validation_loss":2.5,"validation_accuracy":0.5,"best":true})" +
+                             "\n" + second +
+                             R"("validation_loss":1,"validation_accuracy":0.75,"best":true})" + "\n";
+  Evaluation classes;
+  classes.samples = 60;
+  classes.loss = 1.5;
+  classes.accuracy = classes.top5 = 0.75;
+  Evaluation quantities = classes;
+  quantities.task = Task::kRegression;
+  quantities.rmse = 12.5;
+  quantities.r2 = 0.5;
+  seeds.push_back({"run_directory", "begun", recipe});
+  seeds.push_back({"run_directory", "going-on", recipe + "----\n" + plain + R"({"epoch":3,"st)"});
+  seeds.push_back({"run_directory", "done", recipe + "----\n" + judged + "----\n" + account_text(classes)});
+  seeds.push_back(
+      {"run_directory", "quantities", recipe + "----\n" + plain + "----\n" + account_text(quantities)});
+}
+
 }  // namespace
 
 std::vector<Seed> make_seeds() {
@@ -229,6 +290,7 @@ std::vector<Seed> make_seeds() {
   add_data_sets(seeds);
   add_pictures(seeds);
   add_networks(seeds);
+  add_runs(seeds);
   return seeds;
 }
 

@@ -20,6 +20,7 @@ namespace {
 
 constexpr uint64_t kMaxBytes = uint64_t{4} << 30;  // of all arrays
 constexpr int64_t kMaxSide = 1 << 16;
+constexpr int64_t kMaxNumbers = 1 << 27;  // of one sample
 
 // What people call samples and labels: Keras, scikit-learn, MedMNIST.
 struct Names {
@@ -125,9 +126,16 @@ Result<Layout> layout_of(const NpyArray& array, const std::string& place) {
   if (shape.empty() || shape.size() > 4)
     return invalid(place + " has shape " + shape_text(shape) +
                    "; samples are (N, features), (N, height, width) or (N, height, width, channels)");
-  for (const int64_t size : shape)
-    if (size < 1 || (&size != shape.data() && size > kMaxSide))
+  int64_t numbers = 1;
+  for (const int64_t& size : shape) {
+    const bool first = &size == shape.data();
+    if (size < 1 || (!first && size > kMaxSide))
       return invalid(place + " has shape " + shape_text(shape) + ", with a side that no sample can have");
+    if (!first) numbers *= size;
+  }
+  if (numbers > kMaxNumbers)
+    return unsupported(place + " has shape " + shape_text(shape) + ", samples of " + std::to_string(numbers) +
+                       " numbers each; at most " + std::to_string(kMaxNumbers) + " are read");
   const auto side = [&](size_t axis) { return static_cast<int>(shape[axis]); };
   if (shape.size() == 1) return Layout{{1, 1, 1}};
   if (shape.size() == 2)
@@ -143,35 +151,43 @@ Result<Layout> layout_of(const NpyArray& array, const std::string& place) {
                  "width, channels)");
 }
 
-// The place of each value of a sample in [channels][height][width].
-std::vector<size_t> places_of(const Layout& layout) {
-  const auto channels = static_cast<size_t>(layout.features.channels),
-             plane = static_cast<size_t>(layout.features.plane());
-  std::vector<size_t> places(channels * plane);
-  for (size_t i = 0; i < places.size(); ++i)
-    places[i] = layout.channels_last ? i % channels * plane + i / channels : i;
-  return places;
-}
+// Walks through values as they lie in the array: where each belongs in [samples][channels][height][width].
+class Places {
+ public:
+  explicit Places(const Layout& layout)
+      : size_(static_cast<size_t>(layout.features.size())),
+        channels_(layout.channels_last ? static_cast<size_t>(layout.features.channels) : 1),
+        plane_(size_ / channels_) {}
+
+  size_t sample() const { return sample_; }
+  size_t next() {
+    const size_t at = sample_ * size_ + channel_ * plane_ + pixel_;
+    if (++channel_ == channels_) {
+      channel_ = 0;
+      if (++pixel_ == plane_) {
+        pixel_ = 0;
+        ++sample_;
+      }
+    }
+    return at;
+  }
+
+ private:
+  const size_t size_, channels_, plane_;
+  size_t sample_ = 0, pixel_ = 0, channel_ = 0;
+};
 
 Result<std::shared_ptr<Samples>> samples_of(const NpyArray& array, const Layout& layout,
                                             const std::string& place) {
   auto samples = std::make_shared<Samples>();
-  const std::vector<size_t> places = places_of(layout);
-  size_t sample = 0, value = 0;
-  const auto next = [&] {
-    const size_t at = sample * places.size() + places[value];
-    if (++value == places.size()) {
-      value = 0;
-      ++sample;
-    }
-    return at;
-  };
+  Places places(layout);
   if (array.dtype == Dtype::kU8) {
     samples->pixels.resize(array.bytes.size());
-    for (const uint8_t byte : array.bytes) samples->pixels[next()] = byte;
+    for (const uint8_t byte : array.bytes) samples->pixels[places.next()] = byte;
     return samples;
   }
-  const uint64_t count = static_cast<uint64_t>(array.shape[0]) * places.size();
+  const uint64_t count =
+      static_cast<uint64_t>(array.shape[0]) * static_cast<uint64_t>(layout.features.size());
   if (count > kMaxBytes / sizeof(float))
     return Status(Code::kNoMemory, place + " takes more than " + std::to_string(kMaxBytes >> 20) +
                                        " MiB as floats; save pictures as uint8, or fewer samples");
@@ -179,8 +195,8 @@ Result<std::shared_ptr<Samples>> samples_of(const NpyArray& array, const Layout&
   constexpr size_t kNone = std::numeric_limits<size_t>::max();
   size_t wrong = kNone;
   for_each_value(array, [&](double number) {
-    if (!std::isfinite(static_cast<float>(number)) && wrong == kNone) wrong = sample;
-    samples->numbers[next()] = static_cast<float>(number);
+    if (!std::isfinite(static_cast<float>(number)) && wrong == kNone) wrong = places.sample();
+    samples->numbers[places.next()] = static_cast<float>(number);
   });
   if (wrong != kNone)
     return corrupt(place + " holds NaN, or a number too large for 32 bits, in sample " +
@@ -211,6 +227,12 @@ Result<Answers> answers_of(const NpyArray& array, const std::string& place, int6
     return invalid(place + " has shape " + shape_text(shape) + ", needed is one label for each of the " +
                    std::to_string(count) + " samples, or a row of targets");
   Answers answers{place, shape.size() == 2 ? static_cast<size_t>(shape[1]) : 1, {}};
+  const uint64_t values = static_cast<uint64_t>(count) * answers.width;
+  if (values > kMaxBytes / sizeof(double))
+    return Status(Code::kNoMemory, place + " has " + std::to_string(values) +
+                                       " targets, which take more than " + std::to_string(kMaxBytes >> 20) +
+                                       " MiB; save fewer samples, or fewer targets for each");
+  answers.values.reserve(values);
   for_each_value(array, [&](double value) { answers.values.push_back(value); });
   return answers;
 }
@@ -264,8 +286,8 @@ std::vector<std::string> names_of(size_t width) {
   return names;
 }
 
-// Says what the samples of all parts teach; the first part is learnt from.
-Status name_answers(const std::vector<Part>& parts, const DatasetOptions& options, Dataset& data) {
+// Says what the samples of all parts teach; the first part is learnt from. Takes the values of the answers.
+Status name_answers(std::vector<Part>& parts, const DatasetOptions& options, Dataset& data) {
   if (options.task.value_or(looks_like(parts.front().answers)) == Task::kClasses) {
     std::vector<LabelTexts> labels;
     for (const Part& part : parts) {
@@ -276,7 +298,8 @@ Status name_answers(const std::vector<Part>& parts, const DatasetOptions& option
   }
   std::vector<TargetValues> targets;
   targets.reserve(parts.size());
-  for (const Part& part : parts) targets.push_back({part.answers.place, part.answers.values, part.samples});
+  for (Part& part : parts)
+    targets.push_back({part.answers.place, std::move(part.answers.values), part.samples});
   return name_targets(targets, names_of(parts.front().answers.width), options.task, data);
 }
 

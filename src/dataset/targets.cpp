@@ -11,18 +11,24 @@ namespace coppice {
 namespace {
 
 Status fill(const TargetValues& part, size_t width, Task task) {
+  const auto in_sample = [&](size_t value) {
+    return ", in sample " + std::to_string(value / width) + " (from 0)";
+  };
+  if (task == Task::kRegression)
+    part.samples->quantities.reserve(part.values.size());
+  else
+    part.samples->targets.reserve(part.values.size());
   for (size_t i = 0; i < part.values.size(); ++i) {
     const double value = part.values[i];
-    const std::string sample = ", in sample " + std::to_string(i / width) + " (from 0)";
     if (!std::isfinite(static_cast<float>(value)))
-      return corrupt(part.place + " holds NaN, or a number too large for 32 bits" + sample +
+      return corrupt(part.place + " holds NaN, or a number too large for 32 bits" + in_sample(i) +
                      "; fill it, or take the sample out");
     if (task == Task::kRegression) {
       part.samples->quantities.push_back(static_cast<float>(value));
       continue;
     }
     if (value != 0 && value != 1)
-      return invalid(part.place + " holds " + number_text(value) + sample +
+      return invalid(part.place + " holds " + number_text(value) + in_sample(i) +
                      ", where a label is 0 or 1; numbers are learnt with --task regression");
     part.samples->targets.push_back(value == 1);
   }

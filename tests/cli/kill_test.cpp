@@ -6,8 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <thread>
 
 #include "base/rng.h"
@@ -65,6 +67,10 @@ class KilledProgram : public ::testing::Test {
         _exit(99);
       execv(COPPICE_BINARY, argv.data());
       _exit(99);
+    }
+    if (child < 0) {  // to kill -1 would be to kill everything
+      ADD_FAILURE() << "fork: " << std::strerror(errno);
+      return 99;
     }
     if (seconds >= 0) {
       std::this_thread::sleep_for(std::chrono::duration<double>(seconds));

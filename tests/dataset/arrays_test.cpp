@@ -184,6 +184,47 @@ TEST(Arrays, SaysWhatItDoesNotTake) {
   expect(set.ok() ? "accepted" : set.status().message(), "leave out label");
 }
 
+// A .npy file of bytes that are all 0, packed; what it unpacks to is never in memory here.
+ZipMember zeros(const std::string& name, const std::string& shape, uint64_t count) {
+  const std::string header = npy_of("|u1", shape, std::vector<uint8_t>());
+  std::vector<Bytef> chunk(1 << 20);
+  z_stream stream{};
+  EXPECT_EQ(deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY), Z_OK);
+  ZipMember member = {
+      .name = name, .content = "", .size = static_cast<int64_t>(header.size() + count), .method = 8};
+  std::string out(1 << 20, '\0');
+  uLong sum = 0;
+  const auto pack = [&](const Bytef* bytes, size_t size, int flush) {
+    sum = crc32(sum, bytes, static_cast<uInt>(size));
+    stream.next_in = const_cast<Bytef*>(bytes);
+    stream.avail_in = static_cast<uInt>(size);
+    do {
+      stream.next_out = reinterpret_cast<Bytef*>(out.data());
+      stream.avail_out = static_cast<uInt>(out.size());
+      deflate(&stream, flush);
+      member.content.append(out.data(), out.size() - stream.avail_out);
+    } while (stream.avail_out == 0);
+  };
+  pack(reinterpret_cast<const Bytef*>(header.data()), header.size(), Z_NO_FLUSH);
+  for (; count > chunk.size(); count -= chunk.size()) pack(chunk.data(), chunk.size(), Z_NO_FLUSH);
+  pack(chunk.data(), count, Z_FINISH);
+  deflateEnd(&stream);
+  const uLong packed = crc32(0, reinterpret_cast<const Bytef*>(member.content.data()),
+                             static_cast<uInt>(member.content.size()));
+  member.wrong_sum = static_cast<uint32_t>(sum - packed);
+  return member;
+}
+
+// Sizes that a small file can announce, and hold: more numbers in a sample than an int counts, and targets
+// that take eight times as much as doubles.
+TEST(Arrays, OnesThatWouldNotFitAreRefusedBeforeTheyAreUnfolded) {
+  expect(refusal({zeros("x.npy", "(1, 11586, 11586)", uint64_t{11586} * 11586), labels("y.npy", 1)}),
+         "'x' has shape (1, 11586, 11586), samples of 134235396 numbers each; at most 134217728 are read");
+  expect(refusal({zeros("x.npy", "(16384, 1)", 16384),
+                  zeros("y.npy", "(16384, 32769)", uint64_t{16384} * 32769)}),
+         "'y' has 536887296 targets, which take more than 4096 MiB");
+}
+
 TEST(Arrays, EveryFailingReadIsReported) {
   const TempDir dir;
   const std::string path = dir.write(
