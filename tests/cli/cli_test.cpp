@@ -11,6 +11,7 @@
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <stdexcept>
 #include <thread>
 
 #include "models/json.h"
@@ -40,6 +41,8 @@ class Cli : public ::testing::Test {
   int interrupted_run(const std::string& directory, int signal) {
     const std::string path = folder_.file(directory);
     const pid_t child = fork();
+    // -1 would be killed as all processes that there are.
+    if (child < 0) throw std::runtime_error("fork failed");
     if (child == 0) {
       if (std::freopen("/dev/null", "w", stdout) == nullptr ||
           std::freopen("/dev/null", "w", stderr) == nullptr)
@@ -327,6 +330,7 @@ TEST_F(Cli, TuneSaysWhatItMeasured) {
 
 TEST_F(Cli, TuneLeavesNothingAfterCtrlC) {
   const pid_t child = fork();
+  ASSERT_GE(child, 0);
   if (child == 0) {
     if (std::freopen("/dev/null", "w", stdout) == nullptr ||
         std::freopen("/dev/null", "w", stderr) == nullptr)
