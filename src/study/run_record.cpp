@@ -61,12 +61,12 @@ Result<RunRecord> read_run(Env& env, const std::string& directory) {
   run.directory = directory;
   const std::filesystem::path path = std::filesystem::path(directory).lexically_normal();
   run.name = (path.has_filename() ? path : path.parent_path()).filename().string();
-  if (!env.exists(directory))
-    return not_found(directory + ": there is no such run; `coppice train` makes runs under runs/");
   const std::string recipe = join_path(directory, kRecipeFile);
   if (!env.exists(recipe))
-    return not_found(directory + ": holds no " + kRecipeFile +
-                     "; is it a directory that `coppice train` made?");
+    return not_found(directory + (env.exists(directory)
+                                      ? std::string(": holds no ") + kRecipeFile +
+                                            "; is it a directory that `coppice train` made?"
+                                      : ": there is no such run; `coppice train` makes runs under runs/"));
   TRY_ASSIGN(const std::string toml, read_all(env, recipe, kLongestRecipe));
   TRY_ASSIGN(const std::vector<Setting> settings, settings_from_toml(toml, recipe));
   TRY_ASSIGN(run.recipe, make_recipe(settings));
