@@ -66,7 +66,7 @@ const std::vector<Figure>& figures() {
     return of_report(
         [member](const Report& r) { return std::optional<double>(static_cast<double>(r.*member)); });
   };
-  static const std::vector<Figure> all = {
+  static const std::vector<Figure> kAll = {
       {"right, test", of_test([](const Evaluation& e) {
          return e.task != Task::kRegression ? std::optional<double>(e.accuracy) : std::nullopt;
        }),
@@ -96,7 +96,7 @@ const std::vector<Figure>& figures() {
        size_text, true},
       {"threads", real(&Report::threads), count_text, false},
   };
-  return all;
+  return kAll;
 }
 
 std::map<std::string, std::string> keys_of(const RunRecord& run) {

@@ -66,7 +66,8 @@ std::vector<float*> numbers_of(Network& network) {
 void draw_values(Network& network, uint64_t seed) {
   double bound = 0;
   for (Param& param : network.params) {
-    if (param.is_weight()) bound = 1 / std::sqrt(static_cast<double>(param.total() / param.dims()[0]));
+    const int64_t fan_in = param.total() / param.dims()[0];
+    if (param.is_weight()) bound = 1 / std::sqrt(static_cast<double>(fan_in));
     Rng rng(seed, stream_id("life values", param.name()));
     for (float& value : param.value) value = static_cast<float>(bound * (2 * rng.uniform_double() - 1));
   }
