@@ -45,7 +45,9 @@ TEST(NetworkReport, EachLayerOfEachModelHasForwardGradientAndUpdate) {
     for (const CallSpec& call : executor->schedule().calls) {
       const size_t layer = layer_of_call(call.name, names);
       if (layer == names.size()) continue;
-      ++(call.name.starts_with("update ") ? updates : call.name.starts_with("d ") ? gradients : forward)[layer];
+      ++(call.name.starts_with("update ") ? updates
+         : call.name.starts_with("d ")    ? gradients
+                                          : forward)[layer];
     }
     for (size_t i = 0; i < names.size(); ++i) {
       SCOPED_TRACE(std::string(model) + " " + names[i]);
