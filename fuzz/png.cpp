@@ -24,15 +24,8 @@ std::string with_right_sums(std::string_view input) {
 }
 
 bool read(std::string_view bytes) {
-  testing::MemoryEnv env = env_with(bytes);
-  auto info = read_image_info(env, kPath);
-  (void)taken(info.status());
-  auto image = read_image(env, kPath);
-  if (!taken(image.status())) return false;
-  require(info.ok() && image->info == *info, "a picture is as large as its header says");
-  require(image->pixels.size() ==
-              size_t(image->info.height) * size_t(image->info.width) * size_t(image->info.channels),
-          "a picture is whole");
+  const std::optional<Image> image = read_picture(bytes);
+  if (!image) return false;
   auto written = encode_png(*image);
   require(written.ok(), "what was read can be written");
   auto again = decode_png(*written);

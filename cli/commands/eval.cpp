@@ -5,12 +5,13 @@
 
 #include "board.h"
 #include "command.h"
+#include "judge_split.h"
 #include "load_data.h"
-#include "metric_text.h"
 #include "models/json.h"
 #include "run_directory.h"
 #include "stop.h"
 #include "study/account.h"
+#include "study/metric_text.h"
 #include "terminal.h"
 #include "train/exact_life.h"
 #include "train/trainer.h"
@@ -19,7 +20,7 @@ namespace coppice::cli {
 namespace {
 
 constexpr char kName[] = "eval";
-constexpr size_t kMostWrongDrawn = 8;
+constexpr size_t kMostWrongDrawn = 8, kMostListed = 40;
 
 struct EvalArguments {
   std::string run, data, data_dir, split = "test", isa, metrics;
@@ -47,6 +48,26 @@ void say_usual(const std::vector<const Metric*>& metrics, const Outputs& outputs
   }
 }
 
+// A table of the metrics, and one with a line for each class, label or quantity.
+void say_asked(const std::vector<const Metric*>& metrics, const Outputs& outputs, const Dataset& data) {
+  Table table({"metric", "value", "from", "to", "with 95 % confidence by"});
+  table.left({0, 4});
+  for (const Metric* metric : metrics) {
+    const Reading reading = metric->read(outputs);
+    const auto bound = [&](double Interval::*end) {
+      return reading.interval ? value_text(*metric, (*reading.interval).*end) : "-";
+    };
+    table.add({metric->name, value_text(*metric, reading.value), bound(&Interval::low),
+               bound(&Interval::high), reading.interval ? metric->interval_by : ""});
+  }
+  say("\n" + table.text());
+  const std::optional<Table> each = each_table(metrics, outputs, data, kMostListed);
+  if (!each) return;
+  say("\n" + each->text());
+  if (const int64_t rest = outputs.width - static_cast<int64_t>(kMostListed); rest > 0)
+    say("and " + with_commas(rest) + " more; --json has all");
+}
+
 Result<int> judge(Env& env, Checkpoint& model, const EvalArguments& arguments) {
   Recipe& recipe = model.info.recipe;
   TRY_ASSIGN(const Dataset data, load_data(env, recipe, &model.info.preprocessing));
@@ -55,19 +76,9 @@ Result<int> judge(Env& env, Checkpoint& model, const EvalArguments& arguments) {
   auto metrics = metrics_of(asked ? arguments.metrics : usual_metrics(data.task), data.task);
   if (!metrics.ok()) return metrics.status().within("--metrics");
   const bool keeps = asked || few_outputs(data, split);
-  TRY_ASSIGN(const std::unique_ptr<Executor> evaluator, make_evaluator(model.network, recipe, data.features));
-  ProgressLine line;
-  Watch watch;
-  watch.stop = &stop_on_signals();
-  watch.on_progress = [&](int64_t done, int64_t all) {
-    if (line.due()) line.show(evaluation_progress(arguments.split, done, all));
-  };
   Outputs outputs;
-  const auto evaluation =
-      evaluate(*evaluator, model.network.graph, data, split, watch, keeps ? &outputs : nullptr);
-  line.clear();
-  TRY(evaluation.status());
-  const Evaluation& e = *evaluation;
+  TRY_ASSIGN(const Evaluation e,
+             judge_split(model, data, split, arguments.split, keeps ? &outputs : nullptr));
   if (arguments.json) {
     Json json{{"run", arguments.run}, {"data", data.name}, {"split", arguments.split}};
     json.update(evaluation_json(e));
@@ -86,7 +97,7 @@ Result<int> judge(Env& env, Checkpoint& model, const EvalArguments& arguments) {
   if (!keeps)
     say("says     " + evaluation_text(e, data.boards()));
   else if (asked)
-    say("\n" + metrics_table(*metrics, outputs, data));
+    say_asked(*metrics, outputs, data);
   else
     say_usual(*metrics, outputs);
   return kFine;

@@ -2,12 +2,10 @@
 #include <chrono>
 #include <memory>
 
-#include "base/text.h"
 #include "command.h"
 #include "coppice_build.h"
 #include "host/cpu.h"
 #include "host/processors.h"
-#include "models/json.h"
 #include "stop.h"
 #include "study/life_study.h"
 #include "terminal.h"
@@ -26,30 +24,8 @@ struct LifeArguments {
   bool json = false;
 };
 
-Status check(const LifeStudy& study) {
-  for (const double density : study.densities)
-    if (!(density >= 0 && density < 1))
-      return invalid("--densities: " + shortest(density) +
-                     " should be above 0 and below 1, or 0 to draw one for each board");
-  for (const int width : study.widths)
-    if (width < 1 || width > 64)
-      return invalid("--widths: " + std::to_string(width) + " should be from 1 to 64");
-  for (const int flips : study.flips)
-    if (flips < 1) return invalid("--flips: " + std::to_string(flips) + " should be at least 1");
-  return {};
-}
-
-Json row_json(int steps, const LifeRow& row) {
-  return Json{{"width", row.width},     {"parameters", life_parameters(steps, row.width)},
-              {"density", row.density}, {"flips", row.flips},
-              {"seed", row.seed},       {"solved", row.solved},
-              {"updates", row.updates}, {"asked", row.asked},
-              {"wrong", row.wrong}};
-}
-
 Status run_life(Env& env, LifeArguments& arguments) {
   LifeStudy& study = arguments.study;
-  TRY(check(study));
   coppice_cpu cpu;
   coppice_host_cpu(&cpu);
   study.program = COPPICE_PROGRAM;
@@ -87,7 +63,7 @@ Status run_life(Env& env, LifeArguments& arguments) {
   TRY(write_atomic(env, page, html));
   if (arguments.json) {
     Json json = Json::array();
-    for (const LifeRow& row : *rows) json.push_back(row_json(study.search.steps, row));
+    for (const LifeRow& row : *rows) json.push_back(life_row_json(study, row));
     say(json_text(json));
     return {};
   }

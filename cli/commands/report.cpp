@@ -3,9 +3,9 @@
 #include <optional>
 
 #include "command.h"
+#include "judge_split.h"
 #include "load_data.h"
 #include "run_directory.h"
-#include "stop.h"
 #include "study/run_page.h"
 #include "terminal.h"
 
@@ -29,16 +29,9 @@ Result<Judgement> judge_best(Env& env, const ReportArguments& arguments) {
   const bool tested = data.test.size() > 0;
   const Split& split = tested ? data.test : data.validation;
   const char* name = tested ? "test" : "validation";
-  TRY_ASSIGN(const std::unique_ptr<Executor> evaluator, make_evaluator(best.network, recipe, data.features));
-  ProgressLine line;
-  Watch watch;
-  watch.stop = &stop_on_signals();
-  watch.on_progress = [&](int64_t done, int64_t all) {
-    if (line.due()) line.show(evaluation_progress(name, done, all));
-  };
+  if (!few_outputs(data, split)) return unsupported("the outputs of this split are too many to keep");
   Outputs outputs;
-  TRY_ASSIGN(const Evaluation evaluation,
-             evaluate(*evaluator, best.network.graph, data, split, watch, &outputs));
+  TRY_ASSIGN(const Evaluation evaluation, judge_split(best, data, split, name, &outputs));
   return judge({data, name, split, evaluation, outputs});
 }
 

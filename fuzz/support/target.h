@@ -7,9 +7,11 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "io/image.h"
 #include "support/memory_env.h"
 
 namespace coppice::fuzz {
@@ -43,6 +45,20 @@ inline uint64_t number(std::string_view bytes, size_t at, size_t count, bool lit
 inline void put_number(std::string& bytes, size_t at, size_t count, uint64_t value, bool little = true) {
   for (size_t i = 0; i < count; ++i, value >>= 8)
     bytes[at + (little ? i : count - 1 - i)] = static_cast<char>(value);
+}
+
+// What the readers of pictures promise; null where the bytes are refused.
+inline std::optional<Image> read_picture(std::string_view bytes) {
+  testing::MemoryEnv env = env_with(bytes);
+  auto info = read_image_info(env, kPath);
+  (void)taken(info.status());
+  auto image = read_image(env, kPath);
+  if (!taken(image.status())) return std::nullopt;
+  require(info.ok() && image->info == *info, "a picture is as large as its header says");
+  require(image->pixels.size() ==
+              size_t(image->info.height) * size_t(image->info.width) * size_t(image->info.channels),
+          "a picture is whole");
+  return image.take();
 }
 
 }  // namespace coppice::fuzz

@@ -28,6 +28,8 @@ class JsonObject {
   bool has(const char* key) const { return json_->contains(key); }
   // Refuses other keys: a misspelt one would silently mean nothing.
   Status expect_only(const std::vector<std::string>& keys) const;
+  // Refuses a file of another version of its format; advice: what else to do, or "".
+  Status expect_version(const char* key, int version, const char* format, const char* advice = "") const;
   Result<std::string> text(const char* key) const;
   Result<int64_t> integer(const char* key, int64_t least, int64_t most) const;
   Result<double> real(const char* key) const;    // null reads as NaN

@@ -6,7 +6,7 @@
 namespace coppice {
 namespace {
 
-constexpr int64_t kFormatVersion = 1;  // persisted: a reader refuses others
+constexpr int kFormatVersion = 1;  // persisted: a reader refuses others
 constexpr uint64_t kLongest = 64 << 20;
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
 constexpr Stop kStops[] = {Stop::kDone, Stop::kPatience, Stop::kTime, Stop::kInterrupted};
@@ -72,10 +72,7 @@ Result<Stop> stop_of(const JsonObject& json) {
 }
 
 Result<Account> account_of(const JsonObject& json) {
-  TRY_ASSIGN(const int64_t version, json.integer("coppice.account", 0, kMost));
-  if (version != kFormatVersion)
-    return unsupported(json.place() + ": has account format version " + std::to_string(version) +
-                       "; this program reads " + std::to_string(kFormatVersion));
+  TRY(json.expect_version("coppice.account", kFormatVersion, "account"));
   Account account;
   TrainReport& report = account.report;
   TRY_ASSIGN(report.stop, stop_of(json));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <functional>
-#include <map>
 
 #include "report/html.h"
 #include "report/text.h"
+#include "study/metric_text.h"
 #include "study/run_page.h"
 
 namespace coppice {
@@ -54,7 +54,7 @@ void add_best(std::span<const RunRecord> runs, Table& table) {
       std::optional<double> best;
       for (const EpochRow& epoch : other.epochs)
         if (epoch.best && epoch.of(metric)) best = epoch.of(metric);
-      row.push_back(best ? metric_text(metric, *best) : kUnknown);
+      row.push_back(best ? value_text(metric, *best) : kUnknown);
     }
     table.add(std::move(row));
   }
@@ -99,22 +99,13 @@ const std::vector<Figure>& figures() {
   return kAll;
 }
 
-std::map<std::string, std::string> keys_of(const RunRecord& run) {
-  std::map<std::string, std::string> keys;
-  // It was made from a valid recipe, so it reads.
-  if (const auto settings = settings_from_toml(recipe_to_toml(run.recipe), run.name); settings.ok())
-    for (const Setting& setting : *settings) keys[setting.key] += setting.value;
-  return keys;
-}
-
+// A row for each key of a recipe that is not the same in all.
 void add_differences(std::span<const RunRecord> runs, Table& table) {
-  std::vector<std::map<std::string, std::string>> keys;
-  for (const RunRecord& run : runs) keys.push_back(keys_of(run));
   for (const RecipeKey& key : recipe_keys()) {
     std::vector<std::string> row{key.name};
-    for (const auto& of_run : keys) {
-      const auto found = of_run.find(key.name);
-      row.push_back(found == of_run.end() || found->second.empty() ? kUnknown : found->second);
+    for (const RunRecord& run : runs) {
+      const std::string value = key.applies && !key.applies(run.recipe) ? "" : key.print(run.recipe);
+      row.push_back(value.empty() ? kUnknown : value);
     }
     if (std::any_of(row.begin() + 2, row.end(), [&](const std::string& cell) { return cell != row[1]; }))
       table.add(std::move(row));

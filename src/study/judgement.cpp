@@ -4,16 +4,18 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <string_view>
 
 #include "dataset/picture.h"
 #include "io/png.h"
 #include "io/resize.h"
+#include "study/metric_text.h"
 #include "train/metrics/said.h"
 
 namespace coppice {
 namespace {
 
-constexpr size_t kMostMistakes = 24;
+constexpr size_t kMostMistakes = 24, kMostListed = 200;
 constexpr int kMostSide = 96;
 
 double softmax_of(std::span<const float> outputs, size_t which) {
@@ -37,7 +39,17 @@ struct Wrong {
 }  // namespace
 
 Result<Judgement> judge(const JudgedEvent& event) {
-  Judgement judgement{event.split, event.evaluation, event.data.classes, {}, {}};
+  Judgement judgement;
+  judgement.split = event.split;
+  judgement.evaluation = event.evaluation;
+  judgement.classes = event.data.classes;
+  // Areas under curves sort all samples for each class: a page has to be there at once.
+  std::vector<const Metric*> metrics = metrics_for(event.data.task);
+  std::erase_if(metrics, [](const Metric* metric) { return std::string_view(metric->name) == "auc"; });
+  for (const Metric* metric : metrics)
+    judgement.metrics.add({metric->name, value_text(*metric, metric->value(event.outputs))});
+  // A cell of a board has no name, and there are hundreds.
+  if (!event.data.boards()) judgement.each = each_table(metrics, event.outputs, event.data, kMostListed);
   if (event.data.dense_targets()) return judgement;
   const auto width = static_cast<size_t>(event.outputs.width);
   judgement.confusion.assign(width * width, 0);

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "report/table.h"
 #include "train/trainer.h"
 
 namespace coppice {
@@ -20,9 +22,11 @@ struct Mistake {
 struct Judgement {
   std::string split;
   Evaluation evaluation;
-  std::vector<std::string> classes;  // empty: dense targets, and so are the following
-  std::vector<int64_t> confusion;    // [classes][classes] samples: rows are what is true
-  std::vector<Mistake> mistakes;     // pictures only; the surest first, samples that come first before equals
+  Table metrics{{"metric", "value"}};  // all of the task that take no sorting
+  std::optional<Table> each;           // the same for each class, label or quantity
+  std::vector<std::string> classes;    // empty where the task is another one, and so are the following
+  std::vector<int64_t> confusion;      // [classes][classes] samples: rows are what is true
+  std::vector<Mistake> mistakes;  // pictures only; the surest first, samples that come first before equals
 };
 
 // Of an event whose data is gone when its callback returns. A sample with NaN among its outputs is taken for

@@ -142,12 +142,7 @@ Rules true_rules() {
 
 // The network of a row is found again: it is as quick as to keep it.
 Result<Rules> learned_rules(const LifeStudy& study, const LifeRow& row) {
-  LifeSearch search = study.search;
-  search.width = row.width;
-  search.density = row.density;
-  search.flips = row.flips;
-  search.seed = row.seed;
-  TRY_ASSIGN(LifeFound found, search_life(search));
+  TRY_ASSIGN(LifeFound found, search_life(search_of(study, row)));
   return life_answers(found);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/rng.h"
+#include "base/text.h"
 #include "dataset/life.h"
 #include "exec/executor.h"
 #include "models/models.h"
@@ -39,21 +40,6 @@ Result<Graph> board_graph(int steps, int width, int side) {
   return make_model("life:" + std::to_string(steps) + "," + std::to_string(width), input);
 }
 
-Status check(const LifeSearch& search) {
-  if (search.steps < 1 || search.steps > kMostSteps)
-    return invalid("life: steps should be from 1 to " + std::to_string(kMostSteps));
-  if (search.width < 1 || search.width > kMostWidth)
-    return invalid("life: width " + std::to_string(search.width) + " should be from 1 to " +
-                   std::to_string(kMostWidth));
-  if (search.updates < 1 || search.check_every < 1 || search.boards < 1)
-    return invalid("life: updates, checks and boards should be at least 1");
-  if (search.side < 3 || search.side > 1024) return invalid("life: sides should be from 3 to 1024");
-  if (!(search.density >= 0 && search.density < 1))
-    return invalid("life: density should be from 0 (drawn for each board) to below 1");
-  if (!(search.learning_rate > 0)) return invalid("life: the learning rate should be above 0");
-  return {};
-}
-
 // All numbers of a network in the order of its parameters; they are dense.
 std::vector<float*> numbers_of(Network& network) {
   std::vector<float*> all;
@@ -73,18 +59,14 @@ void draw_values(Network& network, uint64_t seed) {
   }
 }
 
-Status flip_signs(Network& network, int flips, uint64_t seed) {
+void flip_signs(Network& network, int flips, uint64_t seed) {
   std::vector<float*> numbers = numbers_of(network);
-  if (flips < 0 || flips > static_cast<int>(numbers.size()))
-    return invalid("life: " + std::to_string(flips) + " signs cannot be turned, the network has " +
-                   std::to_string(numbers.size()) + " numbers");
   Rng rng(seed, stream_id("life flips", static_cast<uint64_t>(flips)));
   for (int i = 0; i < flips; ++i) {
     std::swap(numbers[static_cast<size_t>(i)],
               numbers[static_cast<size_t>(i) + rng.below(numbers.size() - static_cast<size_t>(i))]);
     *numbers[static_cast<size_t>(i)] = -*numbers[static_cast<size_t>(i)];
   }
-  return {};
 }
 
 // Draws boards of 0 and 1.
@@ -168,6 +150,26 @@ int64_t life_parameters(int steps, int width) {
   return sum;
 }
 
+Status check_life(const LifeSearch& search) {
+  if (search.steps < 1 || search.steps > kMostSteps)
+    return invalid("steps should be from 1 to " + std::to_string(kMostSteps));
+  if (search.width < 1 || search.width > kMostWidth)
+    return invalid("width " + std::to_string(search.width) + " should be from 1 to " +
+                   std::to_string(kMostWidth));
+  if (search.updates < 1 || search.check_every < 1 || search.boards < 1)
+    return invalid("updates, checks and boards should be at least 1");
+  if (search.side < 3 || search.side > 1024) return invalid("sides should be from 3 to 1024");
+  if (!(search.density >= 0 && search.density < 1))
+    return invalid("density " + shortest(search.density) +
+                   " of boards should be above 0 and below 1, or 0 to draw one for each");
+  if (!(search.learning_rate > 0)) return invalid("the learning rate should be above 0");
+  const int64_t numbers = life_parameters(search.steps, search.width);
+  if (search.flips < 0 || search.flips > numbers)
+    return invalid(std::to_string(search.flips) + " signs cannot be turned, a network of width " +
+                   std::to_string(search.width) + " has " + std::to_string(numbers) + " numbers");
+  return {};
+}
+
 void count_neighbourhoods(const uint8_t* board, int side, std::array<int32_t, 512>& counts) {
   const auto column = [](const uint8_t* above, const uint8_t* here, const uint8_t* below, int x) {
     return static_cast<unsigned>(above[x]) | static_cast<unsigned>(here[x]) << 3 |
@@ -188,14 +190,6 @@ void count_neighbourhoods(const uint8_t* board, int side, std::array<int32_t, 51
 
 namespace {
 
-// How one network is taught and judged.
-class Lesson {
- public:
-  virtual ~Lesson() = default;
-  virtual Status update(int64_t index) = 0;
-  virtual Status judge() = 0;  // fills in asked and wrong
-};
-
 Result<std::unique_ptr<Executor>> executor_of(Network& network, int batch, bool training) {
   ExecOptions options;
   options.batch = batch;
@@ -204,29 +198,41 @@ Result<std::unique_ptr<Executor>> executor_of(Network& network, int batch, bool 
   return Executor::create(network, options);
 }
 
-class RulesLesson final : public Lesson {
+// How one network is taught and judged.
+class Lesson {
  public:
-  RulesLesson(const LifeSearch& search, LifeFound& found, std::unique_ptr<Executor> trainer,
-              std::unique_ptr<Executor> judge)
+  Lesson(const LifeSearch& search, LifeFound& found, std::unique_ptr<Executor> trainer,
+         std::unique_ptr<Executor> judge)
       : search_(search),
         found_(found),
         trainer_(std::move(trainer)),
         judge_(std::move(judge)),
-        boards_(search),
-        rules_(*trainer_) {}
+        boards_(search) {}
+  virtual ~Lesson() = default;
+  Lesson(const Lesson&) = delete;
+  Lesson& operator=(const Lesson&) = delete;
 
-  Status update(int64_t index) override {
-    counts_.fill(0);
-    boards_.draw(index, [&](const std::vector<uint8_t>& board) {
-      count_neighbourhoods(board.data(), search_.side, counts_);
-    });
-    // So that the weights have the mean 1 that a mean loss over 512 samples asks for.
-    const float scale =
-        static_cast<float>(kRules) / static_cast<float>(search_.boards * search_.side * search_.side);
-    for (size_t n = 0; n < kRules; ++n) rules_.weights[n] = scale * static_cast<float>(counts_[n]);
-    const BatchView batch = rules_.view(true);
+  Status update(int64_t index) {
+    const BatchView batch = draw(index);
     return trainer_->train_step({&batch, 1}, {search_.seed, index, search_.learning_rate}).status();
   }
+  virtual Status judge() = 0;  // fills in asked and wrong
+
+ protected:
+  virtual BatchView draw(int64_t index) = 0;  // the batch of an update
+
+  const LifeSearch& search_;
+  LifeFound& found_;
+  std::unique_ptr<Executor> trainer_, judge_;
+  Boards boards_;
+};
+
+class RulesLesson final : public Lesson {
+ public:
+  RulesLesson(const LifeSearch& search, LifeFound& found, std::unique_ptr<Executor> trainer,
+              std::unique_ptr<Executor> judge)
+      : Lesson(search, found, std::move(trainer), std::move(judge)), rules_(*trainer_) {}
+
   Status judge() override {
     TRY(judge_->evaluate(rules_.view(false)).status());
     found_.asked = kRules;
@@ -235,10 +241,18 @@ class RulesLesson final : public Lesson {
   }
 
  private:
-  const LifeSearch& search_;
-  LifeFound& found_;
-  std::unique_ptr<Executor> trainer_, judge_;
-  Boards boards_;
+  BatchView draw(int64_t index) override {
+    counts_.fill(0);
+    boards_.draw(index, [&](const std::vector<uint8_t>& board) {
+      count_neighbourhoods(board.data(), search_.side, counts_);
+    });
+    // So that the weights have the mean 1 that a mean loss over 512 samples asks for.
+    const float scale =
+        static_cast<float>(kRules) / static_cast<float>(search_.boards * search_.side * search_.side);
+    for (size_t n = 0; n < kRules; ++n) rules_.weights[n] = scale * static_cast<float>(counts_[n]);
+    return rules_.view(true);
+  }
+
   AllRules rules_;
   std::array<int32_t, kRules> counts_{};
 };
@@ -247,23 +261,11 @@ class BoardsLesson final : public Lesson {
  public:
   BoardsLesson(const LifeSearch& search, LifeFound& found, std::unique_ptr<Executor> trainer,
                std::unique_ptr<Executor> judge)
-      : search_(search),
-        found_(found),
-        trainer_(std::move(trainer)),
-        judge_(std::move(judge)),
-        boards_(search),
-        width_(trainer_->input_width()) {
+      : Lesson(search, found, std::move(trainer), std::move(judge)), width_(trainer_->input_width()) {
     const auto tiles = static_cast<size_t>((search.boards + width_ - 1) / width_);
     const size_t floats = tiles * static_cast<size_t>(search.side * search.side * width_);
     x_ = Floats(floats);
     target_ = Floats(floats);
-  }
-
-  Status update(int64_t index) override {
-    int n = 0;
-    boards_.draw(index, [&](const std::vector<uint8_t>& board) { put(n++, board); });
-    const BatchView batch{n, x_.data(), target_.data()};
-    return trainer_->train_step({&batch, 1}, {search_.seed, index, search_.learning_rate}).status();
   }
 
   Status judge() override {
@@ -289,6 +291,11 @@ class BoardsLesson final : public Lesson {
  private:
   static constexpr int kQuestions = 64;
 
+  BatchView draw(int64_t index) override {
+    int n = 0;
+    boards_.draw(index, [&](const std::vector<uint8_t>& board) { put(n++, board); });
+    return {n, x_.data(), target_.data()};
+  }
   size_t at(int n, size_t cell) const {
     const auto cells = static_cast<size_t>(search_.side * search_.side);
     return (static_cast<size_t>(n / width_) * cells + cell) * static_cast<size_t>(width_) +
@@ -320,10 +327,6 @@ class BoardsLesson final : public Lesson {
     return {};
   }
 
-  const LifeSearch& search_;
-  LifeFound& found_;
-  std::unique_ptr<Executor> trainer_, judge_;
-  Boards boards_;
   int width_;
   Floats x_, target_;
   std::vector<uint8_t> now_, next_;
@@ -342,24 +345,25 @@ Result<std::unique_ptr<Lesson>> lesson_for(const LifeSearch& search, LifeFound& 
 }  // namespace
 
 Result<LifeFound> search_life(const LifeSearch& search) {
-  TRY(check(search));
+  TRY(check_life(search));
   TRY_ASSIGN(Graph graph, search.steps == 1 ? neighbourhood_graph(search.width)
                                             : board_graph(search.steps, search.width, search.side));
   LifeFound found;
   TRY_ASSIGN(found.network, Network::create(std::move(graph), SparsityConfig(), search.seed));
   draw_values(found.network, search.seed);
-  TRY(flip_signs(found.network, search.flips, search.seed));
+  flip_signs(found.network, search.flips, search.seed);
   TRY_ASSIGN(const std::unique_ptr<Lesson> lesson, lesson_for(search, found));
-  while (found.updates < search.updates && !found.solved) {
+  // At a rate that is too high a network ends as no numbers: it has not learnt it, which is an answer.
+  bool diverged = false;
+  while (found.updates < search.updates && !found.solved && !diverged) {
     const Status updated = lesson->update(found.updates);
-    // At a rate that is too high a network ends as no numbers: it has not learnt it, which is an answer.
-    const bool diverged = updated.code() == Code::kDiverged;
+    diverged = updated.code() == Code::kDiverged;
     if (!diverged) TRY(updated);
     ++found.updates;
-    if (!diverged && found.updates % search.check_every != 0 && found.updates != search.updates) continue;
+    const bool due = found.updates % search.check_every == 0 || found.updates == search.updates;
+    if (!due && !diverged) continue;
     TRY(lesson->judge());
     found.solved = !diverged && found.wrong == 0;
-    if (diverged) break;
   }
   return found;
 }
@@ -378,7 +382,7 @@ Result<Network> board_network(const Network& found, int width, int side) {
     const auto from = std::find_if(found.params.begin(), found.params.end(),
                                    [&](const Param& other) { return other.name() == param.name(); });
     if (from == found.params.end() || from->total() != param.total())
-      return invalid("life: '" + param.name() + "' is not in the network, or has another size");
+      return invalid("'" + param.name() + "' is not in the network, or has another size");
     // Rows of 9 cells are kernels of 3x3: both are [outputs][cells].
     param.set_canonical(param.value, from->canonical(from->value));
   }

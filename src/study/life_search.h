@@ -37,6 +37,9 @@ struct LifeFound {
   Network network;  // of one step: 9 cells in, one logit out; else on boards
 };
 
+// Whether a search makes sense, in a sentence; search_life() asks it too.
+Status check_life(const LifeSearch& search);
+
 // Starts from PyTorch's default values, uniform within 1 / sqrt(fan in). The same search finds the same
 // network.
 Result<LifeFound> search_life(const LifeSearch& search);

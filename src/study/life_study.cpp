@@ -11,8 +11,6 @@
 #include <thread>
 #include <tuple>
 
-#include "models/json.h"
-
 namespace coppice {
 namespace {
 
@@ -32,27 +30,8 @@ Json search_json(const LifeSearch& search) {
               {"learning_rate", search.learning_rate}};
 }
 
-Json row_json(const LifeRow& row, const LifeStudy& study) {
-  Json json{{"coppice.life", kFormatVersion}};
-  json.update(search_json(study.search));
-  json.update(Json{{"width", row.width},
-                   {"density", row.density},
-                   {"flips", row.flips},
-                   {"seed", row.seed},
-                   {"solved", row.solved},
-                   {"updates", row.updates},
-                   {"asked", row.asked},
-                   {"wrong", row.wrong},
-                   {"program", study.program},
-                   {"cpu", study.cpu}});
-  return json;
-}
-
 Result<LifeRow> row_of(const JsonObject& json, const LifeSearch& search) {
-  TRY_ASSIGN(const int64_t version, json.integer("coppice.life", 0, INT32_MAX));
-  if (version != kFormatVersion)
-    return unsupported(json.place() + ": has life format version " + std::to_string(version) +
-                       "; this program reads " + std::to_string(kFormatVersion));
+  TRY(json.expect_version("coppice.life", kFormatVersion, "life"));
   const Json wanted = search_json(search);
   for (const auto& [key, value] : wanted.items())
     if (!json.has(key.c_str()) || json.raw().at(key) != value)
@@ -92,7 +71,7 @@ class Rows {
     return found == rows_.end() ? nullptr : &found->second;
   }
   Status add(const LifeRow& row) {
-    const std::string line = json_text(row_json(row, study_)) + "\n";
+    const std::string line = json_text(life_row_json(study_, row)) + "\n";
     TRY(file_->append(line.data(), line.size()));
     rows_[key_of(row)] = row;
     return {};
@@ -117,13 +96,8 @@ class Rows {
   std::unique_ptr<WriteFile> file_;
 };
 
-Result<LifeRow> make_row(const LifeSearch& common, LifeRow row) {
-  LifeSearch search = common;
-  search.width = row.width;
-  search.density = row.density;
-  search.flips = row.flips;
-  search.seed = row.seed;
-  TRY_ASSIGN(const LifeFound found, search_life(search));
+Result<LifeRow> make_row(const LifeStudy& study, LifeRow row) {
+  TRY_ASSIGN(const LifeFound found, search_life(search_of(study, row)));
   row.solved = found.solved;
   row.updates = found.updates;
   row.asked = found.asked;
@@ -152,7 +126,7 @@ Status make_rows(const LifeStudy& study, const LifeWatch& watch, Rows& rows, std
       if (!failure.ok() || next == missing.size()) return;
       LifeRow* const row = missing[next++];
       lock.unlock();
-      auto made = make_row(study.search, *row);
+      auto made = make_row(study, *row);
       lock.lock();
       Status status = made.status();
       if (status.ok()) {
@@ -176,6 +150,22 @@ Status make_rows(const LifeStudy& study, const LifeWatch& watch, Rows& rows, std
   return failure;
 }
 
+// All of it before the first network: nobody waits an hour for a sentence.
+Status check(const LifeStudy& study) {
+  if (study.networks < 1) return invalid("at least one network should be trained");
+  for (const int width : study.widths)
+    for (const double density : study.densities) {
+      LifeRow row{width, 0, density};
+      TRY(check_life(search_of(study, row)));
+      for (const int flips : study.flips) {
+        if (flips < 1) return invalid("of the signs at least 1 should be turned");
+        row.flips = flips;
+        TRY(check_life(search_of(study, row)));
+      }
+    }
+  return {};
+}
+
 template <class T>
 std::vector<T> without_repeats(const std::vector<T>& values) {
   std::vector<T> out;
@@ -186,21 +176,41 @@ std::vector<T> without_repeats(const std::vector<T>& values) {
 
 }  // namespace
 
+LifeSearch search_of(const LifeStudy& study, const LifeRow& row) {
+  LifeSearch search = study.search;
+  search.width = row.width;
+  search.density = row.density;
+  search.flips = row.flips;
+  search.seed = row.seed;
+  return search;
+}
+
+Json life_row_json(const LifeStudy& study, const LifeRow& row) {
+  Json json{{"coppice.life", kFormatVersion}};
+  json.update(search_json(study.search));
+  json.update(Json{{"width", row.width},
+                   {"parameters", life_parameters(study.search.steps, row.width)},
+                   {"density", row.density},
+                   {"flips", row.flips},
+                   {"seed", row.seed},
+                   {"solved", row.solved},
+                   {"updates", row.updates},
+                   {"asked", row.asked},
+                   {"wrong", row.wrong},
+                   {"program", study.program},
+                   {"cpu", study.cpu}});
+  return json;
+}
+
 Result<std::vector<LifeRow>> run_life_study(Env& env, const LifeStudy& study, const std::string& path,
                                             const LifeWatch& watch) {
-  if (study.networks < 1) return invalid("life: at least one network should be trained");
   const std::string directory = std::filesystem::path(path).parent_path().string();
   TRY_ASSIGN(const std::unique_ptr<Lock> lock, env.lock_directory(directory.empty() ? "." : directory));
   if (!lock)
     return Status(Code::kIo, directory +
                                  ": another process studies here; wait for it, stop it, or choose "
                                  "another place");
-  for (const int flips : study.flips)
-    for (const int width : study.widths)
-      if (flips < 1 || flips > life_parameters(study.search.steps, width))
-        return invalid("life: " + std::to_string(flips) + " signs cannot be turned, a network of width " +
-                       std::to_string(width) + " has " +
-                       std::to_string(life_parameters(study.search.steps, width)) + " numbers");
+  TRY(check(study));
   TRY_ASSIGN(Rows rows, Rows::open(env, path, study));
   std::vector<LifeRow> wanted;
   // Asked for twice, a network still is one.

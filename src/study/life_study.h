@@ -11,6 +11,7 @@
 
 #include "base/env.h"
 #include "base/result.h"
+#include "models/json.h"
 #include "report/table.h"
 #include "study/life_search.h"
 
@@ -34,6 +35,12 @@ struct LifeRow {
   bool solved = false;
   int64_t updates = 0, asked = 0, wrong = 0;  // as in LifeFound
 };
+
+// The search that made a row.
+LifeSearch search_of(const LifeStudy& study, const LifeRow& row);
+
+// As it stands in the file of a study.
+Json life_row_json(const LifeStudy& study, const LifeRow& row);
 
 struct LifeWatch {
   std::function<void(int64_t done, int64_t all)> on_progress;  // by any thread, one at a time

@@ -25,7 +25,7 @@ Result<Layer> layer_of(const Network& network, const std::string& name) {
     if (param.name() == name + ".bias") layer.bias.assign(values.begin(), values.end());
   }
   if (layer.weight.empty() || layer.bias.empty())
-    return invalid("life: the network has no layer '" + name + "'; is it one of two steps?");
+    return invalid("the network has no layer '" + name + "'; is it one of two steps?");
   return layer;
 }
 

@@ -8,13 +8,13 @@
 #include "report/chart.h"
 #include "report/html.h"
 #include "report/text.h"
-#include "train/metrics/metrics.h"
+#include "study/metric_text.h"
 
 namespace coppice {
 namespace {
 
 // More classes make a matrix that nobody can read: then the pairs that are mixed up most stand in a list.
-constexpr size_t kMostInMatrix = 25, kMostPairs = 30, kMostClassRows = 200;
+constexpr size_t kMostInMatrix = 25, kMostPairs = 30;
 
 std::string share_text(int64_t part, int64_t all) {
   return all > 0 ? percent(static_cast<double>(part) / static_cast<double>(all)) : "-";
@@ -70,7 +70,7 @@ std::string tiles(const RunRecord& run) {
     const EpochRow& last = run.epochs.back();
     const std::string metric = run.metric();
     if (const auto value = last.of(metric))
-      figures.emplace_back(metric_text(metric, *value), metric + ", validation");
+      figures.emplace_back(value_text(metric, *value), metric + ", validation");
     figures.emplace_back(loss_text(last.train_loss), "loss, training");
     figures.emplace_back(seconds_text(last.seconds), "so far");
   }
@@ -127,21 +127,6 @@ std::string layers_section(const TrainReport& report) {
   return html_section("Layers", body + html_details("As a table", html_scroll(table.html())));
 }
 
-std::string class_table(const Judgement& judgement) {
-  const size_t n = judgement.classes.size();
-  Table table({"class", "samples", "found (recall)", "right when said (precision)"});
-  for (size_t c = 0; c < std::min(n, kMostClassRows); ++c) {
-    int64_t is = 0, said = 0;
-    for (size_t other = 0; other < n; ++other) {
-      is += judgement.confusion[c * n + other];
-      said += judgement.confusion[other * n + c];
-    }
-    const int64_t both = judgement.confusion[c * n + c];
-    table.add({judgement.classes[c], with_commas(is), share_text(both, is), share_text(both, said)});
-  }
-  return html_scroll(table.html());
-}
-
 std::string pair_table(const Judgement& judgement) {
   const size_t n = judgement.classes.size();
   std::vector<size_t> pairs;
@@ -158,14 +143,17 @@ std::string pair_table(const Judgement& judgement) {
 }
 
 std::string judgement_sections(const Judgement& judgement) {
-  if (judgement.classes.empty()) return "";
+  const std::string samples = "<p class=\"mute\">" + with_commas(judgement.evaluation.samples) +
+                              " samples of the " + escaped(judgement.split) + " set";
+  std::string out = html_section("How good it is",
+                                 samples + ".</p>" + html_scroll(judgement.metrics.html()) +
+                                     (judgement.each ? html_scroll("<br>" + judgement.each->html()) : ""));
+  if (judgement.classes.empty()) return out;
   const bool matrix = judgement.classes.size() <= kMostInMatrix;
-  std::string out = html_section(
+  out += html_section(
       "What it takes for what",
-      "<p class=\"mute\">" + with_commas(judgement.evaluation.samples) + " samples of the " +
-          escaped(judgement.split) + " set; rows are what is true.</p>" +
-          (matrix ? html_confusion(judgement.classes, judgement.confusion) : pair_table(judgement)) +
-          html_details("Class by class", class_table(judgement)));
+      samples + "; rows are what is true.</p>" +
+          (matrix ? html_confusion(judgement.classes, judgement.confusion) : pair_table(judgement)));
   if (judgement.mistakes.empty()) return out;
   std::string pictures = "<div class=\"pictures\">";
   for (const Mistake& mistake : judgement.mistakes)
@@ -177,11 +165,6 @@ std::string judgement_sections(const Judgement& judgement) {
 }
 
 }  // namespace
-
-std::string metric_text(const std::string& metric, double value) {
-  const Metric* known = find_metric(metric);
-  return known != nullptr && known->unit == Unit::kShare ? percent(value) : loss_text(value);
-}
 
 std::string run_charts(std::span<const RunRecord> runs) {
   const bool one = runs.size() == 1;
@@ -203,7 +186,7 @@ std::string run_charts(std::span<const RunRecord> runs) {
   std::string charts = html_chart(loss);
   for (const std::string& metric : metrics) {
     LineChart chart{
-        metric + ", validation", "epoch", {}, [&](double value) { return metric_text(metric, value); }};
+        metric + ", validation", "epoch", {}, [&](double value) { return value_text(metric, value); }};
     for (size_t r = 0; r < runs.size(); ++r) {
       Series series{one ? "validation" : runs[r].name, {}, r + one, false};
       for (const EpochRow& row : runs[r].epochs)

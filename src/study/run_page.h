@@ -20,9 +20,6 @@ std::string run_page(const RunRecord& run, const Judgement* judgement);
 Table comparison_table(std::span<const RunRecord> runs);
 std::string comparison_page(std::span<const RunRecord> runs);
 
-// "97.35 %" of a share, "0.9312" of another metric.
-std::string metric_text(const std::string& metric, double value);
-
 // Curves over the epochs: loss, and the metric of each run where there are validation samples. In a
 // comparison each run has a colour, in a page of one run the training and the validation have.
 std::string run_charts(std::span<const RunRecord> runs);

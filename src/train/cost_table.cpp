@@ -74,11 +74,8 @@ Json cost_table_json(const CostTable& table) {
 Result<CostTable> cost_table_from_json(const std::string& text, const std::string& place) {
   TRY_ASSIGN(const Json parsed, parse_json(place, text));
   TRY_ASSIGN(const JsonObject json, JsonObject::of(parsed, place));
-  TRY_ASSIGN(const int64_t version, json.integer(kVersionKey, 0, INT32_MAX));
-  if (version != kCostTableFormatVersion)
-    return unsupported(place + ": has cost table format version " + std::to_string(version) +
-                       ", this coppice reads " + std::to_string(kCostTableFormatVersion) +
-                       "; use the coppice that wrote it, or measure anew with `coppice tune`");
+  TRY(json.expect_version(kVersionKey, kCostTableFormatVersion, "cost table",
+                          ", or measure anew with `coppice tune`"));
   CostTable table;
   TRY_ASSIGN(table.cpu, json.text(kCpuKey));
   TRY_ASSIGN(table.isa, json.text(kIsaKey));

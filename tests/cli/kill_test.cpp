@@ -21,6 +21,7 @@ namespace coppice {
 namespace {
 
 using testing::content;
+using testing::diary;
 using testing::expect_same_network;
 
 int64_t number_from(const char* variable, int64_t otherwise) {
@@ -87,21 +88,6 @@ class KilledProgram : public ::testing::Test {
     return read.take();
   }
 
-  // Rows of the diary without what the clock says. Every line has to be a whole one.
-  static std::vector<std::string> diary(const std::string& folder) {
-    const std::string text = content(folder + "/run/metrics.jsonl");
-    EXPECT_TRUE(text.ends_with("\n"));
-    std::istringstream file(text);
-    std::vector<std::string> rows;
-    for (std::string line; std::getline(file, line);) {
-      auto row = parse_json("row", line);
-      EXPECT_TRUE(row.ok()) << line;
-      row->erase("seconds");
-      rows.push_back(row->dump());
-    }
-    return rows;
-  }
-
   // Kills one run until it survives; returns how often.
   int64_t kill_until_done(const std::string& folder, double longest, Rng& rng, std::string* log) {
     for (int64_t kills = 0;; ++kills) {
@@ -145,7 +131,7 @@ TEST_F(KilledProgram, EndsWithTheBitsOfOneThatWasLeftAlone) {
     EXPECT_EQ(killed.info.progress.step, last.info.progress.step);
     expect_same_network(killed.network, last.network);
     expect_same_network(checkpoint(folder.path(), "best.safetensors").network, best.network);
-    EXPECT_EQ(diary(folder.path()), diary(whole.path()));
+    EXPECT_EQ(diary(Env::system(), folder.path() + "/run"), diary(Env::system(), whole.path() + "/run"));
     if (HasFailure()) return;
     ASSERT_LT(runs, 100 + rounds * 10) << "the moments come too late to kill anything";
   }

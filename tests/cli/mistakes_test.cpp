@@ -161,9 +161,10 @@ constexpr Mistake kMistakes[] = {
     // Runs.
     {"report nowhere", 1, "nowhere: there is no such run; `coppice train` makes runs under runs/"},
     {"report folder", 1, "folder: holds no recipe.toml; is it a directory that `coppice train` made?"},
-    {"life --widths 0", 2, "--widths: 0 should be from 1 to 64"},
-    {"life --densities 1", 2, "--densities: 1 should be above 0 and below 1, or 0 to draw one"},
-    {"life --flips 0", 2, "--flips: 0 should be at least 1"},
+    {"life --widths 0", 2, "coppice life: width 0 should be from 1 to 64"},
+    {"life --densities 1", 2,
+     "coppice life: density 1 of boards should be above 0 and below 1, or 0 to draw one"},
+    {"life --flips 0", 2, "coppice life: of the signs at least 1 should be turned"},
     {"life --widths 1 --flips 26 --updates 1", 2,
      "26 signs cannot be turned, a network of width 1 has 25 numbers"},
     {"life --steps 11", 2, "--steps"},

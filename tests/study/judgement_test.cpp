@@ -85,6 +85,35 @@ TEST(Judgement, OutputsThatAreNoNumbersSayNothing) {
   EXPECT_EQ(judgement.mistakes.size(), 1U);
 }
 
+TEST(Judgement, SaysOfEachQuantityHowFarItIsOff) {
+  Judged judged({}, {0, 0}, {1, 30, /**/ 3, 10});
+  judged.data.task = judged.outputs.task = Task::kRegression;
+  judged.data.target_names = {"price", "rooms"};
+  judged.data.outputs = 2;
+  judged.outputs.width = 2;
+  judged.outputs.labels.clear();
+  judged.outputs.targets = {2, 10, /**/ 4, 30};
+  judged.outputs.losses = {1, 1};
+  const Judgement judgement = judged.judge();
+  EXPECT_TRUE(judgement.confusion.empty());
+  ASSERT_TRUE(judgement.each);
+  const std::string each = judgement.each->text(), all = judgement.metrics.text();
+  EXPECT_NE(all.find("mae"), std::string::npos) << all;
+  // Off by 1 and by 20.
+  for (const char* part : {"quantity", "price", "rooms", " 1 ", " 20 "})
+    EXPECT_NE(each.find(part), std::string::npos) << part << "\n" << each;
+}
+
+TEST(Judgement, SaysOfEachClassWhatTheMetricsSay) {
+  const Judgement judgement =
+      Judged({"a", "b"}, {0, 0, 1, 1}, {2, 1, /**/ 1, 2, /**/ 1, 2, /**/ 1, 2}).judge();
+  ASSERT_TRUE(judgement.each);
+  const std::string each = judgement.each->text();
+  // Of a half is found, all that is said is right; of b all is found, and two of three are right.
+  for (const char* part : {"recall", "precision", "50.00 %", "100.00 %", "66.67 %"})
+    EXPECT_NE(each.find(part), std::string::npos) << part << "\n" << each;
+}
+
 TEST(Judgement, RowsOfNumbersHaveNoPicturesAndBoardsNoClasses) {
   Judged rows({"a", "b"}, {0}, {0, 1});
   rows.data.features = {20000, 1, 1};

@@ -163,8 +163,8 @@ TEST(RunPage, ShowsWhatIsKnown) {
   const RunRecord record = finished(folder, "a & b", small_recipe(), &judgement);
   const std::string page = run_page(record, &judgement);
   for (const char* part : {"<title>a &amp; b</title>", "coppice &lt;test&gt;", "right, test", "Curves",
-                           "Beside the dense network", "Density", "What it takes for what", "Class by class",
-                           "Its worst mistakes", "The recipe", "fc1"})
+                           "Beside the dense network", "Density", "How good it is", "recall", "precision",
+                           "What it takes for what", "Its worst mistakes", "The recipe", "fc1"})
     EXPECT_TRUE(has(page, part)) << part;
   EXPECT_FALSE(has(page, "nan"));
   const std::string bare = run_page(record, nullptr);

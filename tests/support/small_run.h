@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "models/json.h"
 #include "train/trainer.h"
 
 namespace coppice::testing {
@@ -58,6 +60,21 @@ inline void expect_same_network(const Network& a, const Network& b) {
   for (size_t s = 0; s < a.states.size(); ++s)
     EXPECT_TRUE(same_bits(a.states[s].canonical(a.states[s].value), b.states[s].canonical(b.states[s].value)))
         << a.states[s].name();
+}
+
+// Rows of the diary without what the clock says. Every line has to be a whole one.
+inline std::vector<Json> diary(Env& env, const std::string& directory) {
+  const std::string text = read_all(env, join_path(directory, kMetricsFile), 1 << 20).take();
+  EXPECT_TRUE(text.ends_with("\n"));
+  std::istringstream file(text);
+  std::vector<Json> rows;
+  for (std::string line; std::getline(file, line);) {
+    auto row = parse_json("row", line);
+    EXPECT_TRUE(row.ok()) << line;
+    rows.push_back(row.take());
+    rows.back().erase("seconds");
+  }
+  return rows;
 }
 
 // Starts a run, or goes on with the one that lies in `directory`.

@@ -47,16 +47,6 @@ Recipe recipe_for(const std::string& path, const std::string& target,
   return recipe.take();
 }
 
-std::vector<Json> diary(const std::string& directory) {
-  std::ifstream file(join_path(directory, kMetricsFile));
-  std::vector<Json> rows;
-  for (std::string line; std::getline(file, line);) {
-    rows.push_back(parse_json("row", line).take());
-    rows.back().erase("seconds");
-  }
-  return rows;
-}
-
 struct Case {
   const char *target, *metric, *block;
 };
@@ -84,7 +74,7 @@ TEST_P(Tasks, AreTheSameBitsAfterAnInterruptionAndOnAnyNumberOfThreads) {
     ASSERT_TRUE(stopped.ok()) << stopped.status().message();
     EXPECT_EQ(stopped->stop, part < 2 ? Stop::kInterrupted : Stop::kDone);
   }
-  EXPECT_EQ(diary(whole.path()), diary(parts.path()));
+  EXPECT_EQ(testing::diary(Env::system(), whole.path()), testing::diary(Env::system(), parts.path()));
   for (const char* file : {kLastFile, kBestFile}) {
     const auto a = read_checkpoint(Env::system(), join_path(whole.path(), file)),
                b = read_checkpoint(Env::system(), join_path(parts.path(), file));
@@ -98,7 +88,7 @@ TEST_P(Tasks, AreTheSameBitsAfterAnInterruptionAndOnAnyNumberOfThreads) {
   const std::string name = *GetParam().metric != '\0' ? GetParam().metric : "loss";
   EXPECT_EQ(best.metric, name);
   ASSERT_TRUE(best.value.has_value());
-  for (const Json& row : diary(whole.path())) {
+  for (const Json& row : testing::diary(Env::system(), whole.path())) {
     const double value = row["validation_" + name].get<double>();
     EXPECT_TRUE(best.larger_is_better ? value <= *best.value : value >= *best.value) << row;
     if (row["epoch"] == report->progress.best_epoch) {
@@ -179,7 +169,8 @@ TEST(Tasks, TrainingMeetsTheTargetsThatTheEvaluationMeets) {
                                         {"learning_rate", "1e-20"},
                                         {"epochs", "1"}});
       ASSERT_TRUE(run(Env::system(), recipe, folder.path(), false).ok());
-      const double train_loss = diary(folder.path()).at(0)["train_loss"].get<double>();
+      const double train_loss =
+          testing::diary(Env::system(), folder.path()).at(0)["train_loss"].get<double>();
       Checkpoint last = read_checkpoint(Env::system(), join_path(folder.path(), kLastFile)).take();
       const auto all = load_recipe_data(Env::system(), recipe, &last.info.preprocessing).take();
       const auto evaluator = make_evaluator(last.network, recipe, all.features).take();
@@ -266,7 +257,7 @@ TEST(Tasks, TheUsualMetricByNameIsTheUsualRun) {
   const TempDir usual, named;
   ASSERT_TRUE(run(Env::system(), testing::small_recipe(), usual.path(), false).ok());
   ASSERT_TRUE(run(Env::system(), testing::small_recipe({{"metric", "top1"}}), named.path(), false).ok());
-  EXPECT_EQ(diary(usual.path()), diary(named.path()));
+  EXPECT_EQ(testing::diary(Env::system(), usual.path()), testing::diary(Env::system(), named.path()));
 }
 
 TEST(Tasks, RefuseWhatMeansNothing) {

@@ -17,6 +17,7 @@
 namespace coppice {
 namespace {
 
+using testing::diary;
 using testing::expect_same_network;
 using testing::run;
 using testing::small_recipe;
@@ -28,25 +29,13 @@ Checkpoint last_of(const std::string& directory) {
   return checkpoint.take();
 }
 
-// Rows of the diary without what the clock says.
-std::vector<std::string> diary(const std::string& directory) {
-  std::ifstream file(join_path(directory, kMetricsFile));
-  std::vector<std::string> rows;
-  for (std::string line; std::getline(file, line);) {
-    Json row = parse_json("row", line).take();
-    row.erase("seconds");
-    rows.push_back(row.dump());
-  }
-  return rows;
-}
-
 void expect_same_run(const std::string& a, const std::string& b) {
   const Checkpoint x = last_of(a), y = last_of(b);
   expect_same_network(x.network, y.network);
   EXPECT_EQ(x.info.progress.step, y.info.progress.step);
   EXPECT_EQ(x.info.progress.best.loss, y.info.progress.best.loss);
   EXPECT_EQ(x.info.progress.best_epoch, y.info.progress.best_epoch);
-  EXPECT_EQ(diary(a), diary(b));
+  EXPECT_EQ(diary(Env::system(), a), diary(Env::system(), b));
 }
 
 // Stops a run after a number of updates, as Ctrl-C does.
@@ -447,7 +436,7 @@ TEST(Train, StopsAtMaxStepsWithinAnEpoch) {
   ASSERT_TRUE(report.ok()) << report.status().message();
   EXPECT_EQ(report->progress.step, 7);
   EXPECT_EQ(last_of(folder.path()).info.progress.batch, 2);
-  EXPECT_EQ(diary(folder.path()).size(), 2u);
+  EXPECT_EQ(diary(Env::system(), folder.path()).size(), 2u);
 }
 
 TEST(Train, DoesNotOverwriteARun) {

@@ -100,6 +100,15 @@ Result<double> JsonObject::number(const char* key) const {
   return real(key);
 }
 
+Status JsonObject::expect_version(const char* key, int version, const char* format,
+                                  const char* advice) const {
+  TRY_ASSIGN(const int64_t found, integer(key, 0, INT32_MAX));
+  if (found == version) return {};
+  return unsupported(place_ + ": has " + format + " format version " + std::to_string(found) +
+                     ", this coppice reads " + std::to_string(version) + "; use the coppice that wrote it" +
+                     advice);
+}
+
 Status JsonObject::expect_only(const std::vector<std::string>& keys) const {
   for (const auto& [key, value] : json_->items()) {
     if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;

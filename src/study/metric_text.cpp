@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "metric_text.h"
+#include "study/metric_text.h"
 
 #include <algorithm>
 #include <cstdio>
 
 #include "base/text.h"
-#include "terminal.h"
+#include "report/text.h"
 
-namespace coppice::cli {
+namespace coppice {
 namespace {
-
-constexpr size_t kMostListed = 40;  // classes
 
 // Numbers of any size, five digits of each.
 std::string five_digits(double number) {
@@ -38,39 +36,17 @@ std::string name_of(const Dataset& data, size_t output) {
   return names.empty() ? "cell " + std::to_string(output) : names[output];
 }
 
-std::string each_table(const std::vector<const Metric*>& metrics, const Outputs& outputs,
-                       const Dataset& data) {
-  std::vector<std::string> headline = {data.task == Task::kClasses  ? "class"
-                                       : data.task == Task::kLabels ? "label"
-                                                                    : "quantity",
-                                       "samples"};
-  std::vector<std::pair<const Metric*, std::vector<Reading>>> columns;
-  for (const Metric* metric : metrics) {
-    if (metric->each == nullptr) continue;
-    headline.emplace_back(metric->name);
-    columns.emplace_back(metric, metric->each(outputs, false));
-  }
-  if (columns.empty()) return "";
-  Table table(headline);
-  const std::vector<int64_t> samples = support(outputs);
-  const size_t shown = std::min(samples.size(), kMostListed);
-  for (size_t k = 0; k < shown; ++k) {
-    std::vector<std::string> row = {name_of(data, k), with_commas(samples[k])};
-    for (const auto& [metric, readings] : columns) row.push_back(value_text(*metric, readings[k].value));
-    table.add(row);
-  }
-  std::string text = "\n\n" + table.text();
-  if (shown < samples.size())
-    text += "\nand " + with_commas(static_cast<int64_t>(samples.size() - shown)) + " more; --json has all";
-  return text;
-}
-
 }  // namespace
 
 std::string value_text(const Metric& metric, const std::optional<double>& value) {
   if (!value) return "-";
   if (metric.unit == Unit::kShare) return percent(*value);
   return metric.unit == Unit::kPlain ? loss_text(*value) : five_digits(*value);
+}
+
+std::string value_text(const std::string& metric, double value) {
+  const Metric* known = find_metric(metric);
+  return known != nullptr ? value_text(*known, value) : loss_text(value);
 }
 
 std::string reading_text(const Metric& metric, const Reading& reading) {
@@ -93,19 +69,27 @@ Result<std::vector<const Metric*>> metrics_of(const std::string& list, Task task
   return metrics;
 }
 
-std::string metrics_table(const std::vector<const Metric*>& metrics, const Outputs& outputs,
-                          const Dataset& data) {
-  Table table({"metric", "value", "from", "to", "with 95 % confidence by"});
-  table.left({0, 4});
+std::optional<Table> each_table(const std::vector<const Metric*>& metrics, const Outputs& outputs,
+                                const Dataset& data, size_t most) {
+  std::vector<std::string> headline = {data.task == Task::kClasses  ? "class"
+                                       : data.task == Task::kLabels ? "label"
+                                                                    : "quantity",
+                                       "samples"};
+  std::vector<std::pair<const Metric*, std::vector<Reading>>> columns;
   for (const Metric* metric : metrics) {
-    const Reading reading = metric->read(outputs);
-    const auto bound = [&](double Interval::*end) {
-      return reading.interval ? value_text(*metric, (*reading.interval).*end) : "-";
-    };
-    table.add({metric->name, value_text(*metric, reading.value), bound(&Interval::low),
-               bound(&Interval::high), reading.interval ? metric->interval_by : ""});
+    if (metric->each == nullptr) continue;
+    headline.emplace_back(metric->name);
+    columns.emplace_back(metric, metric->each(outputs, false));
   }
-  return table.text() + each_table(metrics, outputs, data);
+  if (columns.empty()) return std::nullopt;
+  Table table(std::move(headline));
+  const std::vector<int64_t> samples = support(outputs);
+  for (size_t k = 0; k < std::min(samples.size(), most); ++k) {
+    std::vector<std::string> row = {name_of(data, k), with_commas(samples[k])};
+    for (const auto& [metric, readings] : columns) row.push_back(value_text(*metric, readings[k].value));
+    table.add(std::move(row));
+  }
+  return table;
 }
 
 Json metrics_json(const std::vector<const Metric*>& metrics, const Outputs& outputs) {
@@ -154,4 +138,4 @@ std::string evaluation_text(const Evaluation& e, bool boards) {
   }
 }
 
-}  // namespace coppice::cli
+}  // namespace coppice
