@@ -33,7 +33,7 @@ constexpr char kExamples[] =
 
 struct TrainArguments {
   std::string recipe, out, resume;
-  bool json = false, models = false;
+  bool json = false, models = false, methods = false;
   RecipeFlags flags;
 };
 
@@ -90,6 +90,7 @@ class Reporter {
 
   void plan(const PlanEvent& event) {
     line_.clear();
+    loses_weights_ = event.recipe.sparsify.schedule.initial_density > event.recipe.sparsity.density;
     choose_columns(event);
     if (!event.warning.empty()) complain(kName, event.warning);
     if (quiet_) return;
@@ -105,10 +106,13 @@ class Reporter {
         " kernels");
     if (!event.network.cost_table.same_rates(shipped_cost_table()))
       say("table    " + cost_table_text(event.network.cost_table));
+    if (recipe.sparsify.method != SparsifyConfig().method)
+      say("method   " + recipe.sparsify.method + ": " + find_method(recipe.sparsify.method)->summary);
     say("run      " + directory_ + ": " + with_commas(event.updates) + " updates, seed " +
         std::to_string(recipe.seed) + "\n");
     std::string headline = right("epoch", 7) + right("train loss", 12);
     for (const Column& column : columns_) headline += right(column.title, kColumn);
+    if (loses_weights_) headline += right("live", 11);
     say(headline + right("rate", 11) + right("time", 11));
   }
 
@@ -133,6 +137,9 @@ class Reporter {
                        right(loss_text(event.train_loss), 12);
     for (const Column& column : columns_)
       line += right(event.validation ? value_text(*column.metric, column.value(event)) : "-", kColumn);
+    if (loses_weights_)
+      line += right(
+          percent(static_cast<double>(event.live_weights) / static_cast<double>(event.total_weights)), 11);
     line += right(decimal(event.learning_rate, 6), 11) + right(seconds_text(event.seconds), 11);
     say(line + (event.best && event.validation ? "  best" : ""));
   }
@@ -175,7 +182,7 @@ class Reporter {
   }
 
   std::string directory_;
-  bool quiet_;
+  bool quiet_, loses_weights_ = false;
   std::vector<Column> columns_;
   ProgressLine line_;
 };
@@ -207,6 +214,10 @@ void say_account(const TrainReport& report, const std::string& directory, bool b
   say("time     " + seconds_text(report.seconds) + ", of processors " + seconds_text(report.cpu_seconds) +
       (resumed ? ", since it went on; " + seconds_text(report.seconds_in_all) + " in all" : "") + "; " +
       quantity(rate, "FLOP/s") + " on live weights, evaluation and files included");
+  if (report.progress.edits > 0)
+    say("edits    " + with_commas(report.progress.edits) + " of the pattern, in " +
+        seconds_text(report.progress.edit_seconds) + " (" +
+        percent(report.progress.edit_seconds / report.seconds_in_all) + " of the time)");
   if (report.loading.waiting > 0.05 * report.seconds)
     say("data     " + seconds_text(report.loading.waiting) + " of that went by waiting for samples");
   say("weights  " + weights_line(report.live_weights, report.total_weights));
@@ -223,6 +234,13 @@ void say_models() {
   Table table({"model", "what it is"});
   table.left({0, 1});
   for (const ModelDef& def : all_models()) table.add({def.example, def.summary});
+  say(table.text());
+}
+
+void say_methods() {
+  Table table({"method", "what it is"});
+  table.left({0, 1});
+  for (const MethodDef& def : all_methods()) table.add({def.name, def.summary});
   say(table.text());
 }
 
@@ -257,6 +275,10 @@ Result<TrainRequest> resumed_run(Env& env, const TrainArguments& arguments) {
 }
 
 int run_train(const TrainArguments& arguments) {
+  if (arguments.methods) {
+    say_methods();
+    return 0;
+  }
   if (arguments.models) {
     say_models();
     return kFine;
@@ -310,6 +332,7 @@ void add_train_command(CLI::App& app, int& exit) {
   command->add_option("--resume", arguments->resume, "go on with a run that was stopped")->type_name("RUN");
   command->add_flag("--json", arguments->json, "print the account at the end as JSON, and nothing else");
   command->add_flag("--models", arguments->models, "list the named networks and stop");
+  command->add_flag("--methods", arguments->methods, "list the methods that change a pattern and stop");
   arguments->flags.add_to(*command);
   command->footer(kExamples);
   command->callback([arguments, &exit] { exit = run_train(*arguments); });

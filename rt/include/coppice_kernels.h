@@ -95,6 +95,13 @@ typedef struct coppice_linear_args {
   int32_t activation;
 } coppice_linear_args;
 
+/* A convolution, x [C][H][W][S], y [O][P][Q][S]. Padding is zero, or wraps around (a torus). */
+typedef struct coppice_conv_shape {
+  int32_t channels, height, width, outputs, out_height, out_width;
+  int32_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
+  int32_t wrap;
+} coppice_conv_shape;
+
 /* ---- convolution as a gather
  * ---------------------------------------------------------------------------------------
  *

@@ -66,7 +66,8 @@ ConvGeometry conv_geometry(const Graph& graph, const Node& node) {
   return g;
 }
 
-void call_optimizer(Lowering& lowering, const Param& param, const ExecOptions& options, CallSpec*& made) {
+void call_optimizer(Lowering& lowering, const Param& param, const ExecOptions& options,
+                    const Corrections& corrections, CallSpec*& made) {
   const OptimizerConfig& optimizer = options.optimizer;
   const bool adam = optimizer.kind != OptimizerKind::kSgd;
   {
@@ -75,7 +76,11 @@ void call_optimizer(Lowering& lowering, const Param& param, const ExecOptions& o
     coppice_update_args& args = call.args();
     args.part_start = param.part_start().data();
     args.value = param.value.data();
-    call.spec().arrays = {{&args.moment1, &param.moment1}, {&args.moment2, &param.moment2}};
+    call.spec().arrays = {
+        {&args.moment1, &param.moment1}, {&args.moment2, &param.moment2}, {&args.born, &param.born}};
+    args.correction1 = corrections.first.data();
+    args.correction2 = corrections.second.data();
+    args.corrections = static_cast<int32_t>(corrections.first.size());
     // Another executor may have left one there that this one does not write.
     if (stores_gradients(options)) call.spec().arrays.emplace_back(&args.gradient, &param.gradient);
     args.beta1 = adam ? optimizer.beta1 : optimizer.momentum;
@@ -88,6 +93,15 @@ void call_optimizer(Lowering& lowering, const Param& param, const ExecOptions& o
     call.spec().updates = &param;
   }
   made = &lowering.calls_.back();
+}
+
+// What the choice of a format starts from: the one that the weight lies in, or lay in when it was saved.
+const FormatDef* current_format(const Network& network, const Param& param) {
+  if (param.format()) return param.format();
+  for (const LayerChoice& choice : network.choices)
+    for (const FormatCandidate& candidate : format_candidates())
+      if (choice.weight == param.name() && choice.format == candidate.format->name) return candidate.format;
+  return nullptr;
 }
 
 // Those that training with these options needs.
@@ -132,15 +146,16 @@ Result<Binding> bind_parameters(Network& network, const Graph& graph, const std:
       const Pattern pattern = param.pattern();
       FormatChoice choice;
       bool with_copy = true;
+      const FormatDef* current = current_format(network, param);
       if (is(*user, "conv2d")) {
         tiling.conv = conv_geometry(graph, *user);
         // The offsets depend on the halo that x really has; where that is of the other kind, the op makes a
         // copy of x.
         const PlanValue& x = values[static_cast<size_t>(user->inputs[0])];
         if (x.wrap == tiling.conv.wrap) tiling.conv.x_halo = std::max(tiling.conv.x_halo, x.halo);
-        choice = choose_conv(pattern, tiling.conv, network.cost_table, param.format());
+        choice = choose_conv(pattern, tiling.conv, network.cost_table, current);
       } else {
-        choice = choose_linear(pattern, network.cost_table, param.format());
+        choice = choose_linear(pattern, network.cost_table, current);
         with_copy = has_linear_dx(graph, id);
       }
       // Not anew what is there: another executor may be using it.
@@ -164,6 +179,22 @@ int64_t missing_state_bytes(const Network& network, const ExecOptions& options) 
     for (const Floats* array : state_arrays(network, param, options))
       floats += array->empty() ? param.value.size() : 0;
   return static_cast<int64_t>(floats * sizeof(float));
+}
+
+Corrections adam_corrections(const OptimizerConfig& optimizer) {
+  constexpr int64_t kMost = 1 << 20;
+  const double beta1 = optimizer.beta1, beta2 = optimizer.beta2;
+  Corrections corrections;
+  if (optimizer.kind == OptimizerKind::kSgd) return corrections;
+  double power1 = 1.0, power2 = 1.0;
+  do {
+    power1 *= beta1;
+    power2 *= beta2;
+    corrections.first.push_back(static_cast<float>(1.0 / (1.0 - power1)));
+    corrections.second.push_back(static_cast<float>(1.0 / (1.0 - power2)));
+  } while ((corrections.first.back() > 1.0f || corrections.second.back() > 1.0f) &&
+           static_cast<int64_t>(corrections.first.size()) < kMost);
+  return corrections;
 }
 
 void allocate_state(Network& network, const ExecOptions& options) {
@@ -220,25 +251,29 @@ std::vector<PlanValue> plan_values(const Graph& graph, int batch, const std::vec
   return values;
 }
 
+std::vector<ValueId> live_gradients(const Network& network, const std::vector<ValueId>& gradient_of) {
+  std::vector<ValueId> gradients;
+  for (const Param& param : network.params) {
+    const ValueId gradient = gradient_of[static_cast<size_t>(network.graph.find(param.name()))];
+    if (gradient != kNoValue) gradients.push_back(gradient);
+  }
+  return gradients;
+}
+
 void append_updates(Lowering& lowering, Network& network, const std::vector<ValueId>& gradient_of,
-                    const ExecOptions& options) {
+                    const ExecOptions& options, const Corrections& corrections) {
   // The value that holds this parameter's gradient; a parameter without one is left as it is.
   const auto gradient_value = [&](const Param& param) {
     return gradient_of[static_cast<size_t>(network.graph.find(param.name()))];
   };
-  std::vector<ValueId> gradients;
-  for (const Param& param : network.params) {
-    const ValueId gradient = gradient_value(param);
-    if (gradient == kNoValue) continue;
-    gradients.push_back(gradient);
-    // It lies with its parameter, or nowhere; never in the arena.
-    lowering.values_[static_cast<size_t>(gradient)].elements = 0;
-  }
+  const std::vector<ValueId> gradients = live_gradients(network, gradient_of);
+  // They lie with their parameter, or nowhere; never in the arena.
+  for (const ValueId gradient : gradients) lowering.values_[static_cast<size_t>(gradient)].elements = 0;
   for (Param& param : network.params) {
     const ValueId gradient = gradient_value(param);
     if (gradient == kNoValue) continue;
     CallSpec* update = nullptr;
-    call_optimizer(lowering, param, options, update);
+    call_optimizer(lowering, param, options, corrections, update);
     const ValueId updated = lowering.temporary("updated " + param.name(), 0, 16);
     lowering.values_[static_cast<size_t>(updated)].kind = ValueKind::kWhole;
     update->writes.push_back(updated);

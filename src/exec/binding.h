@@ -43,9 +43,18 @@ void allocate_state(Network& network, const ExecOptions& options);
 // decide about x, so training and evaluation agree.
 std::vector<PlanValue> plan_values(const Graph& graph, int batch, const std::vector<ValueId>& keep = {});
 
+// The gradients of parameters, as far as there are any.
+std::vector<ValueId> live_gradients(const Network& network, const std::vector<ValueId>& gradient_of);
+
+// Adam's corrections of both moments by the age of a weight: [n] for one that was updated n times before,
+// until they are 1. Empty for other optimizers.
+using Corrections = std::pair<std::vector<float>, std::vector<float>>;
+Corrections adam_corrections(const OptimizerConfig& optimizer);
+
 // Adds one optimizer call per parameter, right behind its gradient if that is not stored, and the refresh of
-// transposed copies. gradient_of: the gradient of each value, as build_gradients() returns it.
+// transposed copies. gradient_of: the gradient of each value, as build_gradients() returns it. The
+// corrections must outlive the calls.
 void append_updates(Lowering& lowering, Network& network, const std::vector<ValueId>& gradient_of,
-                    const ExecOptions& options);
+                    const ExecOptions& options, const Corrections& corrections);
 
 }  // namespace coppice

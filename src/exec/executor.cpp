@@ -51,6 +51,9 @@ class ProgramExecutor final : public Executor {
   ProgramExecutor& operator=(const ProgramExecutor&) = delete;
 
   Status prepare();
+  Status rebind() override;
+  Result<double> dense_gradients(const BatchView& batch, const StepState& state,
+                                 const DenseGradientSink& sink) override;
   Result<double> train_step(std::span<const BatchView> micro_batches, const StepState& state) override;
   Status check_samples(int samples) const override;
   Result<double> evaluate(const BatchView& batch) override;
@@ -74,11 +77,13 @@ class ProgramExecutor final : public Executor {
     MemoryPlan memory;
     size_t scratch_stride = 64;
   };
-  Result<Plan> make_plan(const ExecOptions& options);
+  enum class Purpose { kStep, kDenseGradients };
+  Result<Plan> make_plan(const ExecOptions& options, Purpose purpose = Purpose::kStep);
   Status lower_nodes(Lowering& lowering);
   MemoryReport count_memory(const Plan& plan, const ExecOptions& options) const;
   Status check_limit();
-  void fill_addresses();
+  coppice_tiled place(const Plan& plan, ValueId id) const;
+  std::vector<coppice_call> calls_of(Plan& plan);
   // Gradients go from dW straight into the optimizer unless somebody wants to see them first.
   bool fuses_updates() const { return !stores_gradients(options_); }
   bool measures(int64_t step) const {
@@ -87,7 +92,8 @@ class ProgramExecutor final : public Executor {
   coppice_program program(size_t phase_begin, size_t phase_end, bool timed) const;
   coppice_run_state run_state(const BatchView& batch, const StepState& state, bool training) const;
   void run(const coppice_program& program, const coppice_run_state& rs);
-  double loss_sum(int samples) const;
+  double loss_sum(const Plan& plan, int samples) const;
+  Status not_finite(const std::string& what, double value, const StepState& state) const;
   double gradient_norm() const;
 
   Network& network_;
@@ -96,7 +102,12 @@ class ProgramExecutor final : public Executor {
   Graph graph_;  // forward and gradients, fused
   std::vector<ValueId> gradient_of_;
   Binding binding_;
+  Corrections corrections_;
   Plan plan_;
+  Plan gradient_plan_;  // of dense_gradients(); empty without options_.dense_gradients_of
+  size_t scratch_stride_ = 0;
+  std::vector<coppice_call> gradient_calls_;
+  DenseGradientSink sink_;
   size_t update_phase_ = 0;  // first phase that changes parameters, if gradients are stored
   MemoryReport memory_;
   Floats arena_;
@@ -123,24 +134,8 @@ Status ProgramExecutor::prepare() {
   if (options_.training) recompute(graph_);
   TRY(verify(graph_));
 
-  TRY_ASSIGN(binding_, bind_parameters(network_, graph_, plan_values(graph_, options_.batch, options_.keep),
-                                       options_, tables_));
-
-  TRY_ASSIGN(plan_, make_plan(options_));
-  memory_ = count_memory(plan_, options_);
-  TRY(check_limit());
-
-  // Nothing large before it is known to fit.
-  if (options_.training) allocate_state(network_, options_);
-  arena_ = Floats(static_cast<size_t>(plan_.memory.arena_floats));
-  scratch_ = Bytes(plan_.scratch_stride * static_cast<size_t>(options_.threads));
-  fill_addresses();
-  const Schedule& steps = plan_.schedule;
-  update_phase_ = steps.phases.size();
-  for (size_t p = steps.phases.size(); p-- > 0;)
-    for (int32_t g = steps.phases[p].group_begin; g < steps.phases[p].group_end; ++g)
-      if (steps.calls[static_cast<size_t>(steps.groups[static_cast<size_t>(g)].call_begin)].updates)
-        update_phase_ = p;
+  if (options_.training) corrections_ = adam_corrections(options_.optimizer);
+  TRY(rebind());
 
   pool_ = coppice_pool_create(options_.threads);
   if (!pool_)
@@ -149,7 +144,53 @@ Status ProgramExecutor::prepare() {
   return {};
 }
 
-Result<ProgramExecutor::Plan> ProgramExecutor::make_plan(const ExecOptions& options) {
+Status ProgramExecutor::rebind() {
+  TRY_ASSIGN(binding_, bind_parameters(network_, graph_, plan_values(graph_, options_.batch, options_.keep),
+                                       options_, tables_));
+  TRY_ASSIGN(plan_, make_plan(options_));
+  memory_ = count_memory(plan_, options_);
+  if (options_.dense_gradients_of) {
+    TRY_ASSIGN(gradient_plan_, make_plan(options_, Purpose::kDenseGradients));
+    const MemoryReport gradients = count_memory(gradient_plan_, options_);
+    memory_.activations = std::max(memory_.activations, gradients.activations);
+    memory_.scratch = std::max(memory_.scratch, gradients.scratch);
+  }
+  TRY(check_limit());
+
+  // Nothing large before it is known to fit.
+  if (options_.training) allocate_state(network_, options_);
+  // One at a time, so that the old ones are gone before the new ones are there.
+  const auto fit = [](auto& buffer, int64_t size) {
+    using Buffer = std::remove_reference_t<decltype(buffer)>;
+    if (buffer.size() == static_cast<size_t>(size)) return;
+    buffer = Buffer();
+    buffer = Buffer(static_cast<size_t>(size));
+  };
+  fit(arena_, std::max(plan_.memory.arena_floats, gradient_plan_.memory.arena_floats));
+  scratch_stride_ = std::max(plan_.scratch_stride, gradient_plan_.scratch_stride);
+  fit(scratch_, memory_.scratch);
+  timed_.clear();
+  timed_calls_.clear();
+  timed_steps_ = 0;
+  calls_ = calls_of(plan_);
+  gradient_calls_ = calls_of(gradient_plan_);
+  for (const coppice_call& call : calls_) {
+    if (options_.time_every == 0) break;
+    TimedCall& timed = timed_.emplace_back();
+    timed.kernel = call.kernel;
+    timed.args = call.args;
+    timed_calls_.push_back({TimedCall::run, &timed, call.parts});
+  }
+  const Schedule& steps = plan_.schedule;
+  update_phase_ = steps.phases.size();
+  for (size_t p = steps.phases.size(); p-- > 0;)
+    for (int32_t g = steps.phases[p].group_begin; g < steps.phases[p].group_end; ++g)
+      if (steps.calls[static_cast<size_t>(steps.groups[static_cast<size_t>(g)].call_begin)].updates)
+        update_phase_ = p;
+  return {};
+}
+
+Result<ProgramExecutor::Plan> ProgramExecutor::make_plan(const ExecOptions& options, Purpose purpose) {
   Lowering lowering(graph_, plan_values(graph_, options.batch, options.keep),
                     [this](ValueId v) -> Param& { return network_.param(v); });
   lowering.rt = tables_.rt;
@@ -157,7 +198,13 @@ Result<ProgramExecutor::Plan> ProgramExecutor::make_plan(const ExecOptions& opti
   lowering.pointwise = tables_.pointwise;
   lowering.training = options.training;
   TRY(lower_nodes(lowering));
-  if (options.training) append_updates(lowering, network_, gradient_of_, options);
+  if (purpose == Purpose::kDenseGradients) {
+    for (const ValueId gradient : live_gradients(network_, gradient_of_))
+      lowering.values_[static_cast<size_t>(gradient)].elements = 0;
+    TRY(append_dense_gradients(lowering, options.dense_gradients_of, &sink_));
+  } else if (options.training) {
+    append_updates(lowering, network_, gradient_of_, options, corrections_);
+  }
   drop_unread(lowering.calls_, lowering.values_);
   Plan plan;
   plan.values = std::move(lowering.values_);
@@ -208,30 +255,30 @@ Status ProgramExecutor::check_limit() {
   return {Code::kNoMemory, sentence + kNoMicroBatch};
 }
 
-void ProgramExecutor::fill_addresses() {
-  for (CallSpec& call : plan_.schedule.calls) {
-    for (auto& [field, array] : call.arrays) *field = array->data();
-    for (auto& [field, id] : call.tiled) *field = view(id);
+std::vector<coppice_call> ProgramExecutor::calls_of(Plan& plan) {
+  std::vector<coppice_call> calls;
+  for (CallSpec& call : plan.schedule.calls) {
+    for (auto& [field, array] : call.arrays) *field = const_cast<float*>(array->data());
+    for (auto& [field, id] : call.tiled) *field = place(plan, id);
     for (auto& [field, id] : call.whole) {
-      const Place& place = plan_.memory.places[static_cast<size_t>(id)];
-      if (place.offset >= 0) *field = arena_.data() + plan_.memory.whole_base + place.offset;
+      const Place& where = plan.memory.places[static_cast<size_t>(id)];
+      if (where.offset >= 0) *field = arena_.data() + plan.memory.whole_base + where.offset;
     }
-    calls_.push_back({call.kernel, call.args.get(), call.parts});
-    if (options_.time_every == 0) continue;
-    TimedCall& timed = timed_.emplace_back();
-    timed.kernel = call.kernel;
-    timed.args = call.args.get();
-    timed_calls_.push_back({TimedCall::run, &timed, call.parts});
+    calls.push_back({call.kernel, call.args.get(), call.parts});
   }
+  return calls;
 }
 
-coppice_tiled ProgramExecutor::view(ValueId id) const {
-  const PlanValue& value = plan_.values[static_cast<size_t>(id)];
+coppice_tiled ProgramExecutor::view(ValueId id) const { return place(plan_, id); }
+
+coppice_tiled ProgramExecutor::place(const Plan& plan, ValueId id) const {
+  const PlanValue& value = plan.values[static_cast<size_t>(id)];
   coppice_tiled out = {
       nullptr, value.elements * value.width, value.width, value.input, value.halo, value.wrap, 0};
   if (value.input >= 0) return out;
-  if (const Slab* slab = slab_of(plan_.memory, plan_.values, id)) {
-    out.base = arena_.data() + slab->base + plan_.memory.places[static_cast<size_t>(id)].offset;
+  if (const Slab* slab = slab_of(plan.memory, plan.values, id)) {
+    out.base =
+        const_cast<float*>(arena_.data()) + slab->base + plan.memory.places[static_cast<size_t>(id)].offset;
     (slab->per_thread ? out.slot_stride : out.tile_stride) = slab->floats;
     (slab->per_thread ? out.tile_stride : out.slot_stride) = 0;
   }
@@ -265,7 +312,7 @@ coppice_run_state ProgramExecutor::run_state(const BatchView& batch, const StepS
 }
 
 void ProgramExecutor::run(const coppice_program& program, const coppice_run_state& rs) {
-  coppice_run_program(&program, &rs, coppice_pool_par_for, pool_, scratch_.data(), plan_.scratch_stride);
+  coppice_run_program(&program, &rs, coppice_pool_par_for, pool_, scratch_.data(), scratch_stride_);
 }
 
 CallTimes ProgramExecutor::call_times() const {
@@ -274,8 +321,8 @@ CallTimes ProgramExecutor::call_times() const {
   return times;
 }
 
-double ProgramExecutor::loss_sum(int samples) const {
-  const coppice_tiled loss = view(network_.graph.loss);
+double ProgramExecutor::loss_sum(const Plan& plan, int samples) const {
+  const coppice_tiled loss = place(plan, network_.graph.loss);
   double sum = 0.0;
   for (int n = 0; n < samples; ++n)
     sum += static_cast<double>(loss.base[n / loss.width * loss.tile_stride + n % loss.width]);
@@ -300,6 +347,12 @@ Status ProgramExecutor::check_samples(int samples) const {
   return {};
 }
 
+Status ProgramExecutor::not_finite(const std::string& what, double value, const StepState& state) const {
+  return {Code::kDiverged, what + (std::isnan(value) ? " is NaN" : " is infinite") + " at step " +
+                               std::to_string(state.step) + "; lower the learning rate" +
+                               (options_.clip_norm > 0 ? "" : " or clip gradients with --clip")};
+}
+
 Result<double> ProgramExecutor::train_step(std::span<const BatchView> micro_batches, const StepState& state) {
   if (!options_.training) return invalid("this executor was made for evaluation");
   if (micro_batches.size() > 1 && fuses_updates())
@@ -312,11 +365,6 @@ Result<double> ProgramExecutor::train_step(std::span<const BatchView> micro_batc
   }
   const bool split = !fuses_updates(), timed = measures(state.step);
   timed_steps_ += timed;
-  const auto not_finite = [&](const std::string& what, double value) {
-    return Status(Code::kDiverged, what + (std::isnan(value) ? " is NaN" : " is infinite") + " at step " +
-                                       std::to_string(state.step) + "; lower the learning rate" +
-                                       (options_.clip_norm > 0 ? "" : " or clip gradients with --clip"));
-  };
   int first_sample = 0;
   double loss = 0.0;
   coppice_run_state rs{};
@@ -327,18 +375,32 @@ Result<double> ProgramExecutor::train_step(std::span<const BatchView> micro_batc
     rs.first_sample = first_sample;
     first_sample += micro_batches[b].samples;
     run(program(0, split ? update_phase_ : plan_.schedule.phases.size(), timed), rs);
-    loss += loss_sum(micro_batches[b].samples);
+    loss += loss_sum(plan_, micro_batches[b].samples);
   }
   loss /= samples;
-  if (!std::isfinite(loss)) return not_finite("the loss", loss);
+  if (!std::isfinite(loss)) return not_finite("the loss", loss, state);
   if (!split) return loss;
   if (options_.clip_norm > 0) {
     const double norm = gradient_norm();
-    if (!std::isfinite(norm)) return not_finite("the norm of the gradients", norm);
+    if (!std::isfinite(norm)) return not_finite("the norm of the gradients", norm, state);
     if (norm > options_.clip_norm) rs.gradient_scale = static_cast<float>(options_.clip_norm / norm);
   }
   run(program(update_phase_, plan_.schedule.phases.size(), timed), rs);
   return loss;
+}
+
+Result<double> ProgramExecutor::dense_gradients(const BatchView& batch, const StepState& state,
+                                                const DenseGradientSink& sink) {
+  if (!options_.dense_gradients_of) return invalid("this executor was made without dense gradients");
+  TRY(check_samples(batch.samples));
+  sink_ = sink;
+  const coppice_program program = {gradient_calls_.data(), gradient_plan_.schedule.groups.data(),
+                                   gradient_plan_.schedule.phases.data(),
+                                   static_cast<int32_t>(gradient_plan_.schedule.phases.size())};
+  run(program, run_state(batch, state, true));
+  sink_ = nullptr;
+  const double loss = loss_sum(gradient_plan_, batch.samples) / batch.samples;
+  return std::isfinite(loss) ? Result<double>(loss) : not_finite("the loss", loss, state);
 }
 
 Result<double> ProgramExecutor::evaluate(const BatchView& batch) {
@@ -358,7 +420,8 @@ Result<double> ProgramExecutor::evaluate(const BatchView& batch) {
   const bool timed = measures(0);
   timed_steps_ += timed;
   run(program(0, plan_.schedule.phases.size(), timed), rs);
-  return batch.target && network_.graph.loss != kNoValue ? loss_sum(batch.samples) / batch.samples : 0.0;
+  return batch.target && network_.graph.loss != kNoValue ? loss_sum(plan_, batch.samples) / batch.samples
+                                                         : 0.0;
 }
 
 Cost ProgramExecutor::cost() const {

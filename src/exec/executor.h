@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "base/result.h"
 #include "coppice_program.h"
+#include "exec/dense_gradient.h"
 #include "exec/network.h"
 #include "graph/plan.h"
 #include "optim/optimizer.h"
@@ -28,10 +29,12 @@ struct ExecOptions {
   OptimizerConfig optimizer;
   double clip_norm = 0;         // 0: no clipping. Above 0 gradients are stored
   bool keep_gradients = false;  // stored, and readable after the step
-  int time_every = 0;           // measure the calls of every n-th step, 0: of none; see call_times()
-  std::vector<ValueId> keep;    // read by the host after a step, besides logits and loss; so computed
-  int64_t memory_limit = 0;     // bytes, 0 = none. A plan above it is refused with a sentence
-  int64_t memory_beside = 0;    // bytes that others take of the limit, such as the executor for evaluation
+  // Weights whose whole gradient may be asked for; empty: none. See dense_gradients().
+  std::function<bool(const Param&)> dense_gradients_of;
+  int time_every = 0;         // measure the calls of every n-th step, 0: of none; see call_times()
+  std::vector<ValueId> keep;  // read by the host after a step, besides logits and loss; so computed
+  int64_t memory_limit = 0;   // bytes, 0 = none. A plan above it is refused with a sentence
+  int64_t memory_beside = 0;  // bytes that others take of the limit, such as the executor for evaluation
 };
 
 // One (micro-)batch, in the layout of design.md: x [tiles][features][S], target int32 [tiles][S] or float
@@ -77,6 +80,16 @@ class Executor {
   // unless gradients are stored: updates follow their gradients without waiting for the loss. Go on from a
   // checkpoint.
   virtual Result<double> train_step(std::span<const BatchView> micro_batches, const StepState& state) = 0;
+
+  // Computes the gradients of one batch, as a training step would, and hands those of the weights that
+  // options.dense_gradients_of names to the sink, dead positions included. Nothing is updated but running
+  // statistics. Returns the mean loss. Memory: a few rows of a weight for each thread, beyond the plan's.
+  virtual Result<double> dense_gradients(const BatchView& batch, const StepState& state,
+                                         const DenseGradientSink& sink) = 0;
+
+  // Chooses formats and plans anew: after somebody changed the patterns of the network's parameters, before
+  // anything else is asked of the executor, and of each that shares them. call_times() begin anew.
+  virtual Status rebind() = 0;
 
   // Whether a (micro-)batch of so many samples will do: neither more than the plan has room for nor, in
   // training, too few for an op. train_step() and evaluate() check it themselves.

@@ -106,6 +106,10 @@ void initialise(Param& param, const Value& value, uint64_t seed) {
 
 }  // namespace
 
+bool names_layer(const SparsityConfig& sparsity, const std::string& weight) {
+  return sparsity.layers.contains(weight) || sparsity.layers.contains(layer_of(weight));
+}
+
 Result<std::vector<LayerChoice>> distribute(const Graph& graph, const SparsityConfig& sparsity) {
   const double density = sparsity.density;
   if (!(density > 0.0 && density <= 1.0))

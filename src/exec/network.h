@@ -25,12 +25,16 @@ struct SparsityConfig {
   std::map<std::string, double> layers;  // by weight or layer name: density of that one; 1 keeps it dense
 };
 
+// Whether the density of this weight was asked for by its name, or that of its layer.
+bool names_layer(const SparsityConfig& sparsity, const std::string& weight);
+
 // Why a layer got the density and block that it has; shown by `explain`.
 struct LayerChoice {
   std::string weight;
   double density = 1.0;
   BlockShape block;
   std::string reason;
+  std::string format = {};  // that it was in when it was saved: the choice goes on from there
 };
 
 class Network {

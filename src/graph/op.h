@@ -94,6 +94,10 @@ struct OpDef {
   // Emits the calls that compute it in float. Null: has no kernel of its own.
   Status (*lower)(Lowering& lowering, const Node& node) = nullptr;
 
+  // Of an op that computes the gradient of a weight, which is its third input: emits the call that leaves the
+  // gradient of all positions, dead ones too, part by part in the scratch of its items. Null: computes none.
+  Status (*lower_dense_dw)(Lowering& lowering, const Node& node) = nullptr;
+
   // A node (without outputs) that computes the first output anew from the inputs and the other outputs, once
   // `after` is there; its op is null where that is not worth it (passes/recompute.h). Null: never.
   Node (*again)(const Node& node, ValueId after) = nullptr;

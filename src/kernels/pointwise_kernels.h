@@ -96,14 +96,8 @@ typedef struct coppice_vector_gradient_args {
   float* gradient;
 } coppice_vector_gradient_args;
 
-/* Convolution over the canonical pattern: x [C][H][W][S], y [O][P][Q][S], row o of the pattern holds the live
- * (channel within the group, ky, kx) of output o. Padding is zero, or wraps around (a torus). */
-typedef struct coppice_conv_shape {
-  int32_t channels, height, width, outputs, out_height, out_width;
-  int32_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
-  int32_t wrap;
-} coppice_conv_shape;
-
+/* Convolution over the canonical pattern: row o of it holds the live (channel within the group, ky, kx) of
+ * output o. */
 typedef struct coppice_general_conv_args {
   coppice_conv_shape shape;
   const coppice_csr* weights;

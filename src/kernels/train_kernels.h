@@ -75,6 +75,21 @@ typedef struct coppice_conv_blocks_dw_args {
   coppice_tiled tile_gradients;
 } coppice_conv_blocks_dw_args;
 
+/* The whole gradient of some rows of a weight, also where no weight lives: what is grown is chosen by it.
+ * gradient[row][column] = sum over pixels and samples of dy[row][pixel] * x[what the column reads for it],
+ * for the rows of a part and all columns (channel of the group, tap y, tap x), to item->scratch. An item has
+ * one part and all tiles. Parts: ranges of part_rows rows. x has a halo of at least the padding, with zeros
+ * or wrapped as the shape says. A linear layer is a convolution of 1x1 on one pixel. */
+typedef struct coppice_dense_dw_args {
+  coppice_conv_shape shape;
+  coppice_tiled x, dy;
+  int32_t part_rows;
+} coppice_dense_dw_args;
+
+static inline int64_t coppice_dense_dw_columns(const coppice_conv_shape* c) {
+  return (int64_t)(c->channels / c->groups) * c->kernel_h * c->kernel_w;
+}
+
 /* gradient[i] = sum over the item's tiles of their i-th number, in their order. Parts are those of
  * part_start; gradient as in coppice_linear_dw_args. */
 typedef struct coppice_tile_sum_args {
@@ -88,7 +103,9 @@ typedef struct coppice_tile_sum_args {
  * SGD (Sutskever's form, as PyTorch): g += decay*w; m = momentum*m + g; w -= lr * (nesterov ? g + momentum*m
  * : m). momentum == 0: moment1 is NULL. Adam (Kingma and Ba 2015): m = b1*m + (1-b1)*g; v = b2*v +
  * (1-b2)*g^2; w -= lr * (m*moment1_correction) / (sqrt(v*moment2_correction) + epsilon). decay is added to
- * the gradient (L2), or with decoupled = 1 w -= lr*decay*w comes first (AdamW). */
+ * the gradient (L2), or with decoupled = 1 w -= lr*decay*w comes first (AdamW). born may be NULL; where it is
+ * not 0, Adam's corrections are those of the weight's own age: correction1/2[n] after n updates before this
+ * one, n = rs->step - born, at most corrections - 1. */
 typedef struct coppice_update_args {
   const int32_t* part_start;
   float* value;
@@ -98,7 +115,15 @@ typedef struct coppice_update_args {
   float beta1, beta2, epsilon; /* SGD: beta1 is the momentum */
   float decay;
   int32_t nesterov, decoupled;
+  float* born;
+  const float *correction1, *correction2; /* [corrections] */
+  int32_t corrections;
 } coppice_update_args;
+
+static inline int32_t coppice_age(const coppice_update_args* a, const coppice_run_state* rs, float born) {
+  const int64_t age = (int64_t)rs->step - (int64_t)born;
+  return age < a->corrections ? (int32_t)age : a->corrections - 1;
+}
 
 /* Refreshes a transposed copy: target[i] = source[position[i]]. Parts: ranges of part_weights entries. */
 typedef struct coppice_refresh_args {
@@ -118,6 +143,7 @@ typedef struct coppice_train_table {
   coppice_kernel conv_blocks_dx;     /* coppice_conv_blocks_dx_args */
   coppice_kernel conv_blocks_dw;     /* coppice_conv_blocks_dw_args */
   coppice_kernel tile_sum;           /* coppice_tile_sum_args */
+  coppice_kernel dense_dw;           /* coppice_dense_dw_args */
   coppice_kernel sgd, adam;          /* coppice_update_args */
   coppice_kernel refresh;            /* coppice_refresh_args */
 } coppice_train_table;

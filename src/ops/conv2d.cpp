@@ -424,6 +424,14 @@ constexpr AttributeDef kAttributes[] = {{"stride", AttributeKind::kInteger},
                                         {"groups", AttributeKind::kInteger},
                                         {"wrap", AttributeKind::kInteger}};
 
+Status lower_dense_dw(Lowering& lowering, const Node& node) {
+  const Graph& graph = lowering.graph();
+  TRY_ASSIGN(const Geometry g,
+             geometry(graph.value(node.inputs[0]).shape, graph.value(node.inputs[2]).shape, node));
+  lower_dense_dw_as(lowering, node, c_shape(g));
+  return {};
+}
+
 }  // namespace
 
 std::vector<OpDef> conv2d_ops() {
@@ -442,13 +450,15 @@ std::vector<OpDef> conv2d_ops() {
        .infer = infer_grad,
        .cost = cost_grad,
        .reference = reference_grad,
-       .lower = lower_grad},
+       .lower = lower_grad,
+       .lower_dense_dw = lower_dense_dw},
       {.name = "conv2d_dw",
        .summary = "gradient of conv2d for its live weights",
        .infer = infer_dw,
        .cost = cost_dw,
        .reference = reference_dw,
-       .lower = lower_dw},
+       .lower = lower_dw,
+       .lower_dense_dw = lower_dense_dw},
   };
 }
 

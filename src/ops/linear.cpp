@@ -180,6 +180,15 @@ std::vector<Sample> samples() {
   return out;
 }
 
+// As a convolution of 1x1 on one pixel.
+Status lower_dense_dw(Lowering& lowering, const Node& node) {
+  const Shape& weight = lowering.graph().value(node.inputs[2]).shape;
+  const auto outputs = static_cast<int32_t>(weight.size('o')),
+             inputs = static_cast<int32_t>(weight.size('i'));
+  lower_dense_dw_as(lowering, node, {inputs, 1, 1, outputs, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 0});
+  return {};
+}
+
 }  // namespace
 
 std::vector<OpDef> linear_ops() {
@@ -203,7 +212,8 @@ std::vector<OpDef> linear_ops() {
        .infer = infer_dw,
        .cost = cost_dw,
        .reference = reference_dw,
-       .lower = lower_dw},
+       .lower = lower_dw,
+       .lower_dense_dw = lower_dense_dw},
   };
 }
 

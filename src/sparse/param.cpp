@@ -71,7 +71,7 @@ void Param::encode(const FormatDef& format, const Tiling& tiling) {
   assert(is_weight_ && format.refuses(pattern()).empty());
   const Pattern old = pattern();
   std::vector<std::pair<Floats*, std::vector<float>>> arrays;
-  for (Floats* array : {&value, &moment1, &moment2, &gradient})
+  for (Floats* array : {&value, &moment1, &moment2, &gradient, &born})
     if (!array->empty()) arrays.emplace_back(array, canonical(*array));
 
   format_ = &format;
@@ -110,14 +110,17 @@ const std::vector<int32_t>& Param::part_start() const {
   return is_weight_ ? encoding_->part_start() : part_start_;
 }
 
-Status Param::apply(const TopologyEdit& edit) {
+Status Param::apply(const TopologyEdit& edit, int64_t first_update) {
   TRY_ASSIGN(EditedPattern edited, apply_edit(pattern(), edit));
   const auto block = static_cast<size_t>(edited.pattern.block().size());
   std::vector<std::pair<Floats*, std::vector<float>>> arrays;
-  for (Floats* array : {&value, &moment1, &moment2}) {
+  // Only Adam, which keeps two moments, asks for the age of a weight.
+  if (!moment2.empty() && !edit.grow.empty()) ensure(born);
+  for (Floats* array : {&value, &moment1, &moment2, &born}) {
     if (array->empty() && array != &value) continue;
     const std::vector<float> before = canonical(*array);
-    std::vector<float> after(edited.source.size() * block, 0.0f);
+    std::vector<float> after(edited.source.size() * block,
+                             array == &born ? static_cast<float>(first_update) : 0.0f);
     for (size_t b = 0; b < edited.source.size(); ++b)
       if (edited.source[b] >= 0)
         std::copy_n(
@@ -144,7 +147,7 @@ Status Param::apply(const TopologyEdit& edit) {
 }
 
 int64_t Param::bytes() const {
-  size_t floats = value.size() + moment1.size() + moment2.size() + gradient.size();
+  size_t floats = value.size() + moment1.size() + moment2.size() + gradient.size() + born.size();
   int64_t bytes = encoding_ ? encoding_->bytes() : 0;
   if (pattern_)
     bytes += static_cast<int64_t>((pattern_->indptr().size() + pattern_->indices().size()) * sizeof(int32_t));

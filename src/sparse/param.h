@@ -35,6 +35,9 @@ class Param {
 
   // The arrays. value always exists; the others are empty until somebody needs them.
   Floats value, moment1, moment2, gradient;
+  // The step whose update was a weight's first, 0 for those that were there from the start: Adam corrects the
+  // moments of a grown weight by its own age. Exact up to 2^24 steps.
+  Floats born;
 
   // An array in canonical order, [live]; and back. The array must be one of this parameter's.
   std::vector<float> canonical(const Floats& array) const;
@@ -63,10 +66,10 @@ class Param {
   // Contiguous ranges of the arrays that one item updates, [parts + 1].
   const std::vector<int32_t>& part_start() const;
 
-  // Survivors keep value and moments; grown weights start at 0 with moments 0. Encoded as before, or not at
-  // all if the format refuses the new pattern, as dense does: then encode() in another. Views that were given
-  // out before end.
-  Status apply(const TopologyEdit& edit);
+  // Survivors keep value and moments; grown weights start at 0 with moments 0, and are first updated in
+  // that step. Encoded as before, or not at all if the format refuses the new pattern, as dense does: then
+  // encode() in another. Views that were given out before end, so executors have to rebind().
+  Status apply(const TopologyEdit& edit, int64_t first_update);
 
   // Bytes of everything that this parameter keeps in memory.
   int64_t bytes() const;

@@ -85,6 +85,10 @@ Result<Account> account_of(const JsonObject& json) {
   TRY_ASSIGN(report.seconds_in_all, json.number("seconds_in_all"));
   TRY_ASSIGN(report.loading.filling, json.number("filling_seconds"));
   TRY_ASSIGN(report.loading.waiting, json.number("waiting_seconds"));
+  if (json.has("edits")) {
+    TRY_ASSIGN(report.progress.edits, json.integer("edits", 0, kMost));
+    TRY_ASSIGN(report.progress.edit_seconds, json.number("edit_seconds"));
+  }
   TRY_ASSIGN(report.total_weights, json.integer("total_weights", 1, kMost));
   TRY_ASSIGN(report.live_weights, json.integer("live_weights", 0, report.total_weights));
   TRY_ASSIGN(report.work.useful, json.number("useful_flop"));
@@ -153,6 +157,8 @@ Json account_json(const Account& account, const std::string& directory) {
               {"seconds_in_all", report.seconds_in_all},
               {"filling_seconds", report.loading.filling},
               {"waiting_seconds", report.loading.waiting},
+              {"edits", report.progress.edits},
+              {"edit_seconds", report.progress.edit_seconds},
               {"live_weights", report.live_weights},
               {"total_weights", report.total_weights},
               {"useful_flop", report.work.useful},

@@ -58,25 +58,36 @@ Json progress_json(const Progress& p) {
             {"best_loss", p.best.loss},
             {"best_epoch", p.best_epoch},
             {"epochs_since_best", p.epochs_since_best},
-            {"seconds", p.seconds}};
+            {"seconds", p.seconds},
+            {"useful_flops", p.work.useful},
+            {"executed_flops", p.work.executed},
+            {"dense_flops", p.work.dense},
+            {"edits", p.edits},
+            {"edit_seconds", p.edit_seconds}};
   if (p.best.value) json["best_value"] = *p.best.value;
   return json;
 }
 
 Json weights_json(const Network& network) {
   Json list = Json::array();
-  for (const LayerChoice& choice : network.choices)
-    list.push_back(Json{{"name", choice.weight},
-                        {"block", choice.block.text()},
-                        {"density", choice.density},
-                        {"reason", choice.reason}});
+  for (const LayerChoice& choice : network.choices) {
+    Json row{{"name", choice.weight},
+             {"block", choice.block.text()},
+             {"density", choice.density},
+             {"reason", choice.reason}};
+    std::string format = choice.format;
+    for (const Param& param : network.params)
+      if (param.name() == choice.weight && param.format()) format = param.format()->name;
+    if (!format.empty()) row["format"] = format;
+    list.push_back(std::move(row));
+  }
   return list;
 }
 
 Status check_finite(const Network& network, bool with_optimizer) {
   for (const std::vector<Param>* list : {&network.params, &network.states})
     for (const Param& param : *list)
-      for (const Floats* array : {&param.value, &param.moment1, &param.moment2}) {
+      for (const Floats* array : {&param.value, &param.moment1, &param.moment2, &param.born}) {
         if (array != &param.value && !with_optimizer) continue;
         if (!std::all_of(array->begin(), array->end(), [](float v) { return std::isfinite(v); }))
           return {Code::kDiverged,
@@ -213,6 +224,15 @@ Result<Progress> read_progress(const std::string& text) {
     TRY_ASSIGN(*number, json.real(key));
   }
   TRY_ASSIGN(p.best, read_score(json));
+  if (!json.has("edits")) return p;  // from before patterns could change
+  TRY_ASSIGN(p.edits, json.integer("edits", 0, kMost));
+  const std::pair<const char*, double*> later[] = {{"useful_flops", &p.work.useful},
+                                                   {"executed_flops", &p.work.executed},
+                                                   {"dense_flops", &p.work.dense},
+                                                   {"edit_seconds", &p.edit_seconds}};
+  for (const auto& [key, number] : later) {
+    TRY_ASSIGN(*number, json.real(key));
+  }
   return p;
 }
 
@@ -229,6 +249,9 @@ Result<std::vector<LayerChoice>> read_weights(const std::string& text) {
     TRY_ASSIGN(choice.block, BlockShape::parse(block));
     TRY_ASSIGN(choice.density, item.real("density"));
     TRY_ASSIGN(choice.reason, item.text("reason"));
+    if (item.has("format")) {
+      TRY_ASSIGN(choice.format, item.text("format"));
+    }
     choices.push_back(std::move(choice));
   }
   return choices;

@@ -43,6 +43,13 @@ struct Score {
   bool better_than(const Score& other) const;
 };
 
+// Floating-point operations of all training steps so far.
+struct Work {
+  double useful = 0;    // on live weights and valid samples
+  double executed = 0;  // with what pads formats, and the last tile of each batch
+  double dense = 0;     // of the same steps in the network without sparsity
+};
+
 struct Progress {
   int64_t epoch = 0, batch = 0;  // the batch that is trained next
   int64_t step = 0;              // updates done
@@ -52,6 +59,9 @@ struct Progress {
   Score best;
   int64_t best_epoch = 0, epochs_since_best = 0;  // epochs are counted from 1 where people see them
   double seconds = 0;                             // of training, all parts of the run
+  Work work;
+  int64_t edits = 0;        // of the topology
+  double edit_seconds = 0;  // that they took, ranking and new plans included
 };
 
 struct RunInfo {

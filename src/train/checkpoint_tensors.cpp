@@ -6,8 +6,12 @@
 namespace coppice {
 namespace {
 
-std::string moment_name(const std::string& param, int moment) {
-  return "optimizer/" + param + ".moment" + std::to_string(moment);
+// What a resume needs beside the values, and its names in the file. Persisted.
+constexpr std::pair<const char*, Floats Param::*> kStateArrays[] = {
+    {"moment1", &Param::moment1}, {"moment2", &Param::moment2}, {"born", &Param::born}};
+
+std::string state_name(const std::string& param, const char* array) {
+  return "optimizer/" + param + "." + array;
 }
 
 // Canonical order of a full pattern goes block by block, a matrix row by row. place(k) is where canonical
@@ -63,15 +67,14 @@ Result<int64_t> length_of(const SafetensorsFile& file, const std::string& name) 
   return at->second.shape[0];
 }
 
-Status read_moments(const SafetensorsFile& file, Param& param, const std::vector<int64_t>& shape,
-                    bool as_full_matrix, std::vector<std::string>* used) {
-  int moment = 0;
-  for (Floats* array : {&param.moment1, &param.moment2}) {
-    const std::string name = moment_name(param.name(), ++moment);
+Status read_state(const SafetensorsFile& file, Param& param, const std::vector<int64_t>& shape,
+                  bool as_full_matrix, std::vector<std::string>* used) {
+  for (const auto& [array, field] : kStateArrays) {
+    const std::string name = state_name(param.name(), array);
     if (!file.has(name)) continue;
     TRY_ASSIGN(std::vector<float> values, read_shaped<float>(file, name, shape, used));
     if (as_full_matrix) values = from_matrix(param.pattern(), values);
-    param.set_canonical(*array, values);
+    param.set_canonical(param.*field, values);
   }
   return {};
 }
@@ -88,14 +91,13 @@ void TensorSink::add_integers(const std::string& name, std::span<const int32_t> 
   views_.push_back({name, Dtype::kI32, {static_cast<int64_t>(data.size())}, integers_.back().data()});
 }
 
-void TensorSink::add(const Param& param, bool with_moments) {
+void TensorSink::add(const Param& param, bool with_state) {
   const auto with_arrays = [&](const std::string& value_name, const std::vector<int64_t>& shape,
                                const auto& arranged) {
     add_floats(value_name, shape, arranged(param.canonical(param.value)));
-    int moment = 0;
-    for (const Floats* array : {&param.moment1, &param.moment2})
-      if (++moment; with_moments && !array->empty())
-        add_floats(moment_name(param.name(), moment), shape, arranged(param.canonical(*array)));
+    for (const auto& [array, field] : kStateArrays)
+      if (with_state && !(param.*field).empty())
+        add_floats(state_name(param.name(), array), shape, arranged(param.canonical(param.*field)));
   };
   const auto as_is = [](std::vector<float> canonical) { return canonical; };
   if (!param.is_weight()) return with_arrays(param.name(), param.dims(), as_is);
@@ -118,7 +120,7 @@ Result<Param> read_param(const SafetensorsFile& file, const Value& value, BlockS
     TRY_ASSIGN(const std::vector<float> values, read_shaped<float>(file, value.name, dims, used));
     Param param = Param::vector(value.name, dims);
     param.set_canonical(param.value, values);
-    TRY(read_moments(file, param, dims, false, used));
+    TRY(read_state(file, param, dims, false, used));
     return param;
   }
 
@@ -131,7 +133,7 @@ Result<Param> read_param(const SafetensorsFile& file, const Value& value, BlockS
     if (matrix.size() > INT32_MAX) return corrupt(place + ": has more than 2^31 weights");
     Param param = Param::weight(value.name, dims, Pattern::full(rows, cols, block));
     param.set_canonical(param.value, from_matrix(param.pattern(), matrix));
-    TRY(read_moments(file, param, dims, true, used));
+    TRY(read_state(file, param, dims, true, used));
     return param;
   }
 
@@ -146,7 +148,7 @@ Result<Param> read_param(const SafetensorsFile& file, const Value& value, BlockS
   const std::vector<int64_t> shape = {blocks, block.rows, block.cols};
   TRY_ASSIGN(const std::vector<float> values, read_shaped<float>(file, value.name + ".values", shape, used));
   param.set_canonical(param.value, values);
-  TRY(read_moments(file, param, shape, false, used));
+  TRY(read_state(file, param, shape, false, used));
   return param;
 }
 

@@ -17,7 +17,7 @@ namespace coppice {
 // Collects views of everything to write; owns the copies they point to.
 class TensorSink {
  public:
-  void add(const Param& param, bool with_moments);
+  void add(const Param& param, bool with_state);
   const std::vector<TensorView>& views() const { return views_; }
 
  private:

@@ -84,6 +84,8 @@ Status apply_defaults(Recipe& recipe, const std::vector<Setting>& settings) {
   for (const Defaults& row : model_defaults())
     if (model.rfind(row.name, 0) == 0)
       for (const Setting& setting : row.settings) TRY(apply(recipe, setting));
+  if (const MethodDef* method = find_method(last_of(settings, "method", recipe.sparsify.method)))
+    recipe.sparsify.schedule = method->defaults;
   return {};
 }
 
@@ -211,6 +213,12 @@ std::string default_text(const RecipeKey& key) {
     for (const Defaults& row : *table)
       for (const Setting& setting : row.settings)
         if (setting.key == key.name) append_item(special, std::string(row.name) + " " + setting.value, ", ");
+  for (const MethodDef& method : all_methods()) {
+    Recipe recipe;
+    recipe.sparsify.schedule = method.defaults;
+    if (const std::string value = key.print(recipe); value != key.print(Recipe{}))
+      append_item(special, std::string(method.name) + " " + value, ", ");
+  }
   if (!special.empty()) append_item(text, special, "; ");
   return text;
 }

@@ -14,6 +14,7 @@
 #include "dataset/dataset.h"
 #include "exec/network.h"
 #include "optim/optimizer.h"
+#include "sparsify/sparsifier.h"
 
 namespace coppice {
 
@@ -36,6 +37,7 @@ struct Recipe {
   // What learns.
   std::string model, init, freeze;
   SparsityConfig sparsity;
+  SparsifyConfig sparsify;  // how the pattern changes
 
   // How it learns.
   OptimizerConfig optimizer;

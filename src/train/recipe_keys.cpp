@@ -287,6 +287,46 @@ void add_network_keys(std::vector<RecipeKey>& keys) {
                         KeyKind::kLayers, parse_layer, print_layers));
 }
 
+Status parse_method(Recipe& recipe, const std::string& text) {
+  if (find_method(text) == nullptr) return invalid(unknown_method(text));
+  recipe.sparsify.method = text;
+  return {};
+}
+
+void add_pruning_keys(std::vector<RecipeKey>& keys) {
+  const char* group = "Pruning and regrowth";
+  const auto field = [](auto TopologySchedule::*member) {
+    return [member](Recipe & r) -> auto& { return r.sparsify.schedule.*member; };
+  };
+  keys.push_back(key_of({"method", group, "NAME",
+                         "how the pattern changes: static, rigl, set, granet, magnitude, ... (`coppice train "
+                         "--methods`)"},
+                        KeyKind::kText, parse_method, [](const Recipe& r) { return r.sparsify.method; }));
+  keys.push_back(number_key({"initial_density", group, "SHARE",
+                             "live share at the start, if more than in the end; 0: as in the end"},
+                            field(&TopologySchedule::initial_density), 0, 1));
+  keys.push_back(number_key({"prune_begin", group, "SHARE", "share of the run after which the density falls"},
+                            field(&TopologySchedule::prune_begin), 0, 1));
+  keys.push_back(number_key(
+      {"prune_end", group, "SHARE", "share of the run after which it is the final one; 0: from the start"},
+      field(&TopologySchedule::prune_end), 0, 1));
+  keys.push_back(choice_key(
+      {"ranking", group, "layer | network", "live weights compete in their layer, or all with all"},
+      field(&TopologySchedule::ranking),
+      std::vector<std::pair<const char*, Ranking>>{{"layer", Ranking::kLayer},
+                                                   {"network", Ranking::kNetwork}}));
+  keys.push_back(number_key({"drop_fraction", group, "SHARE", "live weights of a layer that move at an edit"},
+                            field(&TopologySchedule::drop_fraction), 0, 0.99));
+  keys.push_back(choice_key({"drop_decay", group, "constant | cosine", "how that share falls over the run"},
+                            field(&TopologySchedule::drop_decay),
+                            std::vector<std::pair<const char*, Decay>>{{"constant", Decay::kConstant},
+                                                                       {"cosine", Decay::kCosine}}));
+  keys.push_back(number_key({"update_until", group, "SHARE", "share of the run after which nothing moves"},
+                            field(&TopologySchedule::update_until), 0, 1));
+  keys.push_back(number_key({"update_every", group, "N", "updates between edits; 0: an epoch"},
+                            field(&TopologySchedule::update_every), 0, kMany));
+}
+
 void add_learning_keys(std::vector<RecipeKey>& keys) {
   const char* group = "Learning";
   keys.push_back(choice_key(
@@ -384,6 +424,8 @@ void add_run_keys(std::vector<RecipeKey>& keys) {
       [](Recipe& r) -> double& { return r.save_every; }, {{'s', 1}, {'m', 60}, {'h', 3600}}, "60s"));
 }
 
+const MethodDef& method_of(const Recipe& recipe) { return *find_method(recipe.sparsify.method); }
+
 // Keys that mean something for some recipes only.
 void restrict_keys(std::vector<RecipeKey>& keys) {
   struct Restriction {
@@ -401,6 +443,15 @@ void restrict_keys(std::vector<RecipeKey>& keys) {
       {{"test_share", "image_size", "resize", "grey", "label", "target", "task"},
        "own data, given by its path",
        [](const Recipe& r) { return is_own_data(r.data); }},
+      {{"initial_density", "prune_begin", "prune_end", "ranking"},
+       "the methods that prune (`coppice train --methods`)",
+       [](const Recipe& r) { return method_of(r).defaults.initial_density > 0; }},
+      {{"drop_fraction", "drop_decay", "update_until"},
+       "the methods that move weights (`coppice train --methods`)",
+       [](const Recipe& r) { return method_of(r).grows(); }},
+      {{"update_every"},
+       "the methods that change a pattern (`coppice train --methods`)",
+       [](const Recipe& r) { return method_of(r).keep != nullptr; }},
       {{"momentum", "nesterov"},
        "the optimizer sgd",
        [](const Recipe& r) { return r.optimizer.kind == OptimizerKind::kSgd; }},
@@ -429,6 +480,7 @@ const std::vector<RecipeKey>& recipe_keys() {
     std::vector<RecipeKey> all;
     add_data_keys(all);
     add_network_keys(all);
+    add_pruning_keys(all);
     add_learning_keys(all);
     add_run_keys(all);
     restrict_keys(all);

@@ -17,11 +17,6 @@ namespace {
 constexpr int kTimeEvery = 16;          // steps: often enough for a mean, too seldom to cost anything
 constexpr int64_t kColumnGroup16 = 16;  // kernels compute whole groups of so many samples
 
-// The number of samples that run through the network together.
-int micro_batch(const Recipe& recipe) {
-  return static_cast<int>(recipe.micro_batch > 0 ? recipe.micro_batch : recipe.batch);
-}
-
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -62,6 +57,9 @@ class Trainer {
            (progress_.batch == loader_->batches_per_epoch() || progress_.step >= updates());
   }
   Status step();
+  RunLength run_length() const { return {updates(), loader_->batches_per_epoch()}; }
+  Result<double> change_topology(const Batch& batch, double learning_rate);
+  void count_work(int samples);
   Result<double> update(const Batch& batch, double learning_rate);
   Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Split& split, const char* name,
                               Outputs* outputs = nullptr) const;
@@ -76,7 +74,6 @@ class Trainer {
   Status write_row(const EpochEvent& event);
   Status save(const char* file, bool with_optimizer);
   Status with_last_good(const Status& failure) const;
-  Work work() const;
   Status test_best(TrainReport& report);
 
   Env& env_;
@@ -88,8 +85,10 @@ class Trainer {
   Dataset data_;
   const Metric* metric_ = nullptr;  // that says which state is the best
   Network network_;
+  Sparsifier sparsifier_;
   InitReport init_;
   std::unique_ptr<Executor> executor_, evaluator_;
+  Cost sample_cost_;            // of a training step, with the pattern at hand
   std::unique_ptr<Lock> lock_;  // two processes would write over each other's checkpoints
   std::unique_ptr<Loader> loader_;
   std::optional<RunLog> log_;
@@ -151,11 +150,15 @@ Status Trainer::open_network() {
 }
 
 Status Trainer::open_executors() {
+  TRY_ASSIGN(sparsifier_, make_sparsifier(recipe_, network_.graph));
   ExecOptions options = training_options(recipe_);
+  if (sparsifier_.changes())
+    options.dense_gradients_of = [this](const Param& param) { return sparsifier_.wants_gradient_of(param); };
   options.time_every = kTimeEvery;
   TRY_ASSIGN(executor_, Executor::create(network_, options));
   TRY_ASSIGN(evaluator_, make_evaluator(network_, recipe_, data_.features));
   TRY(check_memory(options));
+  sample_cost_ = executor_->cost();
 
   LoaderOptions loading;
   loading.batch = static_cast<int>(recipe_.batch);
@@ -318,7 +321,13 @@ Result<Stop> Trainer::loop() {
 Status Trainer::step() {
   const Batch& batch = loader_->next();
   const double learning_rate = recipe_.rate.at(progress_.step, updates());
-  TRY_ASSIGN(const double loss, update(batch, learning_rate));
+  double loss = 0;
+  if (sparsifier_.due(progress_.step, run_length())) {
+    TRY_ASSIGN(loss, change_topology(batch, learning_rate));
+  } else {
+    TRY_ASSIGN(loss, update(batch, learning_rate));
+  }
+  count_work(batch.samples);
   ++progress_.step;
   ++progress_.batch;
   progress_.loss_sum += loss * batch.samples;
@@ -334,6 +343,43 @@ Status Trainer::close(Stop stop) {
   // trace.
   TRY(save(kLastFile, true));
   return data_.validation.size() > 0 && progress_.best_epoch > 0 ? Status() : save(kBestFile, false);
+}
+
+// An edit that ranks by gradients takes the place of the update; of several micro-batches the first one
+// ranks.
+Result<double> Trainer::change_topology(const Batch& batch, double learning_rate) {
+  const double begin = now();
+  const bool takes_batch = sparsifier_.takes_batch(progress_.step, run_length());
+  double loss = 0;
+  const GradientSource gradients = [&](const DenseGradientSink& sink) -> Status {
+    const auto samples = static_cast<int>(std::min<int64_t>(micro_batch(recipe_), batch.samples));
+    void* target =
+        batch.labels != nullptr ? static_cast<void*>(batch.labels) : static_cast<void*>(batch.dense);
+    TRY_ASSIGN(loss, executor_->dense_gradients({samples, batch.x, target},
+                                                {recipe_.seed, progress_.step, learning_rate}, sink));
+    return {};
+  };
+  EditEvent event;
+  TRY_ASSIGN(event.edit, sparsifier_.edit(network_, progress_.step, run_length(), gradients));
+  TRY(executor_->rebind());
+  TRY(evaluator_->rebind());
+  sample_cost_ = executor_->cost();
+  event.step = progress_.step;
+  event.live = network_.live_weights();
+  event.total = network_.total_weights();
+  event.seconds = now() - begin;
+  ++progress_.edits;
+  progress_.edit_seconds += event.seconds;
+  if (callbacks_.on_edit) callbacks_.on_edit(event);
+  return takes_batch ? loss : update(batch, learning_rate);
+}
+
+void Trainer::count_work(int samples) {
+  const Cost& cost = sample_cost_;
+  const int64_t columns = (samples + kColumnGroup16 - 1) / kColumnGroup16 * kColumnGroup16;
+  progress_.work.useful += static_cast<double>(samples) * static_cast<double>(cost.useful);
+  progress_.work.executed += static_cast<double>(columns) * static_cast<double>(cost.executed);
+  progress_.work.dense += static_cast<double>(samples) * static_cast<double>(cost.dense);
 }
 
 Result<double> Trainer::update(const Batch& batch, double learning_rate) {
@@ -395,6 +441,8 @@ Status Trainer::end_epoch() {
   event.step = progress_.step;
   event.train_loss = progress_.loss_sum / static_cast<double>(progress_.loss_samples);
   event.learning_rate = recipe_.rate.at(progress_.step - 1, updates());
+  event.live_weights = network_.live_weights();
+  event.total_weights = network_.total_weights();
   if (data_.validation.size() > 0) TRY(validate(event));
   progress_.judged_step = progress_.step;
   if (progress_.batch == loader_->batches_per_epoch()) {
@@ -425,7 +473,10 @@ Status Trainer::judge(EpochEvent& event) {
   Score score = progress_.best;
   score.value = event.value;
   score.loss = event.validation ? event.validation->loss : event.train_loss;
-  event.best = !event.validation || progress_.best_epoch == 0 || score.better_than(progress_.best);
+  // A network that has not yet lost all it shall lose is not what was asked for.
+  const bool final = sparsifier_.is_final(progress_.step - 1, run_length());
+  event.best =
+      !final ? false : !event.validation || progress_.best_epoch == 0 || score.better_than(progress_.best);
   ++progress_.epochs_since_best;
   if (!event.best) return {};
   progress_.best = score;
@@ -436,11 +487,9 @@ Status Trainer::judge(EpochEvent& event) {
 }
 
 Status Trainer::write_row(const EpochEvent& event) {
-  Json row{{"epoch", event.epoch},
-           {"step", event.step},
-           {"seconds", event.seconds},
-           {"learning_rate", event.learning_rate},
-           {"train_loss", event.train_loss}};
+  Json row{{"epoch", event.epoch},           {"step", event.step},
+           {"seconds", event.seconds},       {"learning_rate", event.learning_rate},
+           {"train_loss", event.train_loss}, {"live_weights", event.live_weights}};
   if (event.validation) {
     row["validation_loss"] = event.validation->loss;
     if (data_.task == Task::kRegression) {
@@ -477,30 +526,13 @@ Status Trainer::with_last_good(const Status& failure) const {
 
 // ---- the account at the end
 
-Work Trainer::work() const {
-  const auto samples_of = [&](int64_t steps, bool padded) {
-    const auto columns = [padded](int64_t n) {
-      return padded ? (n + kColumnGroup16 - 1) / kColumnGroup16 * kColumnGroup16 : n;
-    };
-    const int64_t batches = loader_->batches_per_epoch(),
-                  last = loader_->samples_per_epoch() - (batches - 1) * recipe_.batch;
-    const int64_t epochs = steps / batches;
-    return (steps - epochs) * columns(recipe_.batch) + epochs * columns(last);
-  };
-  const Cost cost = executor_->cost();
-  const auto valid = static_cast<double>(samples_of(progress_.step, false));
-  return {valid * static_cast<double>(cost.useful),
-          static_cast<double>(samples_of(progress_.step, true)) * static_cast<double>(cost.executed),
-          valid * static_cast<double>(cost.dense)};
-}
-
 Result<TrainReport> Trainer::report(Stop stop) {
   TrainReport report;
   report.stop = stop;
   report.progress = progress_;
   report.live_weights = network_.live_weights();
   report.total_weights = network_.total_weights();
-  report.work = work();
+  report.work = progress_.work;
   report.network = report_network(network_, *executor_);
   report.parameter_bytes = executor_->memory().params;
   TRY_ASSIGN(report.dense_parameter_bytes,
@@ -546,41 +578,6 @@ Status Trainer::test_best(TrainReport& report) {
 }
 
 }  // namespace
-
-Result<Network> make_network(Env& env, const Recipe& recipe, const Dataset& data, InitReport* init) {
-  ModelInput input;
-  input.channels = data.features.channels;
-  input.height = data.features.height;
-  input.width = data.features.width;
-  input.outputs = data.outputs;
-  input.task = data.task;
-  if (recipe.label_smoothing > 0 && data.task != Task::kClasses)
-    return invalid(std::string("label_smoothing: belongs to classes, the task is ") + task_name(data.task) +
-                   "; leave it out");
-  input.label_smoothing = recipe.label_smoothing;
-  TRY_ASSIGN(Graph graph, is_graph_file(recipe.model) ? read_graph(env, recipe.model, input)
-                                                      : make_model(recipe.model, input));
-  if (!recipe.freeze.empty()) TRY(freeze(graph, recipe.freeze).within("freeze"));
-  TRY(check_parameter_memory(graph, recipe.sparsity, training_options(recipe)));
-  TRY_ASSIGN(Network network, Network::create(std::move(graph), recipe.sparsity, recipe.seed));
-  TRY_ASSIGN(network.cost_table, find_cost_table(env, recipe.cost_table, recipe.isa));
-  if (recipe.init.empty()) return network;
-  TRY_ASSIGN(InitReport report, init_from_file(env, recipe.init, network));
-  if (init) *init = std::move(report);
-  return network;
-}
-
-ExecOptions training_options(const Recipe& recipe) {
-  ExecOptions options;
-  options.batch = micro_batch(recipe);
-  options.threads = thread_count(recipe);
-  options.isa = recipe.isa;
-  options.optimizer = recipe.optimizer;
-  options.clip_norm = recipe.clip;
-  options.keep_gradients = options.batch < recipe.batch;
-  options.memory_limit = recipe.memory;
-  return options;
-}
 
 Result<TrainReport> train(Env& env, TrainRequest request, const TrainCallbacks& callbacks) {
   Trainer trainer(env, std::move(request), callbacks);

@@ -17,6 +17,7 @@
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/init.h"
+#include "train/make_network.h"
 #include "train/recipe.h"
 
 namespace coppice {
@@ -27,13 +28,6 @@ inline constexpr char kRecipeFile[] = "recipe.toml", kMetricsFile[] = "metrics.j
                       kCostTableFile[] = "cost-table.json",  // only where it is not the shipped one
     kAccountFile[] = "account.json",                         // when a run has ended (study/account.h)
     kNetworkFile[] = "network.json";                         // only where the model is a graph of one's own
-
-// Floating-point operations of all training steps so far.
-struct Work {
-  double useful = 0;    // on live weights and valid samples
-  double executed = 0;  // with what pads formats, and the last tile of each batch
-  double dense = 0;     // of the same steps in the network without sparsity
-};
 
 struct PlanEvent {
   const Recipe& recipe;
@@ -70,7 +64,16 @@ struct EpochEvent {
   double train_loss = 0, learning_rate = 0, seconds = 0;
   std::optional<Evaluation> validation;
   std::optional<double> value;  // of the metric, on the validation samples
+  int64_t live_weights = 0, total_weights = 0;
   bool best = false;
+};
+
+// The topology changed before the update `step`, counted from 0.
+struct EditEvent {
+  int64_t step = 0;
+  EditReport edit;
+  int64_t live = 0, total = 0;  // weights
+  double seconds = 0;
 };
 
 // What the best network said at the end: about the test samples, or, where there are none, about those of the
@@ -107,6 +110,7 @@ struct TrainCallbacks {
   std::function<void(int64_t done, int64_t all)> on_loading;  // of pictures of files
   std::function<void(const PlanEvent&)> on_plan;
   std::function<void(const StepEvent&)> on_step;
+  std::function<void(const EditEvent&)> on_edit;
   std::function<void(const EvaluationEvent&)> on_evaluation;
   std::function<void(const EpochEvent&)> on_epoch;
   std::function<void(const JudgedEvent&)> on_judged;
@@ -122,10 +126,5 @@ struct TrainRequest {
 
 // Refuses a directory that holds a run already unless it goes on from a checkpoint.
 Result<TrainReport> train(Env& env, TrainRequest request, const TrainCallbacks& callbacks);
-
-// The network of a recipe and its data, as train() would begin with; its formats are chosen by the recipe's
-// cost table. Tells in `init` what came from the file recipe.init, if that is named.
-Result<Network> make_network(Env& env, const Recipe& recipe, const Dataset& data, InitReport* init = nullptr);
-ExecOptions training_options(const Recipe& recipe);
 
 }  // namespace coppice

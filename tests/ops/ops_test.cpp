@@ -10,6 +10,7 @@
 #include <functional>
 #include <iterator>
 #include <limits>
+#include <map>
 #include <set>
 #include <sstream>
 
@@ -100,6 +101,19 @@ TEST_P(OpTest, GradientsEqualFiniteDifferences) {
   }
 }
 
+// By name of the weight, [rows][cols]; NaN where nobody wrote.
+std::map<std::string, std::vector<float>> dense_gradients(Executor& executor, const BatchView& batch) {
+  std::map<std::string, std::vector<float>> out;
+  const Result<double> loss =
+      executor.dense_gradients(batch, {}, [&out](const DenseGradientBlock& block) {  // on one thread
+        std::vector<float>& all = out[block.param.name()];
+        all.resize(static_cast<size_t>(block.param.total()), std::numeric_limits<float>::quiet_NaN());
+        std::copy(block.values.begin(), block.values.end(), all.begin() + block.first_row * block.cols);
+      });
+  EXPECT_TRUE(loss.ok());
+  return out;
+}
+
 // One step with stored gradients, float kernels of every instruction set against the oracle.
 TEST_P(OpTest, FloatEqualsDouble) {
   for (const char* isa : {"c", "avx2", "avx512", "neon"}) {
@@ -110,6 +124,7 @@ TEST_P(OpTest, FloatEqualsDouble) {
       options.isa = isa;
       options.keep_gradients = true;
       options.optimizer.momentum = 0;
+      options.dense_gradients_of = [](const Param& param) { return param.is_weight(); };
       auto created = Executor::create(net, options);
       if (!created.ok()) break;  // this machine lacks the instruction set; "c" always runs
       auto& executor = **created;
@@ -139,6 +154,14 @@ TEST_P(OpTest, FloatEqualsDouble) {
         for (size_t i = 0; i < got.size(); ++i)
           ASSERT_NEAR(got[i], live[i] * want[i], 2e-4)
               << isa << " " << samples << " d " << value.name << " [" << i << "]";
+      }
+      for (const auto& [name, got] : dense_gradients(executor, batch.view)) {
+        const std::vector<double>& want =
+            truth[static_cast<size_t>(gradients[static_cast<size_t>(net.graph.find(name))])].data;
+        ASSERT_EQ(got.size(), want.size());
+        for (size_t i = 0; i < got.size(); ++i)
+          ASSERT_NEAR(got[i], want[i], 2e-4)
+              << isa << " " << samples << " dense d " << name << " [" << i << "]";
       }
     }
   }

@@ -211,11 +211,11 @@ TEST(Param, SurvivorsKeepValueAndMomentsAndTheGrownStartAtZero) {
       if (!live[static_cast<size_t>(p)] && rng.below(10) == 0) edit.grow.push_back(p);
     const EditedPattern want = apply_edit(one.pattern, edit).take();
 
-    ASSERT_TRUE(param.apply(edit).ok());
+    ASSERT_TRUE(param.apply(edit, 7).ok());
     EXPECT_EQ(param.pattern(), want.pattern);
     EXPECT_EQ(param.live(), want.pattern.live());
     const auto value = by_position(param, param.value), moment1 = by_position(param, param.moment1),
-               moment2 = by_position(param, param.moment2);
+               moment2 = by_position(param, param.moment2), born = by_position(param, param.born);
     int64_t grown = 0;
     for (size_t i = 0; i < value.size(); ++i) {
       if (value[i] == kDead) continue;
@@ -224,6 +224,7 @@ TEST(Param, SurvivorsKeepValueAndMomentsAndTheGrownStartAtZero) {
       ASSERT_EQ(value[i], kept) << i;
       ASSERT_EQ(moment1[i], -kept) << i;
       ASSERT_EQ(moment2[i], 0.5f * kept) << i;
+      ASSERT_EQ(born[i], before[i] == kDead ? 7.0f : 0.0f) << i;
     }
     EXPECT_EQ(grown, static_cast<int64_t>(edit.grow.size()) * one.pattern.block().size());
     EXPECT_EQ(param.canonical(param.gradient), std::vector<float>(static_cast<size_t>(param.live()), 0.0f))
@@ -243,7 +244,7 @@ TEST(Param, SurvivorsKeepValueAndMomentsAndTheGrownStartAtZero) {
 TEST(Param, LeavesTheDenseFormatWithItsFirstDrop) {
   Param param = param_of(Pattern::full(32, 32), true);
   param.encode(kDense, {});
-  ASSERT_TRUE(param.apply({{0, 5}, {}}).ok());
+  ASSERT_TRUE(param.apply({{0, 5}, {}}, 7).ok());
   EXPECT_EQ(param.format(), nullptr);
   param.encode(kSegments, {});
   EXPECT_EQ(param.live(), 32 * 32 - 2);
@@ -255,9 +256,9 @@ TEST(Param, ComesBackFromAnEmptyPattern) {
   param.encode(kSegments, {});
   TopologyEdit all;
   for (int32_t k = 0; k < 16; ++k) all.drop.push_back(k);
-  ASSERT_TRUE(param.apply(all).ok());
+  ASSERT_TRUE(param.apply(all, 7).ok());
   EXPECT_EQ(param.live(), 0);
-  ASSERT_TRUE(param.apply({{}, {3, 9}}).ok());
+  ASSERT_TRUE(param.apply({{}, {3, 9}}, 7).ok());
   EXPECT_EQ(param.canonical(param.value), (std::vector<float>{0.0f, 0.0f}));
   param.value[0] = 1.0f;
 }
@@ -267,7 +268,7 @@ TEST(Param, ARefusedEditChangesNothing) {
   Param param = param_of(pattern, true);
   param.encode(kSegments, {});
   const auto before = by_position(param, param.moment1);
-  EXPECT_FALSE(param.apply({{40}, {}}).ok());
+  EXPECT_FALSE(param.apply({{40}, {}}, 7).ok());
   EXPECT_EQ(param.pattern(), pattern);
   EXPECT_EQ(by_position(param, param.moment1), before);
 }

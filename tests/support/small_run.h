@@ -52,6 +52,10 @@ inline void expect_same_network(const Network& a, const Network& b) {
     if (!x.moment1.empty() && !y.moment1.empty()) {
       EXPECT_TRUE(same_bits(x.canonical(x.moment1), y.canonical(y.moment1))) << x.name();
     }
+    EXPECT_EQ(x.born.empty(), y.born.empty()) << x.name();
+    if (!x.born.empty() && !y.born.empty()) {
+      EXPECT_TRUE(same_bits(x.canonical(x.born), y.canonical(y.born))) << x.name();
+    }
     if (!x.moment2.empty() && !y.moment2.empty()) {
       EXPECT_TRUE(same_bits(x.canonical(x.moment2), y.canonical(y.moment2))) << x.name();
     }

@@ -49,13 +49,18 @@ struct StopAfter {
 };
 
 struct Case {
-  const char *block, *optimizer;
+  const char *block, *optimizer, *method = "static";
 };
 class Resume : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Resume, GoesOnBitForBitAfterAnyStep) {
-  const Recipe recipe = small_recipe(
-      {{"block", GetParam().block}, {"optimizer", GetParam().optimizer}, {"learning_rate", "0.01"}});
+  std::vector<std::pair<std::string, std::string>> more = {
+      {"block", GetParam().block}, {"optimizer", GetParam().optimizer}, {"learning_rate", "0.01"}};
+  if (const MethodDef& method = *find_method(GetParam().method); method.keep) {
+    more.emplace_back("method", method.name);
+    more.emplace_back("update_every", "2");
+  }
+  const Recipe recipe = small_recipe(more);
   const TempDir whole;
   const auto report = run(Env::system(), recipe, whole.path(), false);
   ASSERT_TRUE(report.ok()) << report.status().message();
@@ -87,7 +92,11 @@ TEST_P(Resume, GoesOnBitForBitAfterAnyStep) {
 
 INSTANTIATE_TEST_SUITE_P(Train, Resume,
                          ::testing::Values(Case{"1x1", "sgd"}, Case{"4x1", "sgd"}, Case{"1x1", "adam"},
-                                           Case{"16x1", "adamw"}, Case{"4x1", "adam"}));
+                                           Case{"16x1", "adamw"}, Case{"4x1", "adam"},
+                                           Case{"1x1", "adam", "set"}, Case{"4x1", "adam", "rigl"},
+                                           Case{"1x1", "sgd", "rigl"}, Case{"16x1", "sgd", "granet"},
+                                           Case{"1x1", "adamw", "granet"}, Case{"1x1", "adam", "magnitude"},
+                                           Case{"1x1", "sgd", "snip"}));
 
 TEST(Train, GoesOnBitForBitWithFreshBoardsOfLife) {
   const std::vector<Setting> settings = {{"data", "life", "test"},        {"model", "life:1,2", "test"},

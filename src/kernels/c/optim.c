@@ -35,8 +35,14 @@ void coppice_adam_c(const void* args, const coppice_run_state* rs, const coppice
       a->moment1[i] = a->beta1 * a->moment1[i] + (1 - a->beta1) * g;
       a->moment2[i] = a->beta2 * a->moment2[i] + (1 - a->beta2) * (g * g);
       if (a->decoupled) a->value[i] -= rs->learning_rate * a->decay * a->value[i];
-      a->value[i] -= rs->learning_rate * (a->moment1[i] * rs->moment1_correction) /
-                     (sqrtf(a->moment2[i] * rs->moment2_correction) + a->epsilon);
+      float correction1 = rs->moment1_correction, correction2 = rs->moment2_correction;
+      if (a->born && a->born[i] > 0) {
+        const int32_t age = coppice_age(a, rs, a->born[i]);
+        correction1 = a->correction1[age];
+        correction2 = a->correction2[age];
+      }
+      a->value[i] -= rs->learning_rate * (a->moment1[i] * correction1) /
+                     (sqrtf(a->moment2[i] * correction2) + a->epsilon);
     }
   }
 }

@@ -7,6 +7,8 @@
 typedef struct constants {
   vec scale, decay, beta1, beta2, rest1, rest2, rate, rate_decay, correction2, epsilon;
   int momentum, nesterov, decoupled;
+  const coppice_update_args* args;
+  const coppice_run_state* rs;
 } constants;
 
 static constants constants_of(const coppice_update_args* a, const coppice_run_state* rs, int adam) {
@@ -22,11 +24,14 @@ static constants constants_of(const coppice_update_args* a, const coppice_run_st
                      .epsilon = v_splat(a->epsilon),
                      .momentum = a->moment1 != NULL,
                      .nesterov = a->nesterov,
-                     .decoupled = a->decoupled};
+                     .decoupled = a->decoupled,
+                     .args = a,
+                     .rs = rs};
 }
 
-INLINE void sgd_step(float* w, const float* g, float* m, float* v, const constants* c) {
+INLINE void sgd_step(float* w, const float* g, float* m, float* v, const float* born, const constants* c) {
   (void)v;
+  (void)born;
   const vec value = v_load(w);
   vec step = c->scale * v_load(g) + c->decay * value;
   if (c->momentum) {
@@ -37,7 +42,31 @@ INLINE void sgd_step(float* w, const float* g, float* m, float* v, const constan
   v_store(w, value - c->rate * step);
 }
 
-INLINE void adam_step(float* w, const float* g, float* m, float* v, const constants* c) {
+/* Rate and second correction of weights of which some were grown. */
+NOINLINE void correct_by_age(const float* born, const constants* c, vec* rate, vec* correction2) {
+  float rates[LANES], corrections[LANES];
+  v_store(rates, *rate);
+  v_store(corrections, *correction2);
+  for (int i = 0; i < LANES; ++i) {
+    if (!(born[i] > 0)) continue;
+    const int32_t age = coppice_age(c->args, c->rs, born[i]);
+    rates[i] = c->rs->learning_rate * c->args->correction1[age];
+    corrections[i] = c->args->correction2[age];
+  }
+  *rate = v_load(rates);
+  *correction2 = v_load(corrections);
+}
+
+INLINE int any_grown(const float* born) {
+  uint64_t bits[LANES / 2], any = 0;
+  memcpy(bits, born, sizeof bits);
+  UNROLL for (int i = 0; i < LANES / 2; ++i) any |= bits[i];
+  return any != 0;
+}
+
+INLINE void adam_step(float* w, const float* g, float* m, float* v, const float* born, const constants* c) {
+  vec rate = c->rate, correction2 = c->correction2;
+  if (born && any_grown(born)) correct_by_age(born, c, &rate, &correction2);
   vec value = v_load(w);
   vec gradient = c->scale * v_load(g);
   if (c->decoupled)
@@ -48,24 +77,26 @@ INLINE void adam_step(float* w, const float* g, float* m, float* v, const consta
   const vec moment2 = c->beta2 * v_load(v) + c->rest2 * (gradient * gradient);
   v_store(m, moment1);
   v_store(v, moment2);
-  v_store(w, value - c->rate * v_over_root(moment1, c->correction2 * moment2, c->epsilon));
+  v_store(w, value - rate * v_over_root(moment1, correction2 * moment2, c->epsilon));
 }
 
-typedef void (*step)(float* w, const float* g, float* m, float* v, const constants* c);
+typedef void (*step)(float* w, const float* g, float* m, float* v, const float* born, const constants* c);
 
 /* Where there is no moment, m or v points at scratch that nobody reads. */
-INLINE void run_part(float* w, const float* g, float* m, float* v, int32_t count, const constants* c,
-                     step one) {
+INLINE void run_part(float* w, const float* g, float* m, float* v, const float* born, int32_t count,
+                     const constants* c, step one) {
   int32_t i = 0;
-  for (; i + LANES <= count; i += LANES) one(w + i, g + i, m ? m + i : NULL, v ? v + i : NULL, c);
+  for (; i + LANES <= count; i += LANES)
+    one(w + i, g + i, m ? m + i : NULL, v ? v + i : NULL, born ? born + i : NULL, c);
   const size_t rest = (size_t)(count - i) * sizeof(float);
   if (rest == 0) return;
-  float tail[4][LANES] = {{0}};
+  float tail[5][LANES] = {{0}};
   memcpy(tail[0], w + i, rest);
   memcpy(tail[1], g + i, rest);
   if (m) memcpy(tail[2], m + i, rest);
   if (v) memcpy(tail[3], v + i, rest);
-  one(tail[0], tail[1], tail[2], tail[3], c);
+  if (born) memcpy(tail[4], born + i, rest);
+  one(tail[0], tail[1], tail[2], tail[3], born ? tail[4] : NULL, c);
   memcpy(w + i, tail[0], rest);
   if (m) memcpy(m + i, tail[2], rest);
   if (v) memcpy(v + i, tail[3], rest);
@@ -78,7 +109,8 @@ INLINE void run_parts(const coppice_update_args* a, const coppice_run_state* rs,
     const int32_t begin = a->part_start[part], count = a->part_start[part + 1] - begin;
     const float* gradient = a->gradient ? a->gradient + begin : (const float*)item->scratch;
     run_part(a->value + begin, gradient, a->moment1 ? a->moment1 + begin : NULL,
-             adam ? a->moment2 + begin : NULL, count, &c, adam ? adam_step : sgd_step);
+             adam ? a->moment2 + begin : NULL, adam && a->born ? a->born + begin : NULL, count, &c,
+             adam ? adam_step : sgd_step);
   }
 }
 

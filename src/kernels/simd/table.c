@@ -11,6 +11,7 @@ const coppice_train_table KERNEL(coppice_train) = {
     .conv_blocks_dx = KERNEL(coppice_conv_blocks_dx),
     .conv_blocks_dw = KERNEL(coppice_conv_blocks_dw),
     .tile_sum = KERNEL(coppice_tile_sum),
+    .dense_dw = KERNEL(coppice_dense_dw),
     .sgd = KERNEL(coppice_sgd),
     .adam = KERNEL(coppice_adam),
     .refresh = KERNEL(coppice_refresh),

@@ -17,6 +17,7 @@ void KERNEL(coppice_conv_bwd)(const void* args, const coppice_run_state* rs, con
 void KERNEL(coppice_conv_blocks_dx)(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void KERNEL(coppice_conv_blocks_dw)(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void KERNEL(coppice_tile_sum)(const void* args, const coppice_run_state* rs, const coppice_item* item);
+void KERNEL(coppice_dense_dw)(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void KERNEL(coppice_sgd)(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void KERNEL(coppice_adam)(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void KERNEL(coppice_refresh)(const void* args, const coppice_run_state* rs, const coppice_item* item);

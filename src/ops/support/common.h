@@ -60,6 +60,9 @@ void gradient_parts(CallBuilder<Args>& call, const Param& param, float* Args::*g
   if (value != kNoValue) call.whole_out(gradient, value);
 }
 
+// The facet OpDef::lower_dense_dw, for a layer of this shape.
+void lower_dense_dw_as(Lowering& lowering, const Node& node, const coppice_conv_shape& shape);
+
 // Where a gradient is kept for each tile alone: `count` numbers in each, to be added up by sum_tiles().
 ValueId numbers_of_tiles(Lowering& lowering, const Node& node, int64_t count, int width);
 void sum_tiles(Lowering& lowering, const Node& node, const Param& param, ValueId tiles, int width,

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sparsify/method.h"
+
+namespace coppice {
+namespace {
+
+std::vector<float> keep(const LayerState& layer) { return block_magnitudes(layer.pattern, layer.value); }
+
+}  // namespace
+
+MethodDef magnitude_method() {
+  return {.name = "magnitude",
+          .summary = "the smallest weights die, gradually (Zhu and Gupta 2017)",
+          .defaults = {.initial_density = 1.0,
+                       .prune_begin = 0.0,
+                       .prune_end = 0.6,
+                       .update_every = 100,
+                       .ranking = Ranking::kNetwork},
+          .keep = keep};
+}
+
+}  // namespace coppice

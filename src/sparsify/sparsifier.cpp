@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sparsify/sparsifier.h"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <numbers>
+#include <numeric>
+
+#include "base/text.h"
+#include "sparse/select.h"
+
+namespace coppice {
+
+// A layer that may change, while it does.
+struct Sparsifier::Layer {
+  Param* param;
+  Share share;
+  Pattern pattern;
+  std::vector<float> value, gradient;  // canonical
+  std::vector<float> score;            // [blocks]
+  std::vector<bool> kept;              // [blocks], so far
+  int64_t kept_blocks;
+  int64_t to_grow = 0;  // blocks
+  uint64_t seed;
+  int64_t step;
+
+  LayerState state() const { return {*param, pattern, value, gradient, seed, step}; }
+  int64_t positions() const { return pattern.block_rows() * pattern.block_cols(); }
+  void keep_best(int64_t blocks) {
+    std::vector<float> scores = score;
+    for (size_t b = 0; b < scores.size(); ++b)
+      if (!kept[b]) scores[b] = -1.0f;  // below any score
+    std::fill(kept.begin(), kept.end(), false);
+    for (const int64_t b : select_top_k(scores, blocks)) kept[static_cast<size_t>(b)] = true;
+    kept_blocks = blocks;
+  }
+};
+
+namespace {
+
+int64_t at_share(double share, const RunLength& run) {
+  return std::llround(share * static_cast<double>(run.updates));
+}
+
+int64_t interval(const TopologySchedule& schedule, const RunLength& run) {
+  return std::max<int64_t>(1, schedule.update_every > 0 ? schedule.update_every : run.epoch);
+}
+
+int64_t blocks_at(double density, int64_t positions) {
+  return std::clamp<int64_t>(std::llround(density * static_cast<double>(positions)), 1, positions);
+}
+
+// Scores order weights: what is no number is worth nothing, and would break any order.
+float orderly(float score) { return score >= 0 ? score : 0.0f; }
+
+// The live entries of a dense gradient, in canonical order.
+void take_live(const Pattern& pattern, const DenseGradientBlock& rows, std::vector<float>& live) {
+  const BlockShape block = pattern.block();
+  for (int64_t row = 0; row < rows.rows; row += block.rows) {
+    const int64_t block_row = (rows.first_row + row) / block.rows;
+    auto at = static_cast<size_t>(pattern.indptr()[static_cast<size_t>(block_row)]) *
+              static_cast<size_t>(block.size());
+    for (const int32_t column : pattern.row(block_row))
+      for (int r = 0; r < block.rows; ++r)
+        for (int c = 0; c < block.cols; ++c)
+          live[at++] = rows.values[static_cast<size_t>((row + r) * rows.cols + column * block.cols + c)];
+  }
+}
+
+// The mean |gradient| of each block of one row of blocks.
+void score_row(BlockShape block, const DenseGradientBlock& rows, int64_t row, std::span<float> scores) {
+  for (size_t b = 0; b < scores.size(); ++b) {
+    float sum = 0;
+    for (int r = 0; r < block.rows; ++r)
+      for (int c = 0; c < block.cols; ++c)
+        sum += std::abs(rows.values[static_cast<size_t>((row + r) * rows.cols) +
+                                    b * static_cast<size_t>(block.cols) + static_cast<size_t>(c)]);
+    scores[b] = sum / static_cast<float>(block.size());
+  }
+}
+
+TopologyEdit edit_of(const Pattern& pattern, const std::vector<bool>& kept,
+                     const std::vector<int64_t>& grown) {
+  TopologyEdit edit;
+  size_t next = 0;
+  int32_t block = 0;
+  for (int64_t row = 0; row < pattern.block_rows(); ++row)
+    for (const int32_t column : pattern.row(row)) {
+      const int64_t position = row * pattern.block_cols() + column;
+      while (next < grown.size() && grown[next] < position) edit.grow.push_back(grown[next++]);
+      // What is dropped and grown in one edit stays, with its state.
+      const bool again = next < grown.size() && grown[next] == position;
+      next += again;
+      if (!kept[static_cast<size_t>(block)] && !again) edit.drop.push_back(block);
+      ++block;
+    }
+  edit.grow.insert(edit.grow.end(), grown.begin() + static_cast<std::ptrdiff_t>(next), grown.end());
+  return edit;
+}
+
+// Collects what grows in one layer from rows of scores, which several threads may offer.
+class Growth {
+ public:
+  Growth(const Pattern& pattern, const std::vector<bool>& kept, int64_t blocks)
+      : pattern_(pattern), kept_(kept), best_(blocks) {}
+
+  // Positions whose block stays are no candidates.
+  void offer(int64_t block_row, std::span<const float> scores) {
+    const std::span<const int32_t> live = pattern_.row(block_row);
+    auto block = static_cast<size_t>(pattern_.indptr()[static_cast<size_t>(block_row)]);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    size_t next = 0;
+    for (size_t column = 0; column < scores.size(); ++column) {
+      bool stays = false;
+      if (next < live.size() && static_cast<size_t>(live[next]) == column) stays = kept_[block++], ++next;
+      if (!stays)
+        best_.offer(block_row * pattern_.block_cols() + static_cast<int64_t>(column),
+                    orderly(scores[column]));
+    }
+  }
+  std::vector<int64_t> take() { return best_.take(); }
+
+ private:
+  const Pattern& pattern_;
+  const std::vector<bool>& kept_;
+  std::mutex mutex_;
+  StreamingTopK best_;
+};
+
+Status check(const MethodDef& method, const TopologySchedule& s, double initial, double target) {
+  const auto refuse = [&](const std::string& text) { return invalid(text); };
+  if (!method.keep && (s.initial_density > 0 || s.drop_fraction > 0))
+    return refuse(std::string("method: ") + method.name + " never changes a pattern");
+  if (initial < target)
+    return refuse("initial_density: " + shortest(initial) + " is below the density of " + shortest(target) +
+                  " that the run ends with; raise it");
+  if (s.prune_begin > s.prune_end) return refuse("prune_begin: lies after prune_end; lower it");
+  if (s.drop_fraction > 0 && !method.grows())
+    return refuse(std::string("drop_fraction: ") + method.name +
+                  " grows nothing in place of what it drops; leave it out");
+  if (method.keep && target >= 1.0)
+    return refuse(std::string("method: ") + method.name + " has nothing to do at density 1; lower --density");
+  return {};
+}
+
+}  // namespace
+
+SparsityConfig Sparsifier::initial(const SparsifyConfig& config, const SparsityConfig& target) {
+  SparsityConfig start = target;
+  if (config.schedule.initial_density <= 0) return start;
+  start.density = config.schedule.initial_density;
+  // Densities that were asked for by name are those of the end, but for layers that are dense all along.
+  std::erase_if(start.layers, [](const auto& layer) { return layer.second < 1.0; });
+  return start;
+}
+
+Result<Sparsifier> Sparsifier::create(const SparsifyConfig& config, const SparsityConfig& target,
+                                      const Graph& graph, uint64_t seed) {
+  Sparsifier out;
+  const MethodDef* method = find_method(config.method);
+  if (!method) return invalid("method: " + unknown_method(config.method));
+  const SparsityConfig start = initial(config, target);
+  TRY(check(*method, config.schedule, start.density, target.density));
+  if (!method->keep) return out;
+  out.method_ = method;
+  out.schedule_ = config.schedule;
+  out.initial_density_ = start.density;
+  out.target_density_ = target.density;
+  out.seed_ = seed;
+  TRY_ASSIGN(const std::vector<LayerChoice> from, distribute(graph, start));
+  TRY_ASSIGN(const std::vector<LayerChoice> to, distribute(graph, target));
+  for (size_t i = 0; i < to.size(); ++i) {
+    const std::string& name = to[i].weight;
+    const bool frozen = graph.value(graph.find(name)).frozen;
+    const bool alone = names_layer(target, name);
+    if (frozen || (alone && to[i].density >= 1.0)) continue;
+    out.shares_[name] = {from[i].density, to[i].density, alone};
+  }
+  if (out.shares_.empty())
+    return invalid("method: every layer is frozen or kept dense, so no pattern may change");
+  return out;
+}
+
+bool Sparsifier::wants_gradient_of(const Param& param) const {
+  return method_ && (method_->grows_by_gradient || method_->keep_needs_gradient) &&
+         shares_.contains(param.name());
+}
+
+// ---- when
+
+double Sparsifier::progress(int64_t step, const RunLength& run) const {
+  const int64_t begin = at_share(schedule_.prune_begin, run), end = at_share(schedule_.prune_end, run);
+  if (step >= end) return 1.0;
+  if (step < begin) return 0.0;
+  const double left = 1.0 - static_cast<double>(step - begin) / static_cast<double>(end - begin);
+  return 1.0 - left * left * left;
+}
+
+bool Sparsifier::prunes(int64_t step, const RunLength& run) const {
+  if (!method_ || initial_density_ <= target_density_) return false;
+  const int64_t begin = at_share(schedule_.prune_begin, run), end = at_share(schedule_.prune_end, run);
+  return step >= begin && step <= end && ((step - begin) % interval(schedule_, run) == 0 || step == end);
+}
+
+bool Sparsifier::moves(int64_t step, const RunLength& run) const {
+  return method_ && method_->grows() && schedule_.drop_fraction > 0 && step > 0 &&
+         step < at_share(schedule_.update_until, run) && step % interval(schedule_, run) == 0;
+}
+
+bool Sparsifier::due(int64_t step, const RunLength& run) const {
+  return prunes(step, run) || moves(step, run);
+}
+
+bool Sparsifier::takes_batch(int64_t step, const RunLength& run) const {
+  return (method_ && method_->keep_needs_gradient && prunes(step, run)) ||
+         (method_ && method_->grows_by_gradient && moves(step, run));
+}
+
+bool Sparsifier::is_final(int64_t step, const RunLength& run) const {
+  return !method_ || initial_density_ <= target_density_ || step >= at_share(schedule_.prune_end, run);
+}
+
+double Sparsifier::drop_fraction(int64_t step, const RunLength& run) const {
+  if (schedule_.drop_decay == Decay::kConstant) return schedule_.drop_fraction;
+  const double end = schedule_.update_until * static_cast<double>(run.updates);
+  return schedule_.drop_fraction / 2 * (1 + std::cos(std::numbers::pi * static_cast<double>(step) / end));
+}
+
+// ---- how much, and what
+
+std::vector<Sparsifier::Layer> Sparsifier::layers_of(Network& network, int64_t step) const {
+  std::vector<Layer> layers;
+  for (Param& param : network.params) {
+    const auto share = shares_.find(param.name());
+    if (share == shares_.end()) continue;
+    Layer layer{&param, share->second, param.pattern(), param.canonical(param.value), {}, {}, {}, 0, 0,
+                seed_,  step};
+    layer.kept_blocks = layer.pattern.blocks();
+    layer.kept.assign(static_cast<size_t>(layer.kept_blocks), true);
+    layers.push_back(std::move(layer));
+  }
+  return layers;
+}
+
+void Sparsifier::cut(std::vector<Layer>& layers, const Network& network, double progress) const {
+  const auto between = [progress](double from, double to) { return from + (to - from) * progress; };
+  const double density = between(initial_density_, target_density_);
+  int64_t budget =
+      std::llround(density * static_cast<double>(network.total_weights())) - network.live_weights();
+  std::vector<Layer> together;
+  for (Layer& layer : layers) {
+    const int64_t size = layer.pattern.block().size();
+    if (schedule_.ranking == Ranking::kNetwork && !layer.share.alone) {
+      budget += layer.kept_blocks * size;
+      continue;
+    }
+    const double share = between(layer.share.initial, layer.share.target);
+    const int64_t blocks = std::min(layer.kept_blocks, blocks_at(share, layer.positions()));
+    budget += (layer.kept_blocks - blocks) * size;
+    layer.keep_best(blocks);
+  }
+  if (schedule_.ranking == Ranking::kNetwork) cut_network(layers, budget);
+}
+
+// Keeps the best blocks of all layers together, of at most `budget` weights; the best of each layer in any
+// case.
+void Sparsifier::cut_network(std::vector<Layer>& layers, int64_t budget) const {
+  struct Block {
+    float score;
+    size_t layer, index;
+    bool first;  // the best of its layer
+  };
+  std::vector<Block> blocks;
+  for (size_t l = 0; l < layers.size(); ++l) {
+    const std::vector<float>& score = layers[l].score;
+    if (layers[l].share.alone) continue;
+    const auto best = static_cast<size_t>(std::max_element(score.begin(), score.end()) - score.begin());
+    for (size_t b = 0; b < score.size(); ++b) blocks.push_back({score[b], l, b, b == best});
+    std::fill(layers[l].kept.begin(), layers[l].kept.end(), false);
+    layers[l].kept_blocks = 0;
+  }
+  std::sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) {
+    if (a.first != b.first) return a.first;
+    if (a.score != b.score) return a.score > b.score;
+    return a.layer != b.layer ? a.layer < b.layer : a.index < b.index;
+  });
+  for (const Block& block : blocks) {
+    Layer& layer = layers[block.layer];
+    const int64_t size = layer.pattern.block().size();
+    if (!block.first && size > budget) continue;
+    budget -= size;
+    layer.kept[block.index] = true;
+    ++layer.kept_blocks;
+  }
+}
+
+// As many grow as are dropped: the live count stays.
+void Sparsifier::drop(Layer& layer, double fraction) const {
+  const auto wanted = static_cast<int64_t>(fraction * static_cast<double>(layer.kept_blocks));
+  layer.to_grow = std::min(wanted, layer.positions() - layer.kept_blocks);
+  layer.keep_best(layer.kept_blocks - layer.to_grow);
+}
+
+// The positions that grow, ascending, for each layer.
+Result<std::vector<std::vector<int64_t>>> Sparsifier::grow(const std::vector<Layer>& layers,
+                                                           const GradientSource& gradients) const {
+  std::map<const Param*, Growth> growth;
+  for (const Layer& layer : layers) growth.try_emplace(layer.param, layer.pattern, layer.kept, layer.to_grow);
+  if (method_->grow) {
+    for (const Layer& layer : layers) {
+      std::vector<float> scores(static_cast<size_t>(layer.pattern.block_cols()));
+      for (int64_t row = 0; layer.to_grow > 0 && row < layer.pattern.block_rows(); ++row) {
+        method_->grow(layer.state(), row, scores);
+        growth.at(layer.param).offer(row, scores);
+      }
+    }
+  } else {
+    TRY(gradients([&](const DenseGradientBlock& rows) {
+      const auto at =
+          std::find_if(layers.begin(), layers.end(), [&](const Layer& l) { return l.param == &rows.param; });
+      if (at == layers.end() || at->to_grow == 0) return;
+      const BlockShape block = at->pattern.block();
+      std::vector<float> scores(static_cast<size_t>(at->pattern.block_cols()));
+      for (int64_t row = 0; row < rows.rows; row += block.rows) {
+        score_row(block, rows, row, scores);
+        growth.at(at->param).offer((rows.first_row + row) / block.rows, scores);
+      }
+    }));
+  }
+  std::vector<std::vector<int64_t>> grown;
+  for (const Layer& layer : layers) grown.push_back(growth.at(layer.param).take());
+  return grown;
+}
+
+Result<EditReport> Sparsifier::edit(Network& network, int64_t step, const RunLength& run,
+                                    const GradientSource& gradients) const {
+  EditReport report;
+  if (!due(step, run)) return report;
+  std::vector<Layer> layers = layers_of(network, step);
+  if (method_->keep_needs_gradient) {
+    for (Layer& layer : layers) layer.gradient.resize(layer.value.size());
+    TRY(gradients([&](const DenseGradientBlock& rows) {
+      for (Layer& layer : layers)
+        if (layer.param == &rows.param) take_live(layer.pattern, rows, layer.gradient);
+    }));
+  }
+  for (Layer& layer : layers) {
+    layer.score = method_->keep(layer.state());
+    for (float& score : layer.score) score = orderly(score);
+  }
+  if (prunes(step, run)) cut(layers, network, progress(step, run));
+  std::vector<std::vector<int64_t>> grown(layers.size());
+  if (moves(step, run)) {
+    for (Layer& layer : layers) drop(layer, drop_fraction(step, run));
+    TRY_ASSIGN(grown, grow(layers, gradients));
+  }
+  const int64_t first_update = step + (takes_batch(step, run) ? 1 : 0);
+  for (size_t l = 0; l < layers.size(); ++l) {
+    const TopologyEdit edit = edit_of(layers[l].pattern, layers[l].kept, grown[l]);
+    const int64_t size = layers[l].pattern.block().size();
+    report.dropped += static_cast<int64_t>(edit.drop.size()) * size;
+    report.grown += static_cast<int64_t>(edit.grow.size()) * size;
+    if (!edit.drop.empty() || !edit.grow.empty()) TRY(layers[l].param->apply(edit, first_update));
+  }
+  return report;
+}
+
+}  // namespace coppice

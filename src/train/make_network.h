@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a recipe makes of a data set: the network, how it is executed, and what changes its pattern.
+#pragma once
+
+#include "base/env.h"
+#include "base/result.h"
+#include "dataset/dataset.h"
+#include "exec/executor.h"
+#include "train/init.h"
+#include "train/recipe.h"
+
+namespace coppice {
+
+// The number of samples that run through the network together.
+int micro_batch(const Recipe& recipe);
+
+// The network of a recipe and its data, as train() would begin with; its formats are chosen by the recipe's
+// cost table. Tells in `init` what came from the file recipe.init, if that is named.
+Result<Network> make_network(Env& env, const Recipe& recipe, const Dataset& data, InitReport* init = nullptr);
+ExecOptions training_options(const Recipe& recipe);
+// What changes the pattern of such a network.
+Result<Sparsifier> make_sparsifier(const Recipe& recipe, const Graph& graph);
+
+}  // namespace coppice
