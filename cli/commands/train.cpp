@@ -185,7 +185,7 @@ std::string evaluation_line(const Evaluation& e, bool boards) {
          " samples)";
 }
 
-void say_account(const TrainReport& report, const std::string& directory, bool boards, bool stopped) {
+void say_account(const TrainReport& report, const std::string& directory, bool boards) {
   if (report.stop == Stop::kInterrupted) {
     say("\nstopped  after update " + with_commas(report.progress.step) + "; `coppice train --resume " +
         directory + "` goes on from there");
@@ -197,10 +197,7 @@ void say_account(const TrainReport& report, const std::string& directory, bool b
                                         : "as its time was over") +
       (report.progress.best_epoch > 0 ? "; the best epoch was " + std::to_string(report.progress.best_epoch)
                                       : "; no epoch was whole"));
-  if (report.test)
-    say("test     " + evaluation_line(*report.test, boards));
-  else if (stopped)
-    say("test     interrupted; `coppice eval " + directory + "` makes it");
+  if (report.test) say("test     " + evaluation_line(*report.test, boards));
   // The work is that of the whole run, and so is the time that it is divided by.
   const double rate = report.work.useful / report.seconds_in_all;
   const bool resumed = report.seconds_in_all > report.seconds + 0.1;
@@ -240,7 +237,7 @@ Result<TrainRequest> new_run(Env& env, const TrainArguments& arguments) {
   // So that the run goes on, and is judged, from wherever somebody stands.
   if (is_own_data(recipe.data) && env.exists(recipe.data))
     recipe.data = std::filesystem::absolute(recipe.data).lexically_normal().string();
-  return TrainRequest{std::move(recipe), std::move(directory), std::nullopt};
+  return TrainRequest{std::move(recipe), std::move(directory), std::nullopt, false};
 }
 
 Result<TrainRequest> resumed_run(Env& env, const TrainArguments& arguments) {
@@ -251,9 +248,11 @@ Result<TrainRequest> resumed_run(Env& env, const TrainArguments& arguments) {
   TRY_ASSIGN(Recipe recipe, recipe_of_run(from.info.recipe, arguments.flags));
   // The file of a run stands for the run.
   const std::filesystem::path run(arguments.resume);
-  const std::string directory =
-      env.is_directory(arguments.resume) ? arguments.resume : run.parent_path().string();
-  return TrainRequest{std::move(recipe), directory.empty() ? "." : directory, std::move(from)};
+  std::string directory = env.is_directory(arguments.resume) ? arguments.resume : run.parent_path().string();
+  if (directory.empty()) directory = ".";
+  const auto account = read_account(env, directory);
+  const bool told = account.ok() && account->report.stop != Stop::kInterrupted;
+  return TrainRequest{std::move(recipe), std::move(directory), std::move(from), !told};
 }
 
 int run_train(const TrainArguments& arguments) {
@@ -294,7 +293,7 @@ int run_train(const TrainArguments& arguments) {
   if (arguments.json)
     say(json_text(account_json(account, directory)));
   else
-    say_account(account.report, directory, boards, stopped);
+    say_account(account.report, directory, boards);
   return stopped ? kStopped : kFine;
 }
 
