@@ -146,7 +146,11 @@ std::vector<double> logarithmic_ticks(double low, double high) {
       if (factor == 1) tens.push_back(tick);
     }
   if (ticks.size() < kFew) return axis_ticks(low, high, false);
-  return ticks.size() > kMany && tens.size() >= kFew ? tens : ticks;
+  if (ticks.size() <= kMany || tens.size() < kFew) return ticks;
+  std::vector<double> some;
+  const size_t step = (tens.size() + kMany - 1) / kMany;
+  for (size_t i = 0; i < tens.size(); i += step) some.push_back(tens[i]);
+  return some;
 }
 
 std::string html_chart(const LineChart& chart) {

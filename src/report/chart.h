@@ -36,8 +36,8 @@ std::string html_chart(const LineChart& chart);
 // Round numbers in [low, high], three to seven of them where low < high, or fewer where only whole ones will
 // do.
 std::vector<double> axis_ticks(double low, double high, bool whole);
-// 1, 2 and 5 times powers of ten in [low, high], above 0; where those are many, powers of ten only, and where
-// there is hardly one, as axis_ticks().
+// 1, 2 and 5 times powers of ten in [low, high], above 0; where those are many, some powers of ten only, and
+// where there is hardly one, as axis_ticks().
 std::vector<double> logarithmic_ticks(double low, double high);
 
 }  // namespace coppice

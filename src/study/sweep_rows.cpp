@@ -50,7 +50,8 @@ Result<RecipeValues> values_of(const JsonObject& json) {
 // A share of right ones has an interval of its own: so far a run is from one on other samples.
 Json judged_json(const Evaluation& evaluation) {
   Json json = evaluation_json(evaluation);
-  if (evaluation.task != Task::kClasses) return json;
+  const bool share = evaluation.accuracy >= 0 && evaluation.accuracy <= 1;
+  if (evaluation.task != Task::kClasses || !share) return json;
   const auto interval =
       wilson(std::llround(evaluation.accuracy * static_cast<double>(evaluation.samples)), evaluation.samples);
   json["low"] = interval->low;
