@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "download.h"
 
+#include "base/sha256.h"
 #include "coppice.h"
 
 #ifdef COPPICE_DOWNLOADS
 #include <curl/curl.h>
-#include <openssl/evp.h>
 
-#include <algorithm>
 #include <array>
 #include <memory>
-#include <vector>
 #endif
 
 namespace coppice::cli {
@@ -20,9 +18,6 @@ namespace coppice::cli {
 Status download(Env&, const Download& what, const DownloadWatch&) {
   return unsupported(what.url + ": this coppice was built without downloads; fetch it by hand to " +
                      what.path);
-}
-Result<std::string> sha256_of(Env&, const std::string& path) {
-  return unsupported(path + ": this coppice was built without OpenSSL");
 }
 
 #else
@@ -130,7 +125,7 @@ uint64_t bytes_of(Env& env, const std::string& path) {
 }
 
 Status check_sum(Env& env, const Download& what, const std::string& path) {
-  TRY_ASSIGN(const std::string sum, sha256_of(env, path));
+  TRY_ASSIGN(const std::string sum, sha256_of_file(env, path));
   if (sum == what.sha256) return {};
   return corrupt(what.url + ": has the SHA-256 " + sum + " instead of " + what.sha256 +
                  ", so it is not the file that is known; nothing was kept");
@@ -138,33 +133,9 @@ Status check_sum(Env& env, const Download& what, const std::string& path) {
 
 }  // namespace
 
-Result<std::string> sha256_of(Env& env, const std::string& path) {
-  TRY_ASSIGN(const std::unique_ptr<ReadFile> file, env.open_read(path));
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  bool fine = context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1;
-  std::vector<char> buffer(1 << 20);
-  for (uint64_t at = 0; fine && at < file->size();) {
-    const auto n = static_cast<size_t>(std::min<uint64_t>(buffer.size(), file->size() - at));
-    TRY(file->read_at(at, buffer.data(), n));
-    fine = EVP_DigestUpdate(context.get(), buffer.data(), n) == 1;
-    at += n;
-  }
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  if (!fine || EVP_DigestFinal_ex(context.get(), digest.data(), &size) != 1)
-    return Status(Code::kIo, path + ": OpenSSL cannot compute its SHA-256");
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (unsigned i = 0; i < size; ++i) {
-    text += kDigits[digest[i] >> 4];
-    text += kDigits[digest[i] & 15];
-  }
-  return text;
-}
-
 Status download(Env& env, const Download& what, const DownloadWatch& watch) {
   if (env.exists(what.path)) {
-    TRY_ASSIGN(const std::string sum, sha256_of(env, what.path));
+    TRY_ASSIGN(const std::string sum, sha256_of_file(env, what.path));
     if (sum == what.sha256) return {};
     return invalid(what.path + ": is there with other content than is known; move it away");
   }

@@ -30,7 +30,4 @@ struct DownloadWatch {
 // right.
 Status download(Env& env, const Download& what, const DownloadWatch& watch);
 
-// The SHA-256 of a file, in hexadecimal digits.
-Result<std::string> sha256_of(Env& env, const std::string& path);
-
 }  // namespace coppice::cli

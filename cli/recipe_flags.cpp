@@ -58,16 +58,18 @@ std::vector<Setting> RecipeFlags::settings() const {
   return out;
 }
 
+std::string value_beside(const std::string& file, const std::string& key, const std::string& value) {
+  const bool names_file = (key == "cost_table" && !value.empty() && value != kShippedCostTable) ||
+                          (key == "model" && is_graph_file(value));
+  return names_file ? (std::filesystem::path(file).parent_path() / value).string() : value;
+}
+
 Result<Recipe> recipe_from(Env& env, const std::string& path, const RecipeFlags& flags) {
   std::vector<Setting> settings;
   if (!path.empty()) {
     TRY_ASSIGN(const std::string text, read_all(env, path, kLongestRecipe));
     TRY_ASSIGN(settings, settings_from_toml(text, path));
-    // A recipe names a table or a graph by its place beside it.
-    for (Setting& setting : settings)
-      if ((setting.key == "cost_table" && !setting.value.empty() && setting.value != kShippedCostTable) ||
-          (setting.key == "model" && is_graph_file(setting.value)))
-        setting.value = (std::filesystem::path(path).parent_path() / setting.value).string();
+    for (Setting& setting : settings) setting.value = value_beside(path, setting.key, setting.value);
   }
   for (Setting& setting : flags.settings()) settings.push_back(std::move(setting));
   return make_recipe_for_data(env, std::move(settings));

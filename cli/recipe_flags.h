@@ -32,6 +32,9 @@ class RecipeFlags {
 // "learning_rate" as a flag: "--learning-rate".
 std::string flag_of(const std::string& key);
 
+// A file with recipes names a table or a graph by its place beside it: the value as it is named from here.
+std::string value_beside(const std::string& file, const std::string& key, const std::string& value);
+
 // A recipe file, if a path is given, and the flags over it.
 Result<Recipe> recipe_from(Env& env, const std::string& path, const RecipeFlags& flags);
 

@@ -11,8 +11,10 @@
 #include "models/models.h"
 #include "ops/ops.h"
 #include "study/account.h"
+#include "study/sweep_rows.h"
 #include "support/memory_env.h"
 #include "support/pictures.h"
+#include "support/sweep_plan.h"
 #include "support/tar.h"
 #include "support/temp_dir.h"
 #include "support/zip.h"
@@ -233,7 +235,7 @@ void add_networks(std::vector<Seed>& seeds) {
 
 // ---- runs
 
-std::string account_text(const Evaluation& test) {
+Account account_of(const Evaluation& test) {
   Account account;
   account.program = "coppice 0.1.0";
   account.cpu = "a CPU";
@@ -256,7 +258,33 @@ std::string account_text(const Evaluation& test) {
   layer.block = "1x1";
   layer.format = "csr";
   report.network.layers = {layer};
-  return json_text(account_json(account, "run")) + "\n";
+  return account;
+}
+
+std::string account_text(const Evaluation& test) {
+  return json_text(account_json(account_of(test), "run")) + "\n";
+}
+
+// A row of each seed of the study: one that came to something, and one that failed.
+std::string sweep_rows_text(const Evaluation& test) {
+  const SweepPlan& plan = small_sweep();
+  std::string text;
+  for (const SweepRun& run : plan.runs) {
+    SweepRow row;
+    row.cell = "dense";
+    row.id = run.id;
+    row.run = run.directory;
+    row.seed = run.seed;
+    row.recipe = run.recipe;
+    row.command = "coppice train";
+    row.jobs = 2;
+    if (text.empty())
+      row.account = account_of(test);
+    else
+      row.failed = "the loss is NaN";
+    text += json_text(sweep_row_json(row)) + "\n";
+  }
+  return text;
 }
 
 void add_runs(std::vector<Seed>& seeds) {
@@ -280,6 +308,14 @@ void add_runs(std::vector<Seed>& seeds) {
   seeds.push_back({"run_directory", "done", recipe + "----\n" + judged + "----\n" + account_text(classes)});
   seeds.push_back(
       {"run_directory", "quantities", recipe + "----\n" + plain + "----\n" + account_text(quantities)});
+  seeds.push_back({"sweep_rows", "classes", sweep_rows_text(classes)});
+  seeds.push_back({"sweep_rows", "quantities", sweep_rows_text(quantities)});
+  seeds.push_back(
+      {"study", "cells-and-grids",
+       "[study]\nname = \"digits\"\nquestion = 'Enough?'\nseeds = [1, 7]\nbaseline = 'dense'\n"
+       "[recipe]\ndata = 'glyphs'\nepochs = 2\n[grid]\ndensity = [0.5, 0.1]\nblock = ['1x1', '4x1']\n"
+       "[[cell]]\nname = 'dense'\n[[cell]]\nname = 'slow'\nlearning_rate = 0.0001\n"
+       "grid.batch = [32, 64]\n[cell.layer]\nfc1 = 0.5\n"});
 }
 
 }  // namespace

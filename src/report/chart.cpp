@@ -33,15 +33,23 @@ struct Range {
 
 struct Scale {
   Range x, y;
+  bool logarithmic = false;  // x
+  double share_of_x(double value) const {
+    return logarithmic ? std::log(value / x.low) / std::log(x.high / x.low)
+                       : (value - x.low) / (x.high - x.low);
+  }
+  // Where a text in its middle would stand out of the picture.
+  bool near_the_end(double value) const { return share_of_x(value) > 0.97; }
   std::string at_x(double value) const {
-    return decimal(kLeft + (value - x.low) / (x.high - x.low) * (kWidth - kLeft - kRight), 1);
+    return decimal(kLeft + share_of_x(value) * (kWidth - kLeft - kRight), 1);
   }
   std::string at_y(double value) const {
     return decimal(kHeight - kBottom - (value - y.low) / (y.high - y.low) * (kHeight - kTop - kBottom), 1);
   }
 };
 
-std::string number_text(double value) {
+std::string x_text(const LineChart& chart, double value) {
+  if (chart.x_text) return chart.x_text(value);
   return value == std::round(value) ? with_commas(std::llround(value)) : decimal(value, 2);
 }
 
@@ -63,7 +71,7 @@ std::string dot(const std::string& kind, const Series& series, const Scale& scal
   return "<circle class=\"" + kind + "\" r=\"" + (kind == "dot" ? "5" : "3") + "\" cx=\"" + scale.at_x(x) +
          "\" cy=\"" + scale.at_y(y) + "\" fill=\"var(--s" + std::to_string(series.colour % 8) +
          ")\"><title>" +
-         escaped(series.name + ", " + chart.x_name + " " + number_text(x) + ": " + chart.y_text(y)) +
+         escaped(series.name + ", " + chart.x_name + " " + x_text(chart, x) + ": " + chart.y_text(y)) +
          "</title></circle>";
 }
 
@@ -76,7 +84,8 @@ std::string line_of(const Series& series, const Scale& scale, const LineChart& c
     if (!finite(i)) continue;
     const bool goes_on = i > 0 && finite(i - 1);
     path += (goes_on ? "L" : "M") + scale.at_x(points[i].first) + " " + scale.at_y(points[i].second);
-    dots += dot(goes_on || finite(i + 1) ? "dot" : "spot", series, scale, chart, points[i]);
+    dots +=
+        dot(!series.spots && (goes_on || finite(i + 1)) ? "dot" : "spot", series, scale, chart, points[i]);
   }
   return "<path class=\"line\" " + stroke(series) + " d=\"" + path + "\"/>" + dots;
 }
@@ -100,9 +109,11 @@ std::string axes(const LineChart& chart, const Scale& scale) {
            decimal(kLeft - 8, 0) + "\" y=\"" + scale.at_y(y) + "\" dy=\"4\">" + escaped(chart.y_text(y)) +
            "</text>";
   }
-  for (const double x : axis_ticks(scale.x.low, scale.x.high, chart.counts))
-    out += "<text text-anchor=\"middle\" x=\"" + scale.at_x(x) + "\" y=\"" +
-           decimal(kHeight - kBottom + 18, 0) + "\">" + number_text(x) + "</text>";
+  for (const double x : chart.logarithmic ? logarithmic_ticks(scale.x.low, scale.x.high)
+                                          : axis_ticks(scale.x.low, scale.x.high, chart.counts))
+    out += "<text text-anchor=\"" + std::string(scale.near_the_end(x) ? "end" : "middle") + "\" x=\"" +
+           scale.at_x(x) + "\" y=\"" + decimal(kHeight - kBottom + 18, 0) + "\">" +
+           escaped(x_text(chart, x)) + "</text>";
   return out + "<text text-anchor=\"end\" x=\"" + decimal(kWidth - kRight, 0) + "\" y=\"" +
          decimal(kHeight - 4, 0) + "\">" + escaped(chart.x_name) + "</text>";
 }
@@ -124,6 +135,24 @@ std::vector<double> axis_ticks(double low, double high, bool whole) {
   return ticks;
 }
 
+std::vector<double> logarithmic_ticks(double low, double high) {
+  constexpr size_t kFew = 3, kMany = 7;
+  std::vector<double> ticks, tens;
+  for (int power = static_cast<int>(std::floor(std::log10(low))); std::pow(10, power) <= high; ++power)
+    for (const double factor : {1.0, 2.0, 5.0}) {
+      const double tick = factor * std::pow(10, power);
+      if (tick < low * (1 - 1e-9) || tick > high * (1 + 1e-9)) continue;
+      ticks.push_back(tick);
+      if (factor == 1) tens.push_back(tick);
+    }
+  if (ticks.size() < kFew) return axis_ticks(low, high, false);
+  if (ticks.size() <= kMany || tens.size() < kFew) return ticks;
+  std::vector<double> some;
+  const size_t step = (tens.size() + kMany - 1) / kMany;
+  for (size_t i = 0; i < tens.size(); i += step) some.push_back(tens[i]);
+  return some;
+}
+
 std::string html_chart(const LineChart& chart) {
   std::string out = "<figure><figcaption><h3>" + escaped(chart.title) + "</h3>";
   if (chart.series.size() > 1)
@@ -132,6 +161,7 @@ std::string html_chart(const LineChart& chart) {
              " d=\"M0 5H32\"/></svg>" + escaped(series.name) + "</span>";
   out += "</figcaption>";
   Scale scale;
+  scale.logarithmic = chart.logarithmic;
   for (const Series& series : chart.series)
     for (const auto& [x, y] : series.points)
       if (std::isfinite(y)) {

@@ -73,43 +73,13 @@ Result<Stop> stop_of(const JsonObject& json) {
 
 Result<Account> account_of(const JsonObject& json) {
   TRY(json.expect_version("coppice.account", kFormatVersion, "account"));
-  Account account;
-  TrainReport& report = account.report;
-  TRY_ASSIGN(report.stop, stop_of(json));
-  TRY_ASSIGN(report.progress.step, json.integer("steps", 0, kMost));
-  TRY_ASSIGN(report.progress.best_epoch, json.integer("best_epoch", 0, kMost));
-  TRY_ASSIGN(report.validation, evaluation_of(json, "validation"));
-  TRY_ASSIGN(report.test, evaluation_of(json, "test"));
-  TRY_ASSIGN(report.seconds, json.number("seconds"));
-  TRY_ASSIGN(report.cpu_seconds, json.number("cpu_seconds"));
-  TRY_ASSIGN(report.seconds_in_all, json.number("seconds_in_all"));
-  TRY_ASSIGN(report.loading.filling, json.number("filling_seconds"));
-  TRY_ASSIGN(report.loading.waiting, json.number("waiting_seconds"));
-  if (json.has("edits")) {
-    TRY_ASSIGN(report.progress.edits, json.integer("edits", 0, kMost));
-    TRY_ASSIGN(report.progress.edit_seconds, json.number("edit_seconds"));
-  }
-  TRY_ASSIGN(report.total_weights, json.integer("total_weights", 1, kMost));
-  TRY_ASSIGN(report.live_weights, json.integer("live_weights", 0, report.total_weights));
-  TRY_ASSIGN(report.work.useful, json.number("useful_flop"));
-  TRY_ASSIGN(report.work.executed, json.number("executed_flop"));
-  TRY_ASSIGN(report.work.dense, json.number("dense_flop"));
-  TRY_ASSIGN(report.planned_bytes, json.integer("planned_bytes", 0, kMost));
-  TRY_ASSIGN(report.peak_bytes, json.integer("peak_bytes", 0, kMost));
-  TRY_ASSIGN(report.best_file_bytes, json.integer("file_bytes", 0, kMost));
-  TRY_ASSIGN(report.parameter_bytes, json.integer("parameter_bytes", 0, kMost));
-  TRY_ASSIGN(report.dense_parameter_bytes, json.integer("dense_parameter_bytes", 0, kMost));
-  TRY_ASSIGN(const int64_t threads, json.integer("threads", 1, 1 << 16));
-  report.threads = static_cast<int>(threads);
-  TRY_ASSIGN(report.isa, json.text("isa"));
-  TRY_ASSIGN(account.program, json.text("program"));
-  TRY_ASSIGN(account.cpu, json.text("cpu"));
-  TRY_ASSIGN(report.network.timed_steps, json.integer("timed_steps", 0, kMost));
-  TRY_ASSIGN(report.network.other_seconds, json.number("other_seconds"));
+  TRY_ASSIGN(Account account, figures_of(json));
+  TRY_ASSIGN(account.report.network.timed_steps, json.integer("timed_steps", 0, kMost));
+  TRY_ASSIGN(account.report.network.other_seconds, json.number("other_seconds"));
   TRY_ASSIGN(const std::vector<JsonObject> layers, json.objects("layers"));
   for (const JsonObject& layer : layers) {
     TRY_ASSIGN(LayerReport read, layer_of(layer));
-    report.network.layers.push_back(std::move(read));
+    account.report.network.layers.push_back(std::move(read));
   }
   return account;
 }
@@ -141,13 +111,9 @@ Json evaluation_json(const Evaluation& e) {
   return json;
 }
 
-Json account_json(const Account& account, const std::string& directory) {
+Json figures_json(const Account& account) {
   const TrainReport& report = account.report;
-  Json layers = Json::array();
-  for (const LayerReport& layer : report.network.layers) layers.push_back(layer_json(layer));
-  return Json{{"coppice.account", kFormatVersion},
-              {"run", directory},
-              {"stop", stop_name(report.stop)},
+  return Json{{"stop", stop_name(report.stop)},
               {"steps", report.progress.step},
               {"best_epoch", report.progress.best_epoch},
               {"validation", optional_json(report.validation)},
@@ -172,10 +138,53 @@ Json account_json(const Account& account, const std::string& directory) {
               {"threads", report.threads},
               {"isa", report.isa},
               {"program", account.program},
-              {"cpu", account.cpu},
-              {"timed_steps", report.network.timed_steps},
-              {"other_seconds", report.network.other_seconds},
-              {"layers", std::move(layers)}};
+              {"cpu", account.cpu}};
+}
+
+Result<Account> figures_of(const JsonObject& json) {
+  Account account;
+  TrainReport& report = account.report;
+  TRY_ASSIGN(report.stop, stop_of(json));
+  TRY_ASSIGN(report.progress.step, json.integer("steps", 0, kMost));
+  TRY_ASSIGN(report.progress.best_epoch, json.integer("best_epoch", 0, kMost));
+  TRY_ASSIGN(report.validation, evaluation_of(json, "validation"));
+  TRY_ASSIGN(report.test, evaluation_of(json, "test"));
+  TRY_ASSIGN(report.seconds, json.number("seconds"));
+  TRY_ASSIGN(report.cpu_seconds, json.number("cpu_seconds"));
+  TRY_ASSIGN(report.seconds_in_all, json.number("seconds_in_all"));
+  TRY_ASSIGN(report.loading.filling, json.number("filling_seconds"));
+  TRY_ASSIGN(report.loading.waiting, json.number("waiting_seconds"));
+  if (json.has("edits")) {
+    TRY_ASSIGN(report.progress.edits, json.integer("edits", 0, kMost));
+    TRY_ASSIGN(report.progress.edit_seconds, json.number("edit_seconds"));
+  }
+  TRY_ASSIGN(report.total_weights, json.integer("total_weights", 1, kMost));
+  TRY_ASSIGN(report.live_weights, json.integer("live_weights", 0, report.total_weights));
+  TRY_ASSIGN(report.work.useful, json.number("useful_flop"));
+  TRY_ASSIGN(report.work.executed, json.number("executed_flop"));
+  TRY_ASSIGN(report.work.dense, json.number("dense_flop"));
+  TRY_ASSIGN(report.planned_bytes, json.integer("planned_bytes", 0, kMost));
+  TRY_ASSIGN(report.peak_bytes, json.integer("peak_bytes", 0, kMost));
+  TRY_ASSIGN(report.best_file_bytes, json.integer("file_bytes", 0, kMost));
+  TRY_ASSIGN(report.parameter_bytes, json.integer("parameter_bytes", 0, kMost));
+  TRY_ASSIGN(report.dense_parameter_bytes, json.integer("dense_parameter_bytes", 0, kMost));
+  TRY_ASSIGN(const int64_t threads, json.integer("threads", 1, 1 << 16));
+  report.threads = static_cast<int>(threads);
+  TRY_ASSIGN(report.isa, json.text("isa"));
+  TRY_ASSIGN(account.program, json.text("program"));
+  TRY_ASSIGN(account.cpu, json.text("cpu"));
+  return account;
+}
+
+Json account_json(const Account& account, const std::string& directory) {
+  const TrainReport& report = account.report;
+  Json json{{"coppice.account", kFormatVersion}, {"run", directory}};
+  json.update(figures_json(account));
+  json["timed_steps"] = report.network.timed_steps;
+  json["other_seconds"] = report.network.other_seconds;
+  json["layers"] = Json::array();
+  for (const LayerReport& layer : report.network.layers) json["layers"].push_back(layer_json(layer));
+  return json;
 }
 
 Status write_account(Env& env, const std::string& directory, const Account& account) {

@@ -22,6 +22,10 @@ const char* stop_name(Stop stop);
 // What an evaluation says, by its task: without the fields that mean nothing for it.
 Json evaluation_json(const Evaluation& evaluation);
 
+// What a run came to, without its layers and the place where it lies.
+Json figures_json(const Account& account);
+Result<Account> figures_of(const JsonObject& json);
+
 Json account_json(const Account& account, const std::string& directory);
 Status write_account(Env& env, const std::string& directory, const Account& account);
 // Trusts nothing; a failure names the file.

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/recipe.h"
 
-#define TOML_EXCEPTIONS 0
-// A file can break what toml++ asserts ("[.2"), which then gives an error of its own. Nothing aborts here.
-#define TOML_ASSERT(condition) static_assert(true)
-#include <toml++/toml.h>
-
 #include <sstream>
 
 #include "base/text.h"
+#include "io/toml.h"
 #include "models/json.h"
 #include "models/models.h"
 
@@ -128,78 +124,13 @@ Status check(const Recipe& recipe) {
   return {};
 }
 
-// The text that a flag of the command line would have; empty where the node is no plain value.
-std::string plain_text(const toml::node& node) {
-  if (const auto* text = node.as_string()) return text->get();
-  if (const auto* integer = node.as_integer()) return shortest(integer->get());
-  if (const auto* real = node.as_floating_point()) return shortest(real->get());
-  if (const auto* flag = node.as_boolean()) return flag->get() ? "true" : "false";
-  return "";
-}
-
-Result<std::string> text_of(const RecipeKey& key, const toml::node& node) {
-  std::string text = plain_text(node);
-  if (const auto* array = node.as_array(); array != nullptr && key.kind == KeyKind::kNumbers)
-    for (const toml::node& item : *array) append_item(text, plain_text(item), ",");
-  if (text.empty() && !node.is_string() && !node.is_array())
+Result<std::string> text_of(const RecipeKey& key, const TomlNode& node) {
+  std::string text = node.text;
+  if (node.kind == TomlNode::Kind::kList && key.kind == KeyKind::kNumbers)
+    for (const TomlNode& item : node.items) append_item(text, item.text, ",");
+  if (node.kind == TomlNode::Kind::kTable || node.kind == TomlNode::Kind::kOther)
     return invalid(std::string(key.name) + ": should be " + (*key.wants ? key.wants : "true or false"));
   return text;
-}
-
-bool is_beyond_ascii(char c) { return static_cast<unsigned char>(c) >= 0x80; }
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
-
-// Where a quote at `at` begins a text; elsewhere, as in -"1, it is a letter of something broken.
-bool may_begin_text(std::string_view text, size_t at, bool after_equals) {
-  if (at == 0) return true;
-  const char before = text[at - 1];
-  return is_space(before) || before == '=' || before == '[' || before == ',' || before == '{' ||
-         (before == '.' && !after_equals);
-}
-
-// toml++ 3.3 does something undefined with a letter beyond ASCII that stands outside of quotes and comments,
-// or behind a backslash. TOML has none there, but for one in the line after a backslash.
-Status check_letters(std::string_view text, const std::string& origin) {
-  char quote = '\0';  // of the text that i is in
-  bool many_lines = false, comment = false, after_equals = false;
-  int64_t line = 1;
-  const auto tripled = [&](size_t at) { return text.substr(at, 3) == std::string(3, text[at]); };
-  for (size_t i = text.starts_with("\xef\xbb\xbf") ? 3 : 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '\n') {
-      ++line;
-      comment = after_equals = false;
-      if (!many_lines) quote = '\0';
-    } else if (comment) {
-      continue;
-    } else if (quote == '\0') {
-      comment = c == '#';
-      after_equals = after_equals || c == '=';
-      if (is_beyond_ascii(c))
-        return invalid(origin + " line " + std::to_string(line) +
-                       ": has a letter beyond ASCII outside of quotes; put names and texts in quotes");
-      if ((c != '"' && c != '\'') || !may_begin_text(text, i, after_equals)) continue;
-      quote = c;
-      many_lines = tripled(i);
-      if (many_lines) i += 2;
-    } else if (c == '\\' && quote == '"') {
-      size_t next = i + 1;
-      while (next < text.size() && many_lines && is_space(text[next])) line += text[next++] == '\n';
-      if (next < text.size() && is_beyond_ascii(text[next]))
-        return invalid(origin + " line " + std::to_string(line) +
-                       ": has a letter beyond ASCII behind a backslash; take the backslash out");
-      // The letter that the backslash gives a meaning may be a quote, or end a line.
-      if (next == i + 1 && text.substr(next, 1) != "\n") ++next;
-      i = next - 1;
-    } else if (c == quote && (!many_lines || tripled(i))) {
-      if (many_lines) i += 2;
-      // Such a text may end with two quotes of its own.
-      for (int own = 0; many_lines && own < 2 && text.substr(i + 1, 1) == std::string(1, quote); ++own) ++i;
-      quote = '\0';
-      many_lines = false;
-    }
-  }
-  return {};
 }
 
 // A JSON text is a TOML text.
@@ -234,29 +165,30 @@ Result<Recipe> make_recipe(const std::vector<Setting>& settings) {
   return recipe;
 }
 
-Result<std::vector<Setting>> settings_from_toml(const std::string& text, const std::string& origin) {
-  TRY(check_letters(text, origin));
-  const toml::parse_result parsed = toml::parse(text, origin);
-  if (!parsed) {
-    const toml::source_position at = parsed.error().source().begin;
-    return invalid(origin + " line " + std::to_string(at.line) + ": " +
-                   std::string(parsed.error().description()));
-  }
+Result<std::vector<Setting>> settings_from_entry(const std::string& name, const TomlNode& node,
+                                                 const std::string& origin) {
+  const std::string place = origin + " line " + std::to_string(node.line);
+  const RecipeKey* key = find_recipe_key(name);
+  if (key == nullptr) return invalid(place + ": " + unknown_key(name));
   std::vector<Setting> settings;
-  for (const auto& [name, node] : parsed.table()) {
-    const std::string place = origin + " line " + std::to_string(node.source().begin.line);
-    const RecipeKey* key = find_recipe_key(std::string(name.str()));
-    if (key == nullptr) return invalid(place + ": " + unknown_key(std::string(name.str())));
-    const toml::table* layers = key->kind == KeyKind::kLayers ? node.as_table() : nullptr;
-    if (layers == nullptr) {
-      auto value = text_of(*key, node);
-      if (!value.ok()) return value.status().within(place);
-      settings.push_back({key->name, *value, place + ": " + key->name});
-    } else {
-      for (const auto& [layer, density] : *layers)
-        settings.push_back(
-            {key->name, std::string(layer.str()) + "=" + plain_text(density), place + ": " + key->name});
-    }
+  const std::string chosen_at = place + ": " + key->name;
+  if (key->kind == KeyKind::kLayers && node.kind == TomlNode::Kind::kTable) {
+    for (const auto& [layer, density] : node.entries)
+      settings.push_back({key->name, layer + "=" + density.text, chosen_at});
+    return settings;
+  }
+  auto value = text_of(*key, node);
+  if (!value.ok()) return value.status().within(place);
+  settings.push_back({key->name, value.take(), chosen_at});
+  return settings;
+}
+
+Result<std::vector<Setting>> settings_from_toml(const std::string& text, const std::string& origin) {
+  TRY_ASSIGN(const TomlNode file, parse_toml(text, origin));
+  std::vector<Setting> settings;
+  for (const auto& [name, node] : file.entries) {
+    TRY_ASSIGN(const std::vector<Setting> more, settings_from_entry(name, node, origin));
+    settings.insert(settings.end(), more.begin(), more.end());
   }
   return settings;
 }

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "dataset/dataset.h"
 #include "exec/network.h"
+#include "io/toml.h"
 #include "optim/optimizer.h"
 #include "sparsify/sparsifier.h"
 
@@ -91,6 +92,9 @@ struct Setting {
 Result<Recipe> make_recipe(const std::vector<Setting>& settings);
 
 Result<std::vector<Setting>> settings_from_toml(const std::string& text, const std::string& origin);
+// What one entry of a TOML table says; only `layer` may say several things.
+Result<std::vector<Setting>> settings_from_entry(const std::string& name, const TomlNode& node,
+                                                 const std::string& origin);
 // Every key that applies, in the order of the table; reads back as the same recipe.
 std::string recipe_to_toml(const Recipe& recipe);
 

@@ -28,6 +28,7 @@ class Trainer {
         recipe_(std::move(request.recipe)),
         directory_(std::move(request.directory)),
         from_(std::move(request.from)),
+        untold_(request.untold),
         callbacks_(callbacks) {}
 
   Status open();
@@ -56,6 +57,7 @@ class Trainer {
     return progress_.judged_step < progress_.step &&
            (progress_.batch == loader_->batches_per_epoch() || progress_.step >= updates());
   }
+  std::optional<Stop> ended() const;
   Status step();
   RunLength run_length() const { return {updates(), loader_->batches_per_epoch()}; }
   Result<double> change_topology(const Batch& batch, double learning_rate);
@@ -80,6 +82,7 @@ class Trainer {
   Recipe recipe_;
   std::string directory_;
   std::optional<Checkpoint> from_;
+  bool untold_;
   const TrainCallbacks& callbacks_;
 
   Dataset data_;
@@ -218,9 +221,9 @@ Status Trainer::go_on() {
   if (progress_.batch > loader_->batches_per_epoch())
     return corrupt("progress.batch: the epoch has " + std::to_string(loader_->batches_per_epoch()) +
                    " batches only");
-  if (recipe_.max_time > 0 && seconds_before_ >= recipe_.max_time)
+  if (recipe_.max_time > 0 && seconds_before_ >= recipe_.max_time && !untold_)
     return invalid("max_time: the run has used its time; raise --max-time to go on");
-  if (progress_.step >= updates() && !judgement_due())
+  if (progress_.step >= updates() && !judgement_due() && !untold_)
     return invalid("epochs: the run has done all its " + std::to_string(updates()) + " updates; raise --" +
                    (recipe_.max_steps > 0 && recipe_.max_steps == updates() ? "max-steps" : "epochs") +
                    " to go on");
@@ -268,20 +271,9 @@ Status Trainer::keep_graph() {
 
 void Trainer::announce() {
   if (!callbacks_.on_plan) return;
-  PlanEvent event{recipe_,
-                  network_,
-                  data_,
-                  executor_->choices(),
-                  init_,
-                  executor_->memory(),
-                  evaluator_->memory(),
-                  executor_->cost(),
-                  executor_->isa(),
-                  thread_count(recipe_),
-                  updates(),
-                  warning_,
-                  metric_};
-  callbacks_.on_plan(event);
+  callbacks_.on_plan({recipe_, network_, data_, executor_->choices(), init_, executor_->memory(),
+                      evaluator_->memory(), executor_->cost(), executor_->isa(), thread_count(recipe_),
+                      updates(), warning_, metric_});
 }
 
 int64_t Trainer::updates() const {
@@ -298,16 +290,22 @@ Result<Stop> Trainer::run() {
   return stop;
 }
 
+// Nothing is left to learn, nor to judge.
+std::optional<Stop> Trainer::ended() const {
+  if (judgement_due()) return std::nullopt;
+  if (recipe_.patience > 0 && progress_.epochs_since_best >= recipe_.patience) return Stop::kPatience;
+  return progress_.step >= updates() ? std::optional(Stop::kDone) : std::nullopt;
+}
+
 Result<Stop> Trainer::loop() {
+  if (const auto stop = ended(); untold_ && stop) return *stop;
   while (true) {
     // A run that was stopped in the middle of an evaluation goes on with that.
     if (!judgement_due()) TRY(step());
     if (judgement_due()) {
       const Status judged = end_epoch();
       if (judged.code() != Code::kInterrupted) TRY(judged);
-      if (judged.ok() && recipe_.patience > 0 && progress_.epochs_since_best >= recipe_.patience)
-        return Stop::kPatience;
-      if (judged.ok() && progress_.step >= updates()) return Stop::kDone;
+      if (const auto stop = ended()) return *stop;
     }
     if (interrupted()) {
       TRY(save(kLastFile, true));
@@ -560,20 +558,22 @@ Status Trainer::test_best(TrainReport& report) {
   TRY_ASSIGN(Checkpoint best, read_checkpoint(env_, path));
   TRY_ASSIGN(const std::unique_ptr<Executor> evaluator,
              make_evaluator(best.network, recipe_, data_.features));
-  // Where it is interrupted the run itself is over and saved, so that is no failure.
+  // Where it is interrupted the run itself is over and saved: that is no failure, and is made up for.
   const auto judge = [&](const Split& split, const char* name, bool last,
                          std::optional<Evaluation>& result) -> Status {
     if (split.size() == 0 || (result && !last)) return {};
     Outputs outputs;
     const bool keeps = last && callbacks_.on_judged && few_outputs(data_, split);
     auto evaluation = evaluate(*evaluator, best.network.graph, split, name, keeps ? &outputs : nullptr);
-    if (evaluation.status().code() == Code::kInterrupted) return {};
+    if (evaluation.status().code() == Code::kInterrupted) {
+      report.stop = Stop::kInterrupted;
+      return {};
+    }
     TRY_ASSIGN(result, std::move(evaluation));
     if (keeps) callbacks_.on_judged({data_, name, split, *result, outputs});
     return {};
   };
-  const bool tested = data_.test.size() > 0;
-  TRY(judge(data_.validation, "validation", !tested, best_));
+  TRY(judge(data_.validation, "validation", data_.test.size() == 0, best_));
   return judge(data_.test, "test", true, report.test);
 }
 

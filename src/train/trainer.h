@@ -92,7 +92,7 @@ struct TrainReport {
   Stop stop = Stop::kDone;
   Progress progress;
   std::optional<Evaluation> validation;  // the best
-  std::optional<Evaluation> test;        // of the best; not where it was interrupted, or the run was
+  std::optional<Evaluation> test;        // of the best; not where the run was interrupted
   double seconds = 0, cpu_seconds = 0;   // of this part of the run
   double seconds_in_all = 0;             // with the parts before
   LoadingTimes loading;                  // of the training samples, this part of the run
@@ -122,6 +122,9 @@ struct TrainRequest {
   Recipe recipe;
   std::string directory;           // of the run; made if it is not there
   std::optional<Checkpoint> from;  // goes on from here; its network is used up
+  // Nobody was told what it came to, as it was ended before. Where it has done all its updates it is not
+  // refused but reported.
+  bool untold = false;
 };
 
 // Refuses a directory that holds a run already unless it goes on from a checkpoint.

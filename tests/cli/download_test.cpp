@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/sha256.h"
 #include "io/tar.h"
 #include "known_sets.h"
 #include "support/failing_env.h"
@@ -30,15 +31,11 @@ const std::string kContent = [] {
   return text;
 }();
 
-std::string sum_of(const std::string& content) {
-  const TempDir dir;
-  return sha256_of(env(), dir.write("x", content)).take();
-}
-
 class Fetching : public ::testing::Test {
  protected:
   Status fetch(Env& with = env(), const DownloadWatch& watch = {}) {
-    return download(with, {server_.url() + "/a", dir_.file("a"), sum_of(kContent), kContent.size()}, watch);
+    return download(with, {server_.url() + "/a", dir_.file("a"), sha256_of_text(kContent), kContent.size()},
+                    watch);
   }
   std::string content(const std::string& name) { return read_all(env(), dir_.file(name), 1 << 20).take(); }
   void expect(const Status& status, const std::string& part) {
@@ -49,11 +46,6 @@ class Fetching : public ::testing::Test {
       {{"/a", kContent}, {"/wrong", std::string(kContent.size(), 'x')}, {"/long", kContent + "!"}}};
   TempDir dir_;
 };
-
-TEST(Sha256, IsThatOfTheStandard) {
-  EXPECT_EQ(sum_of("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  EXPECT_EQ(sum_of(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-}
 
 TEST_F(Fetching, BringsAFileOnce) {
   uint64_t last = 0;
@@ -94,7 +86,8 @@ TEST_F(Fetching, BeginsAnewWhereTheServerCannotGoOn) {
 
 TEST_F(Fetching, KeepsNothingThatIsNotTheKnownFile) {
   const auto other = [&](const std::string& path) {
-    return download(env(), {server_.url() + path, dir_.file("b"), sum_of(kContent), kContent.size()}, {});
+    return download(env(), {server_.url() + path, dir_.file("b"), sha256_of_text(kContent), kContent.size()},
+                    {});
   };
   expect(other("/wrong"), "so it is not the file that is known; nothing was kept");
   expect(other("/long"),
@@ -181,7 +174,7 @@ TEST(KnownSets, AreUnpackedAndTheArchiveGoes) {
   const std::string archive = gzipped(tar_member("top/one", "1") + tar_member("top/readme", "2") + kEnd);
   const HttpServer server({{"/small/s.tar.gz", archive}});
   const KnownSet set{
-      "small", "http://127.0.0.1:1/unused", {{"s.tar.gz", sum_of(archive), archive.size()}}, {"one"}};
+      "small", "http://127.0.0.1:1/unused", {{"s.tar.gz", sha256_of_text(archive), archive.size()}}, {"one"}};
   const Status status = get_set(env(), set, dir.path(), server.url(), {});
   ASSERT_TRUE(status.ok()) << status.message();
   EXPECT_EQ(*env().list(dir.file("small")), std::vector<std::string>{"one"});

@@ -95,5 +95,29 @@ TEST(Chart, ValuesThatOnlyRoundingTellsApartAreOne) {
   EXPECT_LE(axis_ticks(points[0].second, points[1].second, false).size(), 16U);
 }
 
+TEST(Chart, LogarithmicAxesHaveRoundNumbers) {
+  EXPECT_EQ(logarithmic_ticks(0.05, 1), (std::vector<double>{0.05, 0.1, 0.2, 0.5, 1}));
+  EXPECT_EQ(logarithmic_ticks(1e3, 1e7), (std::vector<double>{1e3, 1e4, 1e5, 1e6, 1e7}));
+  EXPECT_EQ(logarithmic_ticks(0.41, 0.44), axis_ticks(0.41, 0.44, false));
+  EXPECT_LE(logarithmic_ticks(1e-300, 1e300).size(), 7U);
+}
+
+// From 1 to 100 the middle is 10.
+TEST(Chart, ALogarithmicAxisPlacesPointsByTheirPower) {
+  LineChart chart{
+      "t", "x", {{"a", {{1, 0}, {10, 1}, {100, 2}}, 0}}, [](double y) { return std::to_string(y); }};
+  chart.logarithmic = true;
+  chart.series[0].spots = true;
+  chart.x_text = [](double x) { return std::to_string(static_cast<int>(x)) + " FLOP"; };
+  const std::string drawn = html_chart(chart);
+  EXPECT_NE(drawn.find("d=\"M82.0 240.0L314.0 125.0L546.0 10.0\""), std::string::npos) << drawn;
+  EXPECT_NE(drawn.find("<text text-anchor=\"middle\" x=\"314.0\" y=\"258\">10 FLOP</text>"),
+            std::string::npos)
+      << drawn;
+  EXPECT_NE(drawn.find("<text text-anchor=\"end\" x=\"546.0\" y=\"258\">100 FLOP</text>"), std::string::npos)
+      << drawn;
+  EXPECT_EQ(drawn.find("class=\"dot\""), std::string::npos) << "each point is seen";
+}
+
 }  // namespace
 }  // namespace coppice

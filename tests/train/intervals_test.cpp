@@ -137,6 +137,16 @@ TEST(Intervals, HoldTheTruthAsOftenAsTheySay) {
   EXPECT_NEAR(delong_coverage, 0.95, 0.03);
 }
 
+// Of R, qt(0.975, n).
+TEST(Intervals, StudentsQuantilesAreThoseOfTables) {
+  const std::pair<int64_t, double> known[] = {{1, 12.706204736}, {2, 4.302652730},  {3, 3.182446305},
+                                              {4, 2.776445105},  {5, 2.570581836},  {9, 2.262157163},
+                                              {10, 2.228138852}, {30, 2.042272456}, {100, 1.983971519}};
+  for (const auto& [freedom, quantile] : known) EXPECT_NEAR(student95(freedom), quantile, 1e-8) << freedom;
+  EXPECT_NEAR(student95(1000000), kNormal95, 1e-5);
+  EXPECT_FALSE(student_interval(std::vector<double>{1.0}));
+}
+
 TEST(Intervals, TheBootstrapOfAMeanIsNearTheNormalInterval) {
   Rng rng(5, stream_id("test", "bootstrap"));
   std::vector<double> values;

@@ -412,16 +412,33 @@ TEST(Train, AnInterruptionEndsAnEvaluationAtOnceAndItIsMadeUpFor) {
   expect_same_run(whole.path(), parts.path());
 }
 
-TEST(Train, AnInterruptionOfTheTestLeavesAFinishedRun) {
-  const TempDir folder;
-  std::atomic<bool> stop{false};
-  TrainCallbacks callbacks;
-  callbacks.stop = &stop;
-  callbacks.on_epoch = [&](const EpochEvent& event) { stop = event.epoch == event.epochs; };
-  const auto report = run(Env::system(), small_recipe(), folder.path(), false, callbacks);
-  ASSERT_TRUE(report.ok()) << report.status().message();
-  EXPECT_EQ(report->stop, Stop::kDone);
-  EXPECT_FALSE(report->test.has_value());
+// Ctrl-C, or kill -9, after the last step and before anybody was told what the run came to. Patience may have
+// ended it, too.
+TEST(Train, ARunThatNobodyWasToldOfIsReportedWithoutAnotherStep) {
+  for (const char* patience : {"0", "1"}) {
+    const Recipe recipe = small_recipe({{"patience", patience}, {"epochs", "8"}, {"learning_rate", "0.3"}});
+    const TempDir whole, parts;
+    const auto expected = run(Env::system(), recipe, whole.path(), false);
+    ASSERT_TRUE(expected.ok()) << expected.status().message();
+    std::atomic<bool> stop{false};
+    TrainCallbacks callbacks;
+    callbacks.stop = &stop;
+    callbacks.on_epoch = [&](const EpochEvent& event) { stop = event.step == expected->progress.step; };
+    const auto cut = run(Env::system(), recipe, parts.path(), false, callbacks);
+    ASSERT_TRUE(cut.ok()) << cut.status().message();
+    EXPECT_EQ(cut->stop, Stop::kInterrupted);
+    EXPECT_FALSE(cut->test.has_value());
+    TrainRequest request{recipe, parts.path(), last_of(parts.path()), true};
+    const auto told = train(Env::system(), std::move(request), {});
+    ASSERT_TRUE(told.ok()) << told.status().message();
+    EXPECT_EQ(told->stop, expected->stop);
+    EXPECT_EQ(told->stop, *patience == '0' ? Stop::kDone : Stop::kPatience);
+    EXPECT_EQ(told->progress.step, expected->progress.step);
+    EXPECT_EQ(told->test->loss, expected->test->loss);
+    EXPECT_EQ(told->validation->loss, expected->validation->loss);
+    EXPECT_EQ(told->work.useful, expected->work.useful);
+    expect_same_run(whole.path(), parts.path());
+  }
 }
 
 TEST(Train, TwoCannotTrainInOneDirectory) {

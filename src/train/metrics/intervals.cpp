@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <numeric>
 
 #include "base/rng.h"
@@ -19,6 +20,29 @@ double percentile(const std::vector<double>& ascending, double share) {
   const auto below = static_cast<size_t>(at);
   const size_t above = std::min(below + 1, ascending.size() - 1);
   return ascending[below] + (at - static_cast<double>(below)) * (ascending[above] - ascending[below]);
+}
+
+double mean_of(std::span<const double> values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+std::optional<Interval> interval_of_mean(std::span<const double> values, double quantile) {
+  const double mean = mean_of(values),
+               half = quantile * deviation_of(values) / std::sqrt(static_cast<double>(values.size()));
+  return Interval{mean - half, mean + half};
+}
+
+// The chance that |T| <= t: the finite series of Abramowitz and Stegun, 26.7.3 and 26.7.4.
+double student_within(double t, int64_t freedom) {
+  const auto n = static_cast<double>(freedom);
+  const double angle = std::atan(t / std::sqrt(n)), cosine2 = std::cos(angle) * std::cos(angle);
+  const bool odd = freedom % 2 == 1;
+  double term = odd ? std::cos(angle) : 1, sum = freedom == 1 ? 0 : term;
+  for (int64_t k = odd ? 3 : 2; k < freedom; k += 2) {
+    term *= cosine2 * static_cast<double>(k - 1) / static_cast<double>(k);
+    sum += term;
+  }
+  return odd ? 2 * std::numbers::inv_pi * (angle + std::sin(angle) * sum) : std::sin(angle) * sum;
 }
 
 // Ranks from 1 of the scores at `places`, equal ones sharing the mean of theirs; in the order of places.
@@ -39,6 +63,13 @@ std::vector<double> midranks(std::span<const double> scores, const std::vector<s
 
 }  // namespace
 
+double deviation_of(std::span<const double> values) {
+  const double mean = mean_of(values);
+  double squares = 0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return std::sqrt(squares / static_cast<double>(values.size() - 1));
+}
+
 std::optional<Interval> wilson(int64_t right, int64_t all) {
   if (all == 0) return std::nullopt;
   const auto n = static_cast<double>(all);
@@ -51,12 +82,23 @@ std::optional<Interval> wilson(int64_t right, int64_t all) {
 
 std::optional<Interval> normal_interval(std::span<const double> values) {
   if (values.size() < 2) return std::nullopt;
-  const auto n = static_cast<double>(values.size());
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
-  double squares = 0;
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  const double half = kNormal95 * std::sqrt(squares / (n - 1) / n);
-  return Interval{mean - half, mean + half};
+  return interval_of_mean(values, kNormal95);
+}
+
+double student95(int64_t freedom) {
+  constexpr int kHalvings = 200;    // more than a double has bits
+  constexpr double kAboveAll = 16;  // the largest is 12.7, of one degree
+  double low = 0, high = kAboveAll;
+  for (int i = 0; i < kHalvings; ++i) {
+    const double middle = 0.5 * (low + high);
+    (student_within(middle, freedom) < 0.95 ? low : high) = middle;
+  }
+  return high;
+}
+
+std::optional<Interval> student_interval(std::span<const double> values) {
+  if (values.size() < 2) return std::nullopt;
+  return interval_of_mean(values, student95(static_cast<int64_t>(values.size()) - 1));
 }
 
 std::optional<Interval> bootstrap(int64_t samples, int64_t values, const Statistic& statistic) {

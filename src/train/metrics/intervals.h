@@ -18,8 +18,17 @@ inline constexpr double kNormal95 = 1.959963984540054;  // the quantile 0.975 of
 // all is 0.
 std::optional<Interval> wilson(int64_t right, int64_t all);
 
+// The standard deviation of what at least two values were drawn from, with n - 1.
+double deviation_of(std::span<const double> values);
+
 // Of the mean of independent values: mean +- 1.96 s / sqrt(n). Nothing for fewer than two.
 std::optional<Interval> normal_interval(std::span<const double> values);
+
+// The quantile 0.975 of Student's t distribution with so many degrees of freedom (at least 1).
+double student95(int64_t freedom);
+
+// Of the mean of a few independent values that are normal: mean +- t s / sqrt(n). Nothing for fewer than two.
+std::optional<Interval> student_interval(std::span<const double> values);
 
 // Percentiles 2.5 and 97.5 of a statistic over 1000 sets of samples drawn with replacement (Efron and
 // Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13), always the same sets: the draw is keyed by

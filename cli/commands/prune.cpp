@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/prune.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+
+#include "base/text.h"
+#include "command.h"
+#include "load_data.h"
+#include "models/json.h"
+#include "recipe_flags.h"
+#include "run_directory.h"
+#include "study/metric_text.h"
+#include "terminal.h"
+#include "training.h"
+
+namespace coppice::cli {
+namespace {
+
+constexpr char kName[] = "prune";
+constexpr char kExamples[] =
+    "\nExamples:\n"
+    "  coppice prune runs/third --density 0.1\n"
+    "  coppice prune resnet20.safetensors --model resnet20 --data cifar10 --density 0.2 --epochs 14\n"
+    "  coppice prune runs/third --density 0.1 --block 16x1 --method granet\n"
+    "  coppice prune runs/third --density 0.5 --no-finetune\n"
+    "The pruned network is a run like any other: coppice eval, report, compare and train --resume take it.";
+
+struct PruneArguments {
+  std::string model, out;
+  bool no_finetune = false, json = false;
+  RecipeFlags flags;
+};
+
+// One of the two networks that are compared.
+struct Side {
+  Network network;
+  int64_t file_bytes = 0;
+  std::unique_ptr<Executor> evaluator = nullptr;
+  Reading reading = {};
+  double seconds = 0;  // of a sample, the quickest pass
+};
+
+const Split& judged_split(const Dataset& data) { return data.test.size() > 0 ? data.test : data.validation; }
+
+// Both in turn, so that both meet the same neighbours on the machine.
+Status measure(const Recipe& recipe, const Dataset& data, const Metric& metric,
+               std::initializer_list<Side*> sides) {
+  constexpr int kPasses = 3;
+  const Split& split = judged_split(data);
+  for (Side* side : sides) {
+    TRY_ASSIGN(side->evaluator, make_evaluator(side->network, recipe, data.features));
+  }
+  for (int pass = 0; pass < kPasses; ++pass)
+    for (Side* side : sides) {
+      Outputs outputs;
+      const auto begin = std::chrono::steady_clock::now();
+      TRY(evaluate(*side->evaluator, side->network.graph, data, split, {}, pass == 0 ? &outputs : nullptr)
+              .status());
+      const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() /
+                             static_cast<double>(split.size());
+      // The first pass keeps what is said, which takes time of its own.
+      if (pass == 0) side->reading = metric.read(outputs);
+      if (pass == 1 || (pass > 1 && seconds < side->seconds)) side->seconds = seconds;
+    }
+  return {};
+}
+
+int64_t size_of_file(Env& env, const std::string& path) {
+  const auto file = env.open_read(path);
+  return file.ok() ? static_cast<int64_t>((*file)->size()) : 0;
+}
+
+Json side_json(const Side& side, const Metric& metric) {
+  Json json{{"live_weights", side.network.live_weights()},
+            {"total_weights", side.network.total_weights()},
+            {"file_bytes", side.file_bytes},
+            {"flop_per_sample", side.evaluator->cost().useful},
+            {"seconds_per_sample", side.seconds}};
+  if (side.reading.value) json[metric.name] = *side.reading.value;
+  if (side.reading.interval) json["interval"] = {side.reading.interval->low, side.reading.interval->high};
+  return json;
+}
+
+void say_sides(const Side& before, const Side& after, const Metric& metric, const char* split) {
+  const auto ratio = [](double a, double b) { return b > 0 ? decimal(a / b, 1) + "x" : ""; };
+  const auto flop = [](const Side& s) { return static_cast<double>(s.evaluator->cost().useful); };
+  Table table({"", "before", "after", ""});
+  table.left({0});
+  table.add({std::string(split) + " " + metric.name, reading_text(metric, before.reading),
+             reading_text(metric, after.reading), ""});
+  table.add({"live weights", with_commas(before.network.live_weights()),
+             with_commas(after.network.live_weights()),
+             ratio(static_cast<double>(before.network.live_weights()),
+                   static_cast<double>(after.network.live_weights()))});
+  table.add({"file", bytes_text(before.file_bytes), bytes_text(after.file_bytes),
+             ratio(static_cast<double>(before.file_bytes), static_cast<double>(after.file_bytes))});
+  table.add({"work of a sample", quantity(flop(before), "FLOP"), quantity(flop(after), "FLOP"),
+             ratio(flop(before), flop(after))});
+  table.add({"time of a sample", seconds_text(before.seconds), seconds_text(after.seconds),
+             ratio(before.seconds, after.seconds)});
+  say("\n" + table.text());
+  say("95 % confidence in brackets; times are of batches, samples made ready included, the best of two "
+      "passes each");
+}
+
+// The checkpoint of a run with its recipe, or a file of weights alone.
+Result<PruneSource> source_of(Env& env, const std::string& model) {
+  TRY_ASSIGN(const std::string path, checkpoint_path(env, model, kBestFile));
+  PruneSource source{std::filesystem::absolute(path).lexically_normal().string(), std::nullopt};
+  auto checkpoint = read_checkpoint(env, path);
+  if (checkpoint.ok()) {
+    source.from = std::move(checkpoint->info.recipe);
+    source.from->model = value_beside(source.file, "model", source.from->model);
+  } else if (checkpoint.status().code() != Code::kInvalid) {
+    return checkpoint.status();
+  }
+  return source;
+}
+
+Result<int> prune(Env& env, const PruneArguments& arguments) {
+  TRY_ASSIGN(const PruneSource source, source_of(env, arguments.model));
+  const std::vector<Setting> chosen = arguments.flags.settings();
+  if (!source.from &&
+      std::none_of(chosen.begin(), chosen.end(), [](const Setting& s) { return s.key == "model"; }))
+    return invalid(
+        arguments.model +
+        ": holds weights, but does not say of which network; name it with --model, and its data with --data");
+  TRY_ASSIGN(const Recipe recipe, prune_recipe(source, chosen, !arguments.no_finetune));
+  TRY_ASSIGN(const Dataset data, load_data(env, recipe, nullptr));
+  Side before{{}, size_of_file(env, source.file)};
+  TRY_ASSIGN(before.network, make_network(env, recipe, data));
+  const std::string directory = arguments.out.empty() ? new_run_directory(env, recipe) : arguments.out;
+  TRY_ASSIGN(const Told told, train_and_tell(env, kName, TrainRequest{recipe, directory, std::nullopt, false},
+                                             arguments.json ? Tell::kNothing : Tell::kPeople));
+  if (told.stopped) return kStopped;
+  const std::string best = join_path(directory, kBestFile);
+  TRY_ASSIGN(Checkpoint pruned, read_checkpoint(env, best));
+  Side after{std::move(pruned.network), size_of_file(env, best)};
+  TRY_ASSIGN(const Metric* metric, metric_for(usual_metric(data.task), data.task));
+  TRY(measure(recipe, data, *metric, {&before, &after}));
+  const char* split = data.test.size() > 0 ? "test" : "validation";
+  if (arguments.json)
+    say(json_text(Json{{"run", directory},
+                       {"split", split},
+                       {"before", side_json(before, *metric)},
+                       {"after", side_json(after, *metric)},
+                       {"account", account_json(told.account, directory)}}));
+  else
+    say_sides(before, after, *metric, split);
+  return kFine;
+}
+
+int run_prune(const PruneArguments& arguments) {
+  const auto code = prune(Env::system(), arguments);
+  return code.ok() ? *code : fail(kName, code.status());
+}
+
+}  // namespace
+
+void add_prune_command(CLI::App& app, int& exit) {
+  CLI::App* command =
+      app.add_subcommand(kName, "Take weights from a trained network, and train what is left");
+  auto arguments = std::make_shared<PruneArguments>();
+  command
+      ->add_option("model", arguments->model,
+                   "a run, a checkpoint, or a safetensors file with --model and --data")
+      ->required()
+      ->type_name("MODEL");
+  command->add_option("--out", arguments->out, "directory of the new run; else one under runs/")
+      ->type_name("DIR");
+  command->add_flag("--no-finetune", arguments->no_finetune,
+                    "all at once, and no training: only batch norm is measured anew");
+  command->add_flag("--json", arguments->json, "print one JSON object at the end, and nothing else");
+  arguments->flags.add_to(*command);
+  command->footer(kExamples);
+  command->callback([arguments, &exit] { exit = run_prune(*arguments); });
+}
+
+}  // namespace coppice::cli

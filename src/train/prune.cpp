@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/prune.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include "base/text.h"
+
+namespace coppice {
+namespace {
+
+constexpr char kOrigin[] = "defaults of prune";
+
+// Groups of recipe_keys() that describe what was trained, not how long and by whom.
+bool describes_network(const RecipeKey& key) {
+  constexpr std::string_view kGroups[] = {"Data", "Network", "Learning"};
+  constexpr std::string_view kOwn[] = {"init", "freeze", "density"};
+  return std::find(std::begin(kGroups), std::end(kGroups), key.group) != std::end(kGroups) &&
+         std::find(std::begin(kOwn), std::end(kOwn), key.name) == std::end(kOwn);
+}
+
+bool chooses(const std::vector<Setting>& settings, const std::string& key) {
+  return std::any_of(settings.begin(), settings.end(), [&](const Setting& s) { return s.key == key; });
+}
+
+std::vector<Setting> settings_of(const Recipe& recipe) {
+  std::vector<Setting> settings;
+  for (const RecipeKey& key : recipe_keys()) {
+    if (!describes_network(key) || (key.applies && !key.applies(recipe))) continue;
+    // A layer a line, where several may be given.
+    std::istringstream lines(key.print(recipe));
+    for (std::string value; std::getline(lines, value);) settings.push_back({key.name, value, kOrigin});
+  }
+  return settings;
+}
+
+// What the network was trained with may mean nothing beside what was chosen now.
+Result<std::vector<Setting>> fitting(const std::vector<Setting>& inherited,
+                                     const std::vector<Setting>& chosen) {
+  Recipe both;
+  for (const std::vector<Setting>* list : {&inherited, &chosen})
+    for (const Setting& setting : *list) {
+      const RecipeKey* key = find_recipe_key(setting.key);
+      if (key == nullptr) return invalid(unknown_key(setting.key));
+      TRY(key->parse(both, setting.value).within(setting.origin));
+    }
+  std::vector<Setting> out;
+  for (const Setting& setting : inherited) {
+    const RecipeKey& key = *find_recipe_key(setting.key);
+    if (!key.applies || key.applies(both)) out.push_back(setting);
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Recipe> prune_recipe(const PruneSource& source, const std::vector<Setting>& chosen, bool finetune) {
+  if (!chooses(chosen, "density"))
+    return invalid("density: say how many weights shall stay, such as --density 0.1");
+  std::vector<Setting> settings;
+  if (source.from) {
+    TRY_ASSIGN(settings, fitting(settings_of(*source.from), chosen));
+  }
+  const auto choose = [&](const char* key, const std::string& value) {
+    settings.push_back({key, value, kOrigin});
+  };
+  choose("init", source.file);
+  if (!chooses(chosen, "method")) choose("method", "magnitude");
+  choose("epochs", "10");
+  choose("warmup", "0");
+  const auto with_chosen = [&] {
+    std::vector<Setting> all = settings;
+    all.insert(all.end(), chosen.begin(), chosen.end());
+    return make_recipe(all);
+  };
+  TRY_ASSIGN(const Recipe usual, with_chosen());
+  if (finetune) {
+    choose("learning_rate", shortest(usual.rate.peak / 2));
+    return with_chosen();
+  }
+  // So small that no weight changes by it.
+  choose("learning_rate", "1e-30");
+  choose("schedule", "constant");
+  choose("weight_decay", "0");
+  choose("max_steps", "100");
+  if (usual.optimizer.kind == OptimizerKind::kSgd) {
+    choose("nesterov", "false");
+    choose("momentum", "0");
+  }
+  if (find_method(usual.sparsify.method)->defaults.initial_density > 0) choose("prune_end", "0");
+  return with_chosen();
+}
+
+}  // namespace coppice
