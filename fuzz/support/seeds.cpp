@@ -163,7 +163,8 @@ const CostTable& small_table() {
 }
 
 // Without the length of the header, and with a line end behind it, as the target wants it.
-std::string checkpoint_of(const std::string& model, const ModelInput& input, const char* block) {
+std::string checkpoint_of(const std::string& model, const ModelInput& input, const char* block,
+                          const ColumnNames& columns = {}) {
   SparsityConfig sparsity;
   sparsity.density = 0.4;
   sparsity.block = BlockShape::parse(block).take();
@@ -179,6 +180,8 @@ std::string checkpoint_of(const std::string& model, const ModelInput& input, con
   info.preprocessing.normalisation = {std::vector<float>(channels, 0.5f), std::vector<float>(channels, 2.0f)};
   info.preprocessing.outputs = input.outputs;
   info.preprocessing.classes = {"no", "yes"};
+  info.preprocessing.columns = columns;
+  info.preprocessing.numbers = !columns.features.empty();
   info.progress = {1, 2, 17, 15, 1.25, 128, {"accuracy", true, 0.5, 0.25}, 2, 1, 0.7};
   info.isa = "c";
   MemoryEnv env;
@@ -229,6 +232,8 @@ void add_networks(std::vector<Seed>& seeds) {
 
   seeds.push_back({"checkpoint", "mlp", checkpoint_of("mlp:6-4-2", {6, 1, 1, 2}, "1x1")});
   seeds.push_back({"checkpoint", "blocks", checkpoint_of("mlp:6-16-2", {6, 1, 1, 2}, "16x1")});
+  seeds.push_back(
+      {"checkpoint", "columns", checkpoint_of("mlp:2-4-2", {2, 1, 1, 2}, "1x1", {{"a", "b b"}, "kind"})});
 }
 
 // ---- runs
