@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "report/html.h"
@@ -11,10 +12,13 @@
 namespace coppice {
 namespace {
 
-constexpr double kWidth = 560, kHeight = 280, kLeft = 82, kRight = 14, kTop = 10, kBottom = 40;
+constexpr double kWidth = 560, kHeight = 280, kLeast = 82, kRight = 14, kTop = 10, kBottom = 40;
+// Left of the axis: what a digit takes on a phone, where letters are larger, and what is left free.
+constexpr double kDigit = 8.3, kGap = 12;
 // More points than pixels only make a page large.
 constexpr size_t kMostPoints = 600;
 constexpr int kMostTicks = 16;
+constexpr size_t kColours = 8;
 
 struct Range {
   double low = std::numeric_limits<double>::infinity(), high = -low;
@@ -33,8 +37,9 @@ struct Range {
 
 struct Scale {
   Range x, y;
+  double left = kLeast;
   std::string at_x(double value) const {
-    return decimal(kLeft + (value - x.low) / (x.high - x.low) * (kWidth - kLeft - kRight), 1);
+    return decimal(left + (value - x.low) / (x.high - x.low) * (kWidth - left - kRight), 1);
   }
   std::string at_y(double value) const {
     return decimal(kHeight - kBottom - (value - y.low) / (y.high - y.low) * (kHeight - kTop - kBottom), 1);
@@ -45,9 +50,14 @@ std::string number_text(double value) {
   return value == std::round(value) ? with_commas(std::llround(value)) : decimal(value, 2);
 }
 
+// Each round of the colours has dashes of its own.
 std::string stroke(const Series& series) {
-  return "stroke=\"var(--s" + std::to_string(series.colour % 8) + ")\"" +
-         (series.dashed ? " stroke-dasharray=\"6 4\"" : "");
+  constexpr const char *kWhole[] = {"", "2 3", "14 4", "14 3 2 3"},
+                       *kDashed[] = {"6 4", "6 3 2 3", "3 7", "9 3 2 3 2 3"};
+  const size_t round = series.colour / kColours % std::size(kWhole);
+  const char* dashes = series.dashed ? kDashed[round] : kWhole[round];
+  return "stroke=\"var(--s" + std::to_string(series.colour % kColours) + ")\"" +
+         (*dashes == '\0' ? "" : " stroke-dasharray=\"" + std::string(dashes) + "\"");
 }
 
 std::vector<std::pair<double, double>> thinned(const std::vector<std::pair<double, double>>& points) {
@@ -61,7 +71,7 @@ std::string dot(const std::string& kind, const Series& series, const Scale& scal
                 const std::pair<double, double>& point) {
   const auto& [x, y] = point;
   return "<circle class=\"" + kind + "\" r=\"" + (kind == "dot" ? "5" : "3") + "\" cx=\"" + scale.at_x(x) +
-         "\" cy=\"" + scale.at_y(y) + "\" fill=\"var(--s" + std::to_string(series.colour % 8) +
+         "\" cy=\"" + scale.at_y(y) + "\" fill=\"var(--s" + std::to_string(series.colour % kColours) +
          ")\"><title>" +
          escaped(series.name + ", " + chart.x_name + " " + number_text(x) + ": " + chart.y_text(y)) +
          "</title></circle>";
@@ -95,10 +105,10 @@ std::string whiskers_of(const Series& series, const Scale& scale) {
 std::string axes(const LineChart& chart, const Scale& scale) {
   std::string out;
   for (const double y : axis_ticks(scale.y.low, scale.y.high, false)) {
-    out += "<line class=\"grid\" x1=\"" + decimal(kLeft, 0) + "\" x2=\"" + decimal(kWidth - kRight, 0) +
+    out += "<line class=\"grid\" x1=\"" + decimal(scale.left, 0) + "\" x2=\"" + decimal(kWidth - kRight, 0) +
            "\" y1=\"" + scale.at_y(y) + "\" y2=\"" + scale.at_y(y) + "\"/><text text-anchor=\"end\" x=\"" +
-           decimal(kLeft - 8, 0) + "\" y=\"" + scale.at_y(y) + "\" dy=\"4\">" + escaped(chart.y_text(y)) +
-           "</text>";
+           decimal(scale.left - 8, 0) + "\" y=\"" + scale.at_y(y) + "\" dy=\"4\">" +
+           escaped(chart.y_text(y)) + "</text>";
   }
   for (const double x : axis_ticks(scale.x.low, scale.x.high, chart.counts))
     out += "<text text-anchor=\"middle\" x=\"" + scale.at_x(x) + "\" y=\"" +
@@ -146,6 +156,8 @@ std::string html_chart(const LineChart& chart) {
   if (scale.y.low > scale.y.high) return out + "<p class=\"mute\">Nothing to show yet.</p></figure>\n";
   scale.x.widen();
   scale.y.widen();
+  for (const double y : axis_ticks(scale.y.low, scale.y.high, false))
+    scale.left = std::max(scale.left, kDigit * static_cast<double>(chart.y_text(y).size()) + kGap);
   out += "<svg viewBox=\"0 0 " + decimal(kWidth, 0) + " " + decimal(kHeight, 0) +
          "\" role=\"img\" aria-label=\"" + escaped(chart.title) + "\">" + axes(chart, scale);
   for (const Series& series : chart.series) out += whiskers_of(series, scale) + line_of(series, scale, chart);

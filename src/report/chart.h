@@ -13,7 +13,7 @@ namespace coppice {
 struct Series {
   std::string name;
   std::vector<std::pair<double, double>> points;  // x ascending; where y is not finite the line has a gap
-  size_t colour = 0;
+  size_t colour = 0;  // of eight; from the ninth on the lines are told apart by dashes
   bool dashed = false;
   std::vector<std::pair<double, double>> intervals = {};  // of each point, low and high; empty: none
 };

@@ -226,7 +226,8 @@ Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Datas
     return result;
   }
   result.accuracy = static_cast<double>(tally.right) / static_cast<double>(tally.outputs);
-  result.top5 = static_cast<double>(tally.among_five) / count;
+  if (data.task == Task::kClasses && width >= kLeastForTop5)
+    result.top5 = static_cast<double>(tally.among_five) / count;
   result.exact = static_cast<double>(tally.exact) / count;
   return result;
 }
