@@ -67,6 +67,7 @@ TEST(Text, NumbersReadAsPeopleWriteThem) {
   EXPECT_EQ(measure_text(123456789012345), "123,456,789,012,345");
   EXPECT_EQ(measure_text(1e15), "1e+15");
   EXPECT_EQ(measure_text(12.3456), "12.346");
+  EXPECT_EQ(measure_text(-1306.84), "-1,306.8");
   EXPECT_EQ(measure_text(9999.96), "10,000");
   EXPECT_EQ(measure_text(1.2e-7), "1.2e-07");
   EXPECT_EQ(measure_text(0), "0");
