@@ -22,6 +22,7 @@ bool fuzz_checkpoint(std::string_view input) {
   auto copy = read_checkpoint(env, "copy");
   require(copy.ok(), "what was written can be read");
   require(copy->network.params.size() == checkpoint->network.params.size(), "a copy is the same network");
+  require(copy->info.preprocessing.columns == checkpoint->info.preprocessing.columns, "a copy has the names");
   return true;
 }
 

@@ -69,6 +69,11 @@ bool fuzz_csv(std::string_view input) {
     if (!taken(data.status())) continue;
     require(!ask.task || data->task == *ask.task, "the task is the one that was asked for");
     require_whole(*data);
+    options.columns = data->columns;
+    options.target_names = data->target_names;
+    const auto by_name = load_table(env, kPath, options);
+    require(by_name.ok() && by_name->train.samples->numbers == data->train.samples->numbers,
+            "a network finds its columns in the file that it learnt from");
     any = true;
   }
   return any;

@@ -43,7 +43,10 @@ std::string targets_text(const Dataset& data, size_t at) {
   for (size_t k = 0; k < data.target_names.size(); ++k) {
     const size_t i = at * data.target_names.size() + k;
     if (data.task == Task::kRegression)
-      append_item(text, data.target_names[k] + " " + shortest(data.train.samples->quantities[i]), ", ");
+      append_item(
+          text,
+          data.target_names[k] + " " + measure_text(static_cast<double>(data.train.samples->quantities[i])),
+          ", ");
     else if (data.train.samples->targets[i] != 0)
       append_item(text, data.target_names[k], ", ");
   }
@@ -153,8 +156,8 @@ void say_counts(const Dataset& data) {
 void say_quantities(const Dataset& data) {
   Table table({"quantity", "mean", "standard deviation"});
   for (size_t i = 0; i < std::min(data.target_names.size(), kMostListed); ++i)
-    table.add(
-        {data.target_names[i], shortest(data.target_scale.mean[i]), shortest(data.target_scale.stddev[i])});
+    table.add({data.target_names[i], measure_text(static_cast<double>(data.target_scale.mean[i])),
+               measure_text(static_cast<double>(data.target_scale.stddev[i]))});
   say("\n" + table.text());
 }
 

@@ -14,6 +14,7 @@
 #include "study/metric_text.h"
 #include "terminal.h"
 #include "train/exact_life.h"
+#include "train/metrics/said.h"
 #include "train/trainer.h"
 
 namespace coppice::cli {
@@ -33,8 +34,9 @@ const Split* split_of(const Dataset& data, const std::string& name) {
   return name == "validation" ? &data.validation : &data.test;
 }
 
-const char* usual_metrics(Task task) {
-  return task == Task::kClasses ? "accuracy,top5" : task == Task::kLabels ? "accuracy,exact" : "rmse,mae,r2";
+const char* usual_metrics(const Dataset& data) {
+  if (data.task == Task::kClasses) return data.outputs < kLeastForTop5 ? "accuracy" : "accuracy,top5";
+  return data.task == Task::kLabels ? "accuracy,exact" : "rmse,mae,r2";
 }
 
 // A line for each: "accuracy 87.95 % (87.30 % to 88.57 %) with 95 % confidence".
@@ -73,7 +75,7 @@ Result<int> judge(Env& env, Checkpoint& model, const EvalArguments& arguments) {
   TRY_ASSIGN(const Dataset data, load_data(env, recipe, &model.info.preprocessing));
   const Split& split = *split_of(data, arguments.split);
   const bool asked = !arguments.metrics.empty();
-  auto metrics = metrics_of(asked ? arguments.metrics : usual_metrics(data.task), data.task);
+  auto metrics = metrics_of(asked ? arguments.metrics : usual_metrics(data), data.task);
   if (!metrics.ok()) return metrics.status().within("--metrics");
   const bool keeps = asked || few_outputs(data, split);
   Outputs outputs;

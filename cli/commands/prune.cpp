@@ -84,6 +84,11 @@ Json side_json(const Side& side, const Metric& metric) {
   return json;
 }
 
+// "12.3 us": batches make single samples too quick for seconds.
+std::string time_text(double seconds) {
+  return seconds < 1e-3 ? decimal(1e6 * seconds, 2) + " us" : decimal(1e3 * seconds, 2) + " ms";
+}
+
 void say_sides(const Side& before, const Side& after, const Metric& metric, const char* split) {
   const auto ratio = [](double a, double b) { return b > 0 ? decimal(a / b, 1) + "x" : ""; };
   const auto flop = [](const Side& s) { return static_cast<double>(s.evaluator->cost().useful); };
@@ -99,7 +104,7 @@ void say_sides(const Side& before, const Side& after, const Metric& metric, cons
              ratio(static_cast<double>(before.file_bytes), static_cast<double>(after.file_bytes))});
   table.add({"work of a sample", quantity(flop(before), "FLOP"), quantity(flop(after), "FLOP"),
              ratio(flop(before), flop(after))});
-  table.add({"time of a sample", seconds_text(before.seconds), seconds_text(after.seconds),
+  table.add({"time of a sample", time_text(before.seconds), time_text(after.seconds),
              ratio(before.seconds, after.seconds)});
   say("\n" + table.text());
   say("95 % confidence in brackets; times are of batches, samples made ready included, the best of two "

@@ -38,6 +38,10 @@ inline void require_whole(const Dataset& data) {
   const auto outputs = static_cast<size_t>(data.outputs);
   require(data.classes.size() == (classes ? outputs : 0), "each class has a name, and nothing else has");
   require(data.target_names.size() == (classes ? 0 : outputs), "each target has a name");
+  const ColumnNames& columns = data.columns;
+  require(columns.features.empty() || columns.features.size() == static_cast<size_t>(data.features.size()),
+          "each column has a name, or none has");
+  require(columns.label.empty() || (classes && !columns.features.empty()), "only classes have one column");
   require(data.train.samples != nullptr, "there are samples to learn from");
   for (const Split* split : {&data.train, &data.validation, &data.test})
     if (split->samples != nullptr) require_whole(data, *split);

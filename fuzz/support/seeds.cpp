@@ -165,7 +165,8 @@ const CostTable& small_table() {
 }
 
 // Without the length of the header, and with a line end behind it, as the target wants it.
-std::string checkpoint_of(const std::string& model, const ModelInput& input, const char* block) {
+std::string checkpoint_of(const std::string& model, const ModelInput& input, const char* block,
+                          const ColumnNames& columns = {}) {
   SparsityConfig sparsity;
   sparsity.density = 0.4;
   sparsity.block = BlockShape::parse(block).take();
@@ -181,6 +182,8 @@ std::string checkpoint_of(const std::string& model, const ModelInput& input, con
   info.preprocessing.normalisation = {std::vector<float>(channels, 0.5f), std::vector<float>(channels, 2.0f)};
   info.preprocessing.outputs = input.outputs;
   info.preprocessing.classes = {"no", "yes"};
+  info.preprocessing.columns = columns;
+  info.preprocessing.numbers = !columns.features.empty();
   info.progress = {1, 2, 17, 15, 1.25, 128, {"accuracy", true, 0.5, 0.25}, 2, 1, 0.7};
   info.isa = "c";
   MemoryEnv env;
@@ -231,6 +234,8 @@ void add_networks(std::vector<Seed>& seeds) {
 
   seeds.push_back({"checkpoint", "mlp", checkpoint_of("mlp:6-4-2", {6, 1, 1, 2}, "1x1")});
   seeds.push_back({"checkpoint", "blocks", checkpoint_of("mlp:6-16-2", {6, 1, 1, 2}, "16x1")});
+  seeds.push_back(
+      {"checkpoint", "columns", checkpoint_of("mlp:2-4-2", {2, 1, 1, 2}, "1x1", {{"a", "b b"}, "kind"})});
 }
 
 // ---- runs
@@ -298,7 +303,8 @@ void add_runs(std::vector<Seed>& seeds) {
   Evaluation classes;
   classes.samples = 60;
   classes.loss = 1.5;
-  classes.accuracy = classes.top5 = 0.75;
+  classes.accuracy = 0.75;
+  classes.top5 = 0.75;
   Evaluation quantities = classes;
   quantities.task = Task::kRegression;
   quantities.rmse = 12.5;

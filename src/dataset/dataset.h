@@ -33,6 +33,13 @@ struct Normalisation {
   std::vector<float> mean, stddev;  // [channels]; stddev > 0
 };
 
+// Of a table whose columns have names, else empty.
+struct ColumnNames {
+  std::vector<std::string> features;  // [channels]
+  std::string label;                  // of the classes; empty where the task is another one
+  bool operator==(const ColumnNames&) const = default;
+};
+
 // Samples in memory. Exactly one of pixels and numbers is filled, and one of labels, targets and quantities,
 // as the task wants.
 struct Samples {
@@ -66,10 +73,11 @@ struct Dataset {
   int outputs = 0;                        // classes, labels or quantities
   std::vector<std::string> classes;       // [outputs]; empty where the task is another one
   std::vector<std::string> target_names;  // [outputs] of labels and quantities; empty: cells of a board
-  Normalisation normalisation;            // measured on train and what is cut from it, never on test
-  Normalisation target_scale;             // [outputs] of quantities, measured there too: a network learns
-                                          // (v - mean) / stddev, so that no unit asks for a rate of its own
-  std::optional<Fit> fit;                 // how pictures of files got their size; empty: they are none
+  ColumnNames columns;
+  Normalisation normalisation;  // measured on train and what is cut from it, never on test
+  Normalisation target_scale;   // [outputs] of quantities, measured there too: a network learns
+                                // (v - mean) / stddev, so that no unit asks for a rate of its own
+  std::optional<Fit> fit;       // how pictures of files got their size; empty: they are none
   Split train, validation, test;
 
   // A number for each output, not one class.
@@ -102,6 +110,7 @@ struct DatasetOptions {
   std::optional<Task> task;          // of own data; empty: as it looks (docs/data.md)
   std::vector<std::string> classes;  // of a network: own data is named in these; empty: as the data has them
   std::vector<std::string> target_names;  // of a network: columns of a CSV file, wherever they stand in it
+  ColumnNames columns;                    // of a network: the same
   int threads = 1;                        // that decode pictures; no bit depends on it
   std::function<void(int64_t done, int64_t all)> on_progress;  // of that; called by the thread that loads
   bool only_shape = false;  // own data: the samples stay away, all else is there but the normalisation

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -50,7 +51,8 @@ bool has_header(const std::vector<Row>& rows) {
 struct Columns {
   Row names;  // empty: it has none
   size_t count = 0;
-  std::vector<size_t> targets;  // as they were asked for; a column of classes is the only one
+  std::vector<size_t> targets;   // as they were asked for; a column of classes is the only one
+  std::vector<size_t> features;  // in the order that the network has them
   std::string text(size_t column) const {
     return names.empty() ? "column " + std::to_string(column + 1) : "column '" + names[column] + "'";
   }
@@ -108,7 +110,8 @@ Result<std::vector<size_t>> asked_targets(const std::string& path, const Columns
 Result<std::vector<size_t>> find_targets(const std::string& path, const Columns& columns,
                                          const DatasetOptions& options) {
   auto asked = asked_targets(path, columns, options);
-  const Row& learnt = options.target_names;
+  const Row learnt = learns_classes(options) && !options.columns.label.empty() ? Row{options.columns.label}
+                                                                               : options.target_names;
   if (learnt.empty() || columns.names.empty()) return asked;
   const auto called = [&](size_t column, const std::string& name) {
     return columns.names[column] == name || Columns().text(column) == name;
@@ -124,6 +127,37 @@ Result<std::vector<size_t>> find_targets(const std::string& path, const Columns&
     targets.push_back(static_cast<size_t>(at - columns.names.begin()));
   }
   return targets;
+}
+
+// All other columns: in their order, or in that of the names that the network learnt from. A table without
+// names has them in their order.
+Result<std::vector<size_t>> find_features(const std::string& path, const Columns& columns,
+                                          const DatasetOptions& options) {
+  std::vector<size_t> features;
+  for (size_t i = 0; i < columns.count; ++i)
+    if (std::count(columns.targets.begin(), columns.targets.end(), i) == 0) features.push_back(i);
+  const Row& learnt = options.columns.features;
+  const auto called = [&](size_t column, const std::string& name) { return columns.names[column] == name; };
+  if (learnt.empty() || columns.names.empty() ||
+      std::equal(features.begin(), features.end(), learnt.begin(), learnt.end(), called))
+    return features;
+  std::map<std::string, std::vector<size_t>> places;
+  for (const size_t column : features) places[columns.names[column]].push_back(column);
+  std::vector<size_t> ordered;
+  for (const std::string& name : learnt) {
+    const auto at = places.find(name);
+    if (at == places.end())
+      return invalid(path + ": has no column '" + name +
+                     "', which the network learnt from; its columns are " + list_of(columns));
+    if (at->second.size() > 1)
+      return invalid(path + ": has " + std::to_string(at->second.size()) + " columns '" + name +
+                     "'; put all columns in the order that the network learnt, so that none is mistaken");
+    ordered.push_back(at->second.front());
+    places.erase(at);
+  }
+  if (places.empty()) return ordered;
+  return invalid(path + ": has a column '" + places.begin()->first +
+                 "', which the network did not learn from; take it out");
 }
 
 Result<Columns> read_columns(CsvReader& reader, const std::string& path, const DatasetOptions& options) {
@@ -144,6 +178,7 @@ Result<Columns> read_columns(CsvReader& reader, const std::string& path, const D
     TRY(first_rows(reader, 1).status());
   }
   TRY_ASSIGN(columns.targets, find_targets(path, columns, options));
+  TRY_ASSIGN(columns.features, find_features(path, columns, options));
   return columns;
 }
 
@@ -161,16 +196,19 @@ class RowReader {
         columns_(columns),
         classes_(learns_classes(options)),
         only_labels_(options.task == Task::kLabels),
-        place_(columns.count, kFeature) {
-    for (size_t i = 0; i < columns.targets.size(); ++i) place_[columns.targets[i]] = i;
+        place_(columns.count) {
+    for (size_t i = 0; i < columns.targets.size(); ++i) place_[columns.targets[i]] = {false, i};
+    for (size_t i = 0; i < columns.features.size(); ++i) place_[columns.features[i]] = {true, i};
   }
 
   Status read(const std::vector<std::string_view>& fields, Content& content) const {
-    const size_t begin = content.values.size();
+    std::vector<float>& numbers = content.samples->numbers;
+    const size_t begin = content.values.size(), first = numbers.size();
     if (!classes_) content.values.resize(begin + columns_.targets.size());
+    numbers.resize(first + columns_.features.size());
     for (size_t i = 0; i < fields.size(); ++i) {
       const std::string_view field = trimmed(fields[i]);
-      if (place_[i] != kFeature && classes_) {
+      if (!place_[i].feature && classes_) {
         if (field.empty()) return corrupt(place(i) + " holds no label; take the row out");
         content.texts.emplace_back(field);
         continue;
@@ -179,32 +217,39 @@ class RowReader {
       if (!parse_csv_number(field, &value))
         return corrupt(place(i) + " holds '" + std::string(field.substr(0, 40)) +
                        "' where a number is needed; fill gaps, write words as numbers, or take the row out");
-      if (place_[i] == kFeature) {
-        content.samples->numbers.push_back(value);
+      if (place_[i].feature) {
+        numbers[first + place_[i].at] = value;
       } else {
         if (only_labels_ && value != 0 && value != 1)
           return invalid(place(i) + " holds " + std::string(field) +
                          ", where a label is 0 or 1; numbers are learnt with --task regression");
-        content.values[begin + place_[i]] = static_cast<double>(value);
+        content.values[begin + place_[i].at] = static_cast<double>(value);
       }
     }
     return {};
   }
 
  private:
-  static constexpr size_t kFeature = static_cast<size_t>(-1);
+  // Where the number of a column goes: which of the features, or of the targets.
+  struct Place {
+    bool feature = true;
+    size_t at = 0;
+  };
   std::string place(size_t column) const { return reader_.place() + ": " + columns_.text(column); }
 
   const CsvReader& reader_;
   const Columns& columns_;
   const bool classes_, only_labels_;
-  std::vector<size_t> place_;  // [columns]: kFeature, or which target
+  std::vector<Place> place_;  // [columns]
 };
 
 Status name_content(Content content, const std::string& path, const Columns& columns,
                     const DatasetOptions& options, Dataset& data) {
   data.train.samples = content.samples;
+  if (!columns.names.empty())
+    for (const size_t column : columns.features) data.columns.features.push_back(columns.names[column]);
   if (learns_classes(options)) {
+    if (!columns.names.empty()) data.columns.label = columns.names[columns.targets[0]];
     std::vector<LabelTexts> parts = {
         {path + ": " + columns.text(columns.targets[0]), std::move(content.texts), content.samples}};
     return name_classes(parts, options.classes, data);
@@ -233,7 +278,7 @@ Result<Dataset> load_table(Env& env, const std::string& path, const DatasetOptio
     return corrupt(path + ": holds no row below the names of its columns");
   Dataset data;
   data.name = path;
-  data.features = {static_cast<int>(columns.count - columns.targets.size()), 1, 1};
+  data.features = {static_cast<int>(columns.features.size()), 1, 1};
   data.numbers = true;
   TRY(name_content(std::move(content), path, columns, options, data));
   cut_own_data(data, options);

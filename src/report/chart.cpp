@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "report/html.h"
@@ -11,10 +12,13 @@
 namespace coppice {
 namespace {
 
-constexpr double kWidth = 560, kHeight = 280, kLeft = 82, kRight = 14, kTop = 10, kBottom = 40;
+constexpr double kWidth = 560, kHeight = 280, kLeast = 82, kRight = 14, kTop = 10, kBottom = 40;
+// Left of the axis: what a digit takes on a phone, where letters are larger, and what is left free.
+constexpr double kDigit = 8.3, kGap = 12;
 // More points than pixels only make a page large.
 constexpr size_t kMostPoints = 600;
 constexpr int kMostTicks = 16;
+constexpr size_t kColours = 8;
 
 struct Range {
   double low = std::numeric_limits<double>::infinity(), high = -low;
@@ -33,6 +37,7 @@ struct Range {
 
 struct Scale {
   Range x, y;
+  double left = kLeast;
   bool logarithmic = false;  // x
   double share_of_x(double value) const {
     return logarithmic ? std::log(value / x.low) / std::log(x.high / x.low)
@@ -41,7 +46,7 @@ struct Scale {
   // Where a text in its middle would stand out of the picture.
   bool near_the_end(double value) const { return share_of_x(value) > 0.97; }
   std::string at_x(double value) const {
-    return decimal(kLeft + share_of_x(value) * (kWidth - kLeft - kRight), 1);
+    return decimal(left + share_of_x(value) * (kWidth - left - kRight), 1);
   }
   std::string at_y(double value) const {
     return decimal(kHeight - kBottom - (value - y.low) / (y.high - y.low) * (kHeight - kTop - kBottom), 1);
@@ -53,9 +58,14 @@ std::string x_text(const LineChart& chart, double value) {
   return value == std::round(value) ? with_commas(std::llround(value)) : decimal(value, 2);
 }
 
+// Each round of the colours has dashes of its own.
 std::string stroke(const Series& series) {
-  return "stroke=\"var(--s" + std::to_string(series.colour % 8) + ")\"" +
-         (series.dashed ? " stroke-dasharray=\"6 4\"" : "");
+  constexpr const char *kWhole[] = {"", "2 3", "14 4", "14 3 2 3"},
+                       *kDashed[] = {"6 4", "6 3 2 3", "3 7", "9 3 2 3 2 3"};
+  const size_t round = series.colour / kColours % std::size(kWhole);
+  const char* dashes = series.dashed ? kDashed[round] : kWhole[round];
+  return "stroke=\"var(--s" + std::to_string(series.colour % kColours) + ")\"" +
+         (*dashes == '\0' ? "" : " stroke-dasharray=\"" + std::string(dashes) + "\"");
 }
 
 std::vector<std::pair<double, double>> thinned(const std::vector<std::pair<double, double>>& points) {
@@ -69,7 +79,7 @@ std::string dot(const std::string& kind, const Series& series, const Scale& scal
                 const std::pair<double, double>& point) {
   const auto& [x, y] = point;
   return "<circle class=\"" + kind + "\" r=\"" + (kind == "dot" ? "5" : "3") + "\" cx=\"" + scale.at_x(x) +
-         "\" cy=\"" + scale.at_y(y) + "\" fill=\"var(--s" + std::to_string(series.colour % 8) +
+         "\" cy=\"" + scale.at_y(y) + "\" fill=\"var(--s" + std::to_string(series.colour % kColours) +
          ")\"><title>" +
          escaped(series.name + ", " + chart.x_name + " " + x_text(chart, x) + ": " + chart.y_text(y)) +
          "</title></circle>";
@@ -104,10 +114,10 @@ std::string whiskers_of(const Series& series, const Scale& scale) {
 std::string axes(const LineChart& chart, const Scale& scale) {
   std::string out;
   for (const double y : axis_ticks(scale.y.low, scale.y.high, false)) {
-    out += "<line class=\"grid\" x1=\"" + decimal(kLeft, 0) + "\" x2=\"" + decimal(kWidth - kRight, 0) +
+    out += "<line class=\"grid\" x1=\"" + decimal(scale.left, 0) + "\" x2=\"" + decimal(kWidth - kRight, 0) +
            "\" y1=\"" + scale.at_y(y) + "\" y2=\"" + scale.at_y(y) + "\"/><text text-anchor=\"end\" x=\"" +
-           decimal(kLeft - 8, 0) + "\" y=\"" + scale.at_y(y) + "\" dy=\"4\">" + escaped(chart.y_text(y)) +
-           "</text>";
+           decimal(scale.left - 8, 0) + "\" y=\"" + scale.at_y(y) + "\" dy=\"4\">" +
+           escaped(chart.y_text(y)) + "</text>";
   }
   for (const double x : chart.logarithmic ? logarithmic_ticks(scale.x.low, scale.x.high)
                                           : axis_ticks(scale.x.low, scale.x.high, chart.counts))
@@ -176,6 +186,8 @@ std::string html_chart(const LineChart& chart) {
   if (scale.y.low > scale.y.high) return out + "<p class=\"mute\">Nothing to show yet.</p></figure>\n";
   scale.x.widen();
   scale.y.widen();
+  for (const double y : axis_ticks(scale.y.low, scale.y.high, false))
+    scale.left = std::max(scale.left, kDigit * static_cast<double>(chart.y_text(y).size()) + kGap);
   out += "<svg viewBox=\"0 0 " + decimal(kWidth, 0) + " " + decimal(kHeight, 0) +
          "\" role=\"img\" aria-label=\"" + escaped(chart.title) + "\">" + axes(chart, scale);
   for (const Series& series : chart.series) out += whiskers_of(series, scale) + line_of(series, scale, chart);

@@ -13,7 +13,7 @@ namespace coppice {
 struct Series {
   std::string name;
   std::vector<std::pair<double, double>> points;  // joined in their order; a gap where y is not finite
-  size_t colour = 0;
+  size_t colour = 0;  // of eight; from the ninth on the lines are told apart by dashes
   bool dashed = false;
   std::vector<std::pair<double, double>> intervals = {};  // of each point, low and high; empty: none
   bool spots = false;  // each point is seen, not only where somebody points

@@ -15,6 +15,7 @@ class Table {
   void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
   // These columns hold text: flush left.
   void left(std::vector<size_t> columns) { left_ = std::move(columns); }
+  bool empty() const { return rows_.size() == 1; }
   std::string text() const;
   std::string html() const;  // for a page of html.h
 

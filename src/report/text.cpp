@@ -53,6 +53,16 @@ std::string quantity(double number, const char* unit) {
 
 std::string decimal(double number, int digits) { return printed("%.*f", digits, number); }
 
+std::string measure_text(double number) {
+  // Above, not every integer is a double.
+  constexpr double kMost = 1e15;
+  const double size = std::abs(number);
+  if (size >= 9999.5 && size < kMost) return with_commas(std::llround(number));
+  std::string text = printed("%.5g", number);
+  if (size >= 1000 && size < kMost) text.insert(number < 0 ? 2 : 1, 1, ',');
+  return text;
+}
+
 std::string loss_text(double loss) { return printed(std::abs(loss) < 1e4 ? "%.4f" : "%.2g", loss); }
 
 }  // namespace coppice

@@ -38,7 +38,8 @@ Result<std::optional<Evaluation>> evaluation_of(const JsonObject& account, const
   }
   TRY_ASSIGN(e.accuracy, json.number("accuracy"));
   if (json.has("top5")) {
-    TRY_ASSIGN(e.top5, json.number("top5"));
+    TRY_ASSIGN(const double top5, json.number("top5"));
+    e.top5 = top5;
   }
   if (json.has("exact")) {
     TRY_ASSIGN(e.exact, json.number("exact"));
@@ -107,7 +108,8 @@ Json evaluation_json(const Evaluation& e) {
     return json;
   }
   json["accuracy"] = e.accuracy;
-  json[e.task == Task::kClasses ? "top5" : "exact"] = e.task == Task::kClasses ? e.top5 : e.exact;
+  if (e.top5) json["top5"] = *e.top5;
+  if (e.task == Task::kLabels) json["exact"] = e.exact;
   return json;
 }
 

@@ -74,7 +74,7 @@ const std::vector<Figure>& figures() {
       {"r2, test", of_test([](const Evaluation& e) { return e.r2; }), loss_text, false},
       {"rmse, test",
        of_test([](const Evaluation& e) { return e.task == Task::kRegression ? e.rmse : std::nullopt; }),
-       loss_text, false},
+       measure_text, false},
       {"epochs done",
        [](const RunRecord& run) { return std::optional<double>(static_cast<double>(run.epochs.size())); },
        count_text, false},

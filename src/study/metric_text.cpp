@@ -2,20 +2,12 @@
 #include "study/metric_text.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "base/text.h"
 #include "report/text.h"
 
 namespace coppice {
 namespace {
-
-// Numbers of any size, five digits of each.
-std::string five_digits(double number) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.5g", number);
-  return buffer;
-}
 
 Json number_json(const std::optional<double>& number) { return number ? Json(*number) : Json(); }
 
@@ -41,7 +33,7 @@ std::string name_of(const Dataset& data, size_t output) {
 std::string value_text(const Metric& metric, const std::optional<double>& value) {
   if (!value) return "-";
   if (metric.unit == Unit::kShare) return percent(*value);
-  return metric.unit == Unit::kPlain ? loss_text(*value) : five_digits(*value);
+  return metric.unit == Unit::kPlain ? loss_text(*value) : measure_text(*value);
 }
 
 std::string value_text(const std::string& metric, double value) {
@@ -58,11 +50,14 @@ std::string reading_text(const Metric& metric, const Reading& reading) {
 }
 
 Result<std::vector<const Metric*>> metrics_of(const std::string& list, Task task) {
-  if (list == "all") return metrics_for(task);
+  constexpr char kAll[] = "all";
+  if (list == kAll) return metrics_for(task);
   std::vector<const Metric*> metrics;
   for (size_t begin = 0; begin <= list.size();) {
     const size_t end = std::min(list.find(',', begin), list.size());
-    TRY_ASSIGN(const Metric* metric, metric_for(list.substr(begin, end - begin), task));
+    const std::string name = list.substr(begin, end - begin);
+    if (name == kAll) return invalid("'all' stands alone, as it names every metric; leave the others out");
+    TRY_ASSIGN(const Metric* metric, metric_for(name, task));
     if (std::find(metrics.begin(), metrics.end(), metric) == metrics.end()) metrics.push_back(metric);
     begin = end + 1;
   }
@@ -128,12 +123,12 @@ std::string metrics_help() {
 std::string evaluation_text(const Evaluation& e, bool boards) {
   switch (e.task) {
     case Task::kClasses:
-      return percent(e.accuracy) + " right, " + percent(e.top5) + " among five";
+      return percent(e.accuracy) + " right" + (e.top5 ? ", " + percent(*e.top5) + " among five" : "");
     case Task::kLabels:
       return percent(e.accuracy) + (boards ? " of cells right, " : " of labels right, ") + percent(e.exact) +
              (boards ? " of boards exactly" : " of samples exactly");
     default:
-      return "root mean square error " + (e.rmse ? five_digits(*e.rmse) : "-") + ", r2 " +
+      return "root mean square error " + (e.rmse ? measure_text(*e.rmse) : "-") + ", r2 " +
              (e.r2 ? loss_text(*e.r2) : "-");
   }
 }

@@ -142,19 +142,28 @@ std::string pair_table(const Judgement& judgement) {
   return html_scroll(table.html());
 }
 
+std::string worst_section(const Judgement& judgement) {
+  if (!judgement.worst) return "";
+  const bool quantities = judgement.evaluation.task == Task::kRegression;
+  return html_section(quantities ? "Its largest errors" : "Its worst mistakes",
+                      std::string("<p class=\"mute\">") + (quantities ? "" : "Wrong, and most sure of it. ") +
+                          "Samples have the numbers of their places in the data, from 0.</p>" +
+                          html_scroll(judgement.worst->html()));
+}
+
 std::string judgement_sections(const Judgement& judgement) {
   const std::string samples = "<p class=\"mute\">" + with_commas(judgement.evaluation.samples) +
                               " samples of the " + escaped(judgement.split) + " set";
   std::string out = html_section("How good it is",
                                  samples + ".</p>" + html_scroll(judgement.metrics.html()) +
                                      (judgement.each ? html_scroll("<br>" + judgement.each->html()) : ""));
-  if (judgement.classes.empty()) return out;
+  if (judgement.classes.empty()) return out + worst_section(judgement);
   const bool matrix = judgement.classes.size() <= kMostInMatrix;
   out += html_section(
       "What it takes for what",
       samples + "; rows are what is true.</p>" +
           (matrix ? html_confusion(judgement.classes, judgement.confusion) : pair_table(judgement)));
-  if (judgement.mistakes.empty()) return out;
+  if (judgement.mistakes.empty()) return out + worst_section(judgement);
   std::string pictures = "<div class=\"pictures\">";
   for (const Mistake& mistake : judgement.mistakes)
     pictures += "<div>" + html_picture(mistake.png, mistake.is) + "said <b>" + escaped(mistake.said) +

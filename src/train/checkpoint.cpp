@@ -36,6 +36,8 @@ Json preprocessing_json(const Preprocessing& p) {
             {"classes", p.classes}};
   if (p.numbers) json["values"] = kNumberValues;
   if (p.fit) json["resize"] = fit_name(*p.fit);
+  if (!p.columns.features.empty()) json["features"] = p.columns.features;
+  if (!p.columns.label.empty()) json["label"] = p.columns.label;
   // Classes and boards are what files from before there were other tasks hold.
   if (p.task == Task::kClasses || p.target_names.empty()) return json;
   json["task"] = task_name(p.task);
@@ -150,6 +152,21 @@ Status read_task(const JsonObject& json, Preprocessing& p) {
   return {};
 }
 
+Status read_columns(const JsonObject& json, Preprocessing& p) {
+  if (json.has("features")) {
+    TRY_ASSIGN(p.columns.features, json.texts("features"));
+    if (!p.numbers || p.features.plane() != 1 ||
+        p.columns.features.size() != static_cast<size_t>(p.features.channels))
+      return corrupt("preprocessing.features: should name each of the " +
+                     std::to_string(p.features.channels) + " columns of a table");
+  }
+  if (!json.has("label")) return {};
+  TRY_ASSIGN(p.columns.label, json.text("label"));
+  if (p.columns.features.empty() || p.task != Task::kClasses)
+    return corrupt("preprocessing.label: should name a column of classes of a table");
+  return {};
+}
+
 Result<Preprocessing> read_preprocessing(const std::string& text) {
   TRY_ASSIGN(const Json parsed, parse_json(kPreprocessingKey, text));
   TRY_ASSIGN(const JsonObject json, JsonObject::of(parsed, kPreprocessingKey));
@@ -174,6 +191,7 @@ Result<Preprocessing> read_preprocessing(const std::string& text) {
       return corrupt("preprocessing.values: should be bytes or floats, not '" + values + "'");
     p.numbers = values == kNumberValues;
   }
+  TRY(read_columns(json, p));
   if (json.has("resize")) {
     TRY_ASSIGN(const std::string name, json.text("resize"));
     for (const Fit fit : {Fit::kCrop, Fit::kStretch})
@@ -332,6 +350,13 @@ Status write_checkpoint(Env& env, const std::string& path, const Network& networ
   metadata[kIsaKey] = info.isa;
   metadata[kCostTableKey] = json_text(cost_table_json(network.cost_table));
   return write_safetensors(env, path, sink.views(), metadata);
+}
+
+Result<ColumnNames> read_column_names(const SafetensorsFile& file) {
+  if (!check_version(file).ok()) return ColumnNames{};
+  TRY_ASSIGN(const std::string text, metadata_text(file, kPreprocessingKey));
+  TRY_ASSIGN(Preprocessing preprocessing, read_preprocessing(text));
+  return std::move(preprocessing.columns);
 }
 
 Result<Checkpoint> read_checkpoint(Env& env, const std::string& path) {

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "dataset/dataset.h"
 #include "exec/network.h"
+#include "io/safetensors.h"
 #include "train/recipe.h"
 
 namespace coppice {
@@ -31,6 +32,7 @@ struct Preprocessing {
   Task task = Task::kClasses;
   std::vector<std::string> target_names;  // of labels and quantities; empty: cells of a board
   Normalisation target_scale;             // of quantities: an output y says y * stddev + mean
+  ColumnNames columns;                    // of a table; files from before they were kept have none
 };
 
 // What makes one state of the network better than another: the value of a metric, then a smaller loss. What
@@ -80,6 +82,9 @@ struct Checkpoint {
 // A value that is not finite is kDiverged, so that the last good state is not overwritten.
 Status write_checkpoint(Env& env, const std::string& path, const Network& network, const RunInfo& info,
                         bool with_optimizer);
+
+// The columns that a network learnt from; none where the file is no checkpoint, or one of other data.
+Result<ColumnNames> read_column_names(const SafetensorsFile& file);
 
 // Trusts nothing: every tensor must fit the graph in the file. A failure starts with the path.
 Result<Checkpoint> read_checkpoint(Env& env, const std::string& path);

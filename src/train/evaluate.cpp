@@ -90,8 +90,8 @@ int thread_count(const Recipe& recipe) {
 }
 
 Preprocessing preprocessing_of(const Dataset& data) {
-  return {data.features, data.normalisation, data.outputs,      data.classes,     data.numbers,
-          data.fit,      data.task,          data.target_names, data.target_scale};
+  return {data.features, data.normalisation, data.outputs,      data.classes,      data.numbers,
+          data.fit,      data.task,          data.target_names, data.target_scale, data.columns};
 }
 
 DatasetOptions dataset_options(const Recipe& recipe) {
@@ -126,6 +126,7 @@ Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preproces
       options.pictures = {f.height, f.width, model->fit.value_or(Fit::kCrop), f.channels};
     options.classes = model->classes;
     options.target_names = model->target_names;
+    options.columns = model->columns;
   }
   TRY_ASSIGN(Dataset data, load_dataset(env, recipe.data, options));
   if (model == nullptr) return data;
@@ -142,6 +143,7 @@ Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preproces
   data.normalisation = model->normalisation;
   data.target_scale = model->target_scale;
   if (!model->target_names.empty()) data.target_names = model->target_names;
+  if (!model->columns.features.empty()) data.columns = model->columns;
   return data;
 }
 
@@ -224,7 +226,8 @@ Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Datas
     return result;
   }
   result.accuracy = static_cast<double>(tally.right) / static_cast<double>(tally.outputs);
-  result.top5 = static_cast<double>(tally.among_five) / count;
+  if (data.task == Task::kClasses && width >= kLeastForTop5)
+    result.top5 = static_cast<double>(tally.among_five) / count;
   result.exact = static_cast<double>(tally.exact) / count;
   return result;
 }

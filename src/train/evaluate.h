@@ -23,7 +23,7 @@ struct Evaluation {
   int64_t samples = 0;
   double loss = 0;                 // mean
   double accuracy = 0;             // classes: share of right ones; labels: share of right outputs
-  double top5 = 0;                 // classes: share with the class among the five largest outputs
+  std::optional<double> top5;      // more than five classes: share with the class among the five largest
   double exact = 0;                // labels: share of samples with every output right
   std::optional<double> rmse, r2;  // quantities, in their own unit: see the metrics of these names
 };

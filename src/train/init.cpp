@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "io/safetensors.h"
+#include "train/checkpoint.h"
 #include "train/checkpoint_tensors.h"
 
 namespace coppice {
@@ -103,14 +104,26 @@ class Initialiser {
   std::vector<std::string> used_;
 };
 
+Status check_order(const SafetensorsFile& file, const std::vector<std::string>& here) {
+  TRY_ASSIGN(const ColumnNames there, read_column_names(file));
+  if (here == there.features ||
+      !std::is_permutation(here.begin(), here.end(), there.features.begin(), there.features.end()))
+    return {};
+  std::string order;
+  for (const std::string& name : there.features) append_item(order, name, ", ");
+  return invalid("learnt from the columns of this table in another order; put them in this one: " + order);
+}
+
 }  // namespace
 
 int64_t InitReport::taken() const {
   return std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.taken; });
 }
 
-Result<InitReport> init_from_file(Env& env, const std::string& path, Network& network) {
+Result<InitReport> init_from_file(Env& env, const std::string& path, Network& network,
+                                  const ColumnNames& columns) {
   TRY_ASSIGN(const SafetensorsFile file, SafetensorsFile::open(env, path));
+  TRY(check_order(file, columns.features).within(path));
   auto report = Initialiser(file, network).run();
   if (!report.ok()) return report.status().within(path);
   if (report->taken() > 0) return report;

@@ -8,6 +8,7 @@
 
 #include "base/env.h"
 #include "base/result.h"
+#include "dataset/dataset.h"
 #include "exec/network.h"
 
 namespace coppice {
@@ -27,6 +28,9 @@ struct InitReport {
 // A dense tensor gives the live weights of a layer their values, whatever the pattern. A sparse one (of a
 // checkpoint) also gives the layer its pattern, so that its density is the file's. What does not match by
 // name, shape or type keeps the value that it was drawn. Fails if nothing matches.
-Result<InitReport> init_from_file(Env& env, const std::string& path, Network& network);
+// A checkpoint that learnt from the same columns of a table in another order is refused: its first layer
+// would take each for another. `columns` are those of the data.
+Result<InitReport> init_from_file(Env& env, const std::string& path, Network& network,
+                                  const ColumnNames& columns = {});
 
 }  // namespace coppice

@@ -31,7 +31,7 @@ Result<Network> make_network(Env& env, const Recipe& recipe, const Dataset& data
   TRY_ASSIGN(Network network, Network::create(std::move(graph), start, recipe.seed));
   TRY_ASSIGN(network.cost_table, find_cost_table(env, recipe.cost_table, recipe.isa));
   if (recipe.init.empty()) return network;
-  TRY_ASSIGN(InitReport report, init_from_file(env, recipe.init, network));
+  TRY_ASSIGN(InitReport report, init_from_file(env, recipe.init, network, data.columns));
   if (init) *init = std::move(report);
   return network;
 }

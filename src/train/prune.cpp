@@ -57,38 +57,41 @@ Result<std::vector<Setting>> fitting(const std::vector<Setting>& inherited,
 Result<Recipe> prune_recipe(const PruneSource& source, const std::vector<Setting>& chosen, bool finetune) {
   if (!chooses(chosen, "density"))
     return invalid("density: say how many weights shall stay, such as --density 0.1");
-  std::vector<Setting> settings;
-  if (source.from) {
-    TRY_ASSIGN(settings, fitting(settings_of(*source.from), chosen));
-  }
-  const auto choose = [&](const char* key, const std::string& value) {
-    settings.push_back({key, value, kOrigin});
+  const auto add = [](std::vector<Setting>& list, const char* key, const std::string& value) {
+    list.push_back({key, value, kOrigin});
   };
-  choose("init", source.file);
-  if (!chooses(chosen, "method")) choose("method", "magnitude");
-  choose("epochs", "10");
-  choose("warmup", "0");
-  const auto with_chosen = [&] {
-    std::vector<Setting> all = settings;
-    all.insert(all.end(), chosen.begin(), chosen.end());
+  std::vector<Setting> usual;
+  add(usual, "init", source.file);
+  if (!chooses(chosen, "method")) add(usual, "method", "magnitude");
+  add(usual, "epochs", "10");
+  add(usual, "warmup", "0");
+  // What is inherited, what is usual, what was chosen, and what has to be: the later one wins.
+  const auto with = [&](const std::vector<Setting>& last) -> Result<Recipe> {
+    std::vector<Setting> above = usual, all;
+    above.insert(above.end(), chosen.begin(), chosen.end());
+    above.insert(above.end(), last.begin(), last.end());
+    if (source.from) {
+      TRY_ASSIGN(all, fitting(settings_of(*source.from), above));
+    }
+    all.insert(all.end(), above.begin(), above.end());
     return make_recipe(all);
   };
-  TRY_ASSIGN(const Recipe usual, with_chosen());
+  TRY_ASSIGN(const Recipe recipe, with({}));
   if (finetune) {
-    choose("learning_rate", shortest(usual.rate.peak / 2));
-    return with_chosen();
+    if (!chooses(chosen, "learning_rate")) add(usual, "learning_rate", shortest(recipe.rate.peak / 2));
+    return with({});
   }
-  // So small that no weight changes by it.
-  choose("learning_rate", "1e-30");
-  choose("schedule", "constant");
-  choose("weight_decay", "0");
-  choose("max_steps", "100");
-  if (usual.optimizer.kind == OptimizerKind::kSgd) {
-    choose("nesterov", "false");
-    choose("momentum", "0");
+  std::vector<Setting> still;
+  add(still, "learning_rate", "1e-30");  // no weight changes by it
+  add(still, "schedule", "constant");
+  add(still, "weight_decay", "0");
+  add(still, "max_steps", "100");
+  if (recipe.optimizer.kind == OptimizerKind::kSgd) {
+    add(still, "nesterov", "false");
+    add(still, "momentum", "0");
   }
-  if (find_method(usual.sparsify.method)->defaults.initial_density > 0) choose("prune_end", "0");
-  return with_chosen();
+  if (find_method(recipe.sparsify.method)->defaults.initial_density > 0) add(still, "prune_end", "0");
+  return with(still);
 }
 
 }  // namespace coppice

@@ -154,10 +154,21 @@ constexpr Mistake kMistakes[] = {
      "metric: chooses by validation samples; give validation a share"},
     {"train --resume run --metric auc", 2, "--metric: is part of the run and cannot be changed"},
     {"eval run --metrics mae", 2, "--metrics: 'mae' means nothing where the task is classes; there are"},
+    {"eval run --metrics auc,all", 2, "--metrics: 'all' stands alone, as it names every metric"},
     {"eval run --metrics auc,recal", 2, "--metrics: 'recal' is no metric; did you mean 'recall'?"},
     {"train --data model.pt", 1, "model.pt: is no ZIP archive, or is cut short"},
     {"train --data file.txt", 2, "file.txt: has one column only; a table has a label"},
     {"train --data random", 1, "random: is neither a .npz nor a .csv file"},
+    // Tables for a network that learnt from the columns a and b, and tells kind.
+    {"eval of_table --data no_b.csv", 2,
+     "no_b.csv: has no column 'b', which the network learnt from; its columns are a, c, kind"},
+    {"eval of_table --data no_kind.csv", 2,
+     "no_kind.csv: has no column 'kind', which the network learnt to tell; its columns are b, a, sort"},
+    {"eval of_table --data more.csv", 2,
+     "more.csv: has a column 'row', which the network did not learn from; take it out"},
+    {"train --data swapped.csv --init of_table/best.safetensors --model mlp:2-2", 2,
+     "of_table/best.safetensors: learnt from the columns of this table in another order; put them in this "
+     "one: a, b"},
     // Runs.
     {"report nowhere", 1, "nowhere: there is no such run; `coppice train` makes runs under runs/"},
     {"report folder", 1, "folder: holds no recipe.toml; is it a directory that `coppice train` made?"},
@@ -247,10 +258,28 @@ void prepare(const testing::Program& program) {
   folder.write("cut.safetensors", best.substr(0, best.size() / 2));
 }
 
+// A run of a table, and tables that are not like it.
+void prepare_columns(const testing::Program& program) {
+  const auto write = [&](const char* name, const std::string& header, const char* row) {
+    std::string text = header + "\n";
+    for (int i = 0; i < 20; ++i) text += std::string(row) + (i % 2 == 0 ? "yes\n" : "no\n");
+    program.folder.write(name, text);
+  };
+  write("learnt.csv", "a,b,kind", "1,2,");
+  write("swapped.csv", "b,a,kind", "2,1,");
+  write("no_b.csv", "a,c,kind", "1,2,");
+  write("no_kind.csv", "b,a,sort", "1,2,");
+  write("more.csv", "row,a,b,kind", "7,1,2,");
+  const testing::Outcome run =
+      program.run("train --data learnt.csv --model mlp:2-2 --max-steps 1 --out of_table");
+  ASSERT_EQ(run.code, 0) << run.err;
+}
+
 TEST(Mistakes, EachGetsOneSentenceThatNamesTheThing) {
   static_assert(std::size(kMistakes) >= 60);
   const testing::Program program;
   prepare(program);
+  prepare_columns(program);
   for (const Mistake& mistake : kMistakes)
     program.expect_refusal(mistake.arguments, mistake.code, mistake.sentence);
 }

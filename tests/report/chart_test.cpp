@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "report/text.h"
 
@@ -85,6 +86,32 @@ TEST(Chart, APointByItselfIsSeen) {
   const std::string svg = html_chart(chart_of({{1, 0.5}, {2, nan}, {3, 0.4}, {4, 0.3}, {5, nan}, {6, 0.2}}));
   EXPECT_EQ(count_of(svg, "class=\"spot\""), 2U);
   EXPECT_EQ(count_of(svg, "class=\"dot\""), 2U);
+}
+
+TEST(Chart, LinesOfOneColourHaveTheirOwnDashes) {
+  std::set<std::string> strokes;
+  for (const bool dashed : {false, true})
+    for (size_t colour = 0; colour < 32; ++colour) {
+      LineChart chart = chart_of({{1, 0.5}, {2, 0.4}});
+      chart.series[0].colour = colour;
+      chart.series[0].dashed = dashed;
+      const std::string svg = html_chart(chart);
+      const size_t at = svg.find("stroke=\"var(--s");
+      strokes.insert(svg.substr(at, svg.find(" d=", at) - at));
+    }
+  EXPECT_EQ(strokes.size(), 64U);
+}
+
+TEST(Chart, LongNumbersHaveRoomBesideTheAxis) {
+  LineChart chart = chart_of({{1, 1e9}, {2, 2e9}});
+  const auto end_of_numbers = [&] {
+    const std::string svg = html_chart(chart), mark = "text-anchor=\"end\" x=\"";
+    return std::stod(svg.substr(svg.find(mark) + mark.size()));
+  };
+  const double usual = end_of_numbers();
+  chart.y_text = [](double) { return std::string(19, '8'); };
+  EXPECT_GT(end_of_numbers(), 19 * 8.0);
+  EXPECT_LT(usual, 80);
 }
 
 TEST(Chart, ValuesThatOnlyRoundingTellsApartAreOne) {

@@ -62,6 +62,15 @@ TEST(Text, NumbersReadAsPeopleWriteThem) {
   EXPECT_EQ(seconds_text(1e300), "2.8e+296 h");
   EXPECT_EQ(quantity(1.234e9, "FLOP"), "1.23 GFLOP");
   EXPECT_EQ(loss_text(3.1e12), "3.1e+12");
+  EXPECT_EQ(measure_text(4127700), "4,127,700");
+  EXPECT_EQ(measure_text(-99999.96), "-100,000");
+  EXPECT_EQ(measure_text(123456789012345), "123,456,789,012,345");
+  EXPECT_EQ(measure_text(1e15), "1e+15");
+  EXPECT_EQ(measure_text(12.3456), "12.346");
+  EXPECT_EQ(measure_text(-1306.84), "-1,306.8");
+  EXPECT_EQ(measure_text(9999.96), "10,000");
+  EXPECT_EQ(measure_text(1.2e-7), "1.2e-07");
+  EXPECT_EQ(measure_text(0), "0");
 }
 
 }  // namespace

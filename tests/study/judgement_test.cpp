@@ -99,6 +99,14 @@ TEST(Judgement, SaysOfEachQuantityHowFarItIsOff) {
   ASSERT_TRUE(judgement.each);
   const std::string each = judgement.each->text(), all = judgement.metrics.text();
   EXPECT_NE(all.find("mae"), std::string::npos) << all;
+  ASSERT_TRUE(judgement.worst);
+  EXPECT_EQ(judgement.worst->text(),
+            "quantity  sample  said  is  error\n"
+            "price          5     1   2     -1\n"
+            "price          6     3   4     -1\n"
+            "rooms          5    30  10     20\n"
+            "rooms          6    10  30    -20")
+      << "numbers of the samples are their places in the data";
   // Off by 1 and by 20.
   for (const char* part : {"quantity", "price", "rooms", " 1 ", " 20 "})
     EXPECT_NE(each.find(part), std::string::npos) << part << "\n" << each;
@@ -112,6 +120,42 @@ TEST(Judgement, SaysOfEachClassWhatTheMetricsSay) {
   // Of a half is found, all that is said is right; of b all is found, and two of three are right.
   for (const char* part : {"recall", "precision", "50.00 %", "100.00 %", "66.67 %"})
     EXPECT_NE(each.find(part), std::string::npos) << part << "\n" << each;
+}
+
+TEST(Judgement, TheSurestMistakesOfLabelsAndOfTablesStandInATable) {
+  Judged labels({}, {0, 0, 0}, {-2, 0.5f, /**/ 3, 1, /**/ std::numeric_limits<float>::quiet_NaN(), 1});
+  labels.data.task = labels.outputs.task = Task::kLabels;
+  labels.data.target_names = {"spam", "urgent"};
+  labels.data.outputs = 2;
+  labels.outputs.width = 2;
+  labels.outputs.labels.clear();
+  labels.outputs.targets = {1, 1, /**/ 0, 1, /**/ 0, 0};
+  labels.outputs.losses = {1, 1, 1};
+  EXPECT_EQ(labels.judge().worst->text(),
+            "sample  label   said     sure  is\n"
+            "     6  spam    yes   95.26 %  no\n"
+            "     5  spam    no    88.08 %  yes\n"
+            "     7  urgent  yes   73.11 %  no");
+  labels.outputs.said = {1, 1, /**/ -1, 1, /**/ -1, -1};
+  EXPECT_FALSE(labels.judge().worst) << "all are right";
+
+  Judged table({"a", "b"}, {0, 0, 1}, {1, 2, /**/ 1, 0, /**/ 9, 1});
+  table.data.features = {20000, 1, 1};
+  table.data.numbers = true;
+  EXPECT_EQ(table.judge().worst->text(),
+            "sample  said     sure  is\n"
+            "     7  a     99.97 %  b\n"
+            "     5  b     73.11 %  a");
+}
+
+TEST(Judgement, LeavesOutTop5WhereItIsAlwaysAll) {
+  const auto metrics = [](int classes) {
+    std::vector<std::string> names;
+    for (int c = 0; c < classes; ++c) names.push_back(std::to_string(c));
+    return Judged(names, {0}, std::vector<float>(static_cast<size_t>(classes), 1)).judge().metrics.text();
+  };
+  EXPECT_EQ(metrics(5).find("top5"), std::string::npos);
+  EXPECT_NE(metrics(6).find("top5"), std::string::npos);
 }
 
 TEST(Judgement, RowsOfNumbersHaveNoPicturesAndBoardsNoClasses) {

@@ -85,6 +85,28 @@ TEST(Checkpoint, GivesBackWeightsStateAndProgressBitForBit) {
     }
 }
 
+TEST(Checkpoint, KeepsTheNamesOfColumns) {
+  const TempDir folder;
+  const std::string path = folder.file("x.safetensors");
+  RunInfo info = some_info();
+  info.preprocessing.features = {2, 1, 1};
+  info.preprocessing.normalisation = {{0, 0}, {1, 1}};
+  info.preprocessing.numbers = true;
+  const Network network = some_network("mlp:2-8-10", "1x1", 0.5, {2, 1, 1, 10});
+  for (const ColumnNames& columns : {ColumnNames{}, ColumnNames{{"a", "b \"c\""}, "kind"}}) {
+    info.preprocessing.columns = columns;
+    ASSERT_TRUE(write_checkpoint(Env::system(), path, network, info, false).ok());
+    const auto read = read_checkpoint(Env::system(), path);
+    ASSERT_TRUE(read.ok()) << read.status().message();
+    EXPECT_EQ(read->info.preprocessing.columns, columns);
+    const auto file = SafetensorsFile::open(Env::system(), path);
+    EXPECT_EQ(read_column_names(*file).take(), columns);
+    // As files from before there were names.
+    EXPECT_EQ(file->metadata().at("preprocessing").find("\"label\"") == std::string::npos,
+              columns.label.empty());
+  }
+}
+
 TEST(Checkpoint, KeepsWhatTheOutputsMean) {
   const TempDir folder;
   const std::string path = folder.file("x.safetensors");
@@ -361,6 +383,14 @@ TEST(Checkpoint, RefusesFilesThatContradictThemselves) {
     m["preprocessing"] =
         R"({"channels":1,"height":28,"width":28,"mean":[0],"stddev":[1],"outputs":10,"classes":[],"values":"words"})";
   });
+  const auto tampered = [&](const char* what, const char* sentence) {
+    says(sentence,
+         [what](Metadata& m, Views&, Contents&) { m["preprocessing"].insert(1, std::string(what) + ","); });
+  };
+  tampered(R"("features":["a","b"],"values":"floats")",
+           "preprocessing.features: should name each of the 1 columns");
+  tampered(R"("features":["a"])", "preprocessing.features: should name each of the 1 columns");
+  tampered(R"("label":"kind")", "preprocessing.label: should name a column of classes");
   says("preprocessing.resize: should be crop or stretch, not 'tile'", [](Metadata& m, Views&, Contents&) {
     m["preprocessing"] =
         R"({"channels":1,"height":28,"width":28,"mean":[0],"stddev":[1],"outputs":10,"classes":[],"resize":"tile"})";

@@ -252,6 +252,51 @@ TEST(Tasks, OtherTablesAreAskedForWhatWasLearnt) {
   EXPECT_EQ(quantities("a,b,c\n1,20,3\n4,50,6\n"), (std::vector<float>{20, 1, 50, 4}));
 }
 
+// What stands in another order is found by its name, classes among it; what cannot be is no guess.
+TEST(Tasks, OtherTablesAreReadInTheOrderOfTheColumnsThatWereLearnt) {
+  const TempDir data;
+  Preprocessing model;
+  model.features = {2, 1, 1};
+  model.numbers = true;
+  model.outputs = 2;
+  model.classes = {"no", "yes"};
+  model.columns = {{"a", "b"}, "kind"};
+  model.normalisation = {{0, 0}, {1, 1}};
+  Recipe recipe;
+  recipe.test_share = 1;
+  const auto load = [&](const char* text) {
+    recipe.data = data.write("t.csv", text);
+    return load_recipe_data(Env::system(), recipe, &model);
+  };
+  const auto refusal = [&](const char* text) { return load(text).status().message(); };
+  for (const char* text : {"a,b,kind\n1,2,no\n3,4,yes\n", "kind,b,a\nno,2,1\nyes,4,3\n",
+                           "b,kind,a\n2,no,1\n4,yes,3\n", "1,2,no\n3,4,yes\n"}) {
+    const auto loaded = load(text);
+    ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+    EXPECT_EQ(loaded->test.samples->numbers, (std::vector<float>{1, 2, 3, 4})) << text;
+    EXPECT_EQ(loaded->test.samples->labels, (std::vector<int32_t>{0, 1})) << text;
+    EXPECT_EQ(loaded->columns, model.columns) << "a run that goes on keeps them";
+  }
+  const std::string& path = recipe.data;
+  EXPECT_EQ(refusal("a,c,kind\n1,2,no\n3,4,yes\n"),
+            path + ": has no column 'b', which the network learnt from; its columns are a, c, kind");
+  EXPECT_EQ(refusal("a,b,sort\n1,2,no\n3,4,yes\n"),
+            path + ": has no column 'kind', which the network learnt to tell; its columns are a, b, sort");
+  EXPECT_EQ(refusal("row,a,b,kind\n1,1,2,no\n2,3,4,yes\n"),
+            path + ": has a column 'row', which the network did not learn from; take it out");
+  EXPECT_EQ(refusal("b,a,a,kind\n1,1,2,no\n2,3,4,yes\n"),
+            path +
+                ": has 2 columns 'a'; put all columns in the order that the network learnt, so that none is "
+                "mistaken");
+  model.columns.features = {"a", "a"};
+  EXPECT_TRUE(load("a,a,kind\n1,2,no\n3,4,yes\n").ok()) << "in the order of the training";
+  EXPECT_EQ(refusal("a,b,kind\n1,2,no\n3,4,yes\n").substr(path.size()),
+            ": has no column 'a', which the network learnt from; its columns are a, b, kind");
+  // From before there were names.
+  model.columns = {};
+  EXPECT_EQ(load("b,a,kind\n2,1,no\n4,3,yes\n")->test.samples->numbers, (std::vector<float>{2, 1, 4, 3}));
+}
+
 // Nothing changes for classes where a metric is asked for that is the usual one.
 TEST(Tasks, TheUsualMetricByNameIsTheUsualRun) {
   const TempDir usual, named;

@@ -24,6 +24,9 @@ struct OutputRow {
 // output is NaN all: width. The class is right where this is 0, among five where it is below 5.
 int64_t rank_of(const OutputRow& said, int64_t label);
 
+// Of fewer classes every one is among five.
+inline constexpr int64_t kLeastForTop5 = 6;
+
 // The class with the largest output, of equal ones the first; kNoClass where an output is NaN. It is `label`
 // exactly where rank_of(said, label) is 0.
 inline constexpr int32_t kNoClass = -1;
