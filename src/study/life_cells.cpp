@@ -86,9 +86,9 @@ Table life_table(int steps, const std::vector<LifeRow>& rows) {
   const bool turned =
       std::any_of(cells.begin(), cells.end(), [](const LifeCell& cell) { return cell.flips > 0; });
   std::vector<std::string> headline = {"width m"};
-  if (cut) headline.push_back("cut to");
+  if (cut) headline.emplace_back("cut to");
   headline.insert(headline.end(), {"parameters", "density of boards"});
-  if (turned) headline.push_back("signs turned");
+  if (turned) headline.emplace_back("signs turned");
   headline.insert(headline.end(), {"networks", "learnt it", "share", "95 % interval",
                                    "median updates of these", "work for each", "given up in time"});
   Table table(headline);

@@ -180,15 +180,16 @@ Result<std::string> ticket_section(const LifeSearch& search, const LifeFound& fo
       "<style>.kernels{display:flex;flex-wrap:wrap;gap:.4rem;margin:.4rem "
       "0}svg.kernel{background:var(--panel);"
       "border:2px solid transparent}svg.kernel.kept{border-color:var(--s0)}</style>";
-  return html_section(
-      "The ticket in a network of width " + std::to_string(search.width),
-      style + "<p>The first values of its " + std::to_string(2 * search.width) +
-          " filters of 3x3; framed are those that were left when it had been cut to width " +
-          std::to_string(search.prune_to) + ". The colour is the sign.</p>" + strip +
-          "</div><p>What became of them, after " + with_commas(found.updates) + " updates of " +
-          std::to_string(found.starts) +
-          (found.starts == 1 ? " wide network" : " wide networks, the last of which is shown") +
-          " and of what was left of it: all 512 rules right.</p>" + after + "</div>" + numbers_table(found));
+  return html_section("The ticket in a network of width " + std::to_string(search.width),
+                      style + "<p>The first values of its " + std::to_string(2 * search.width) +
+                          " filters of 3x3; framed are those that were left when it had been cut to width " +
+                          std::to_string(search.prune_to) + ". The colour is the sign.</p>" + strip +
+                          "</div><p>The same after the last update, all 512 rules right. It took " +
+                          with_commas(found.updates) + " updates" +
+                          (found.starts == 1 ? ""
+                                             : ", those of " + std::to_string(found.starts - 1) +
+                                                   " wide ones that were given up before included") +
+                          ".</p>" + after + "</div>" + numbers_table(found));
 }
 
 // ---- boards
@@ -256,12 +257,14 @@ std::string introduction(const LifeSearch& search) {
 std::string charts_of(const std::vector<LifeCell>& cells) {
   const auto any = [&](const auto& is) { return std::any_of(cells.begin(), cells.end(), is); };
   const auto plain = [](const LifeCell& cell) { return cell.flips == 0 && cell.pruned_to == 0; };
-  const auto density = [](const LifeCell& cell) { return "boards: " + life_density_text(cell.density); };
-  std::string charts;
-  if (any(plain))
-    charts += html_chart(chart_of(cells, "Learnt exactly, against the width m", "m", plain, density,
-                                  [](const LifeCell& cell) { return static_cast<double>(cell.width); }));
-  if (any([&](const LifeCell& cell) { return cell.density != cells.front().density; })) {
+  std::string charts = html_chart(chart_of(
+      cells, "Learnt exactly, against the width m", "m", [](const LifeCell& cell) { return cell.flips == 0; },
+      [](const LifeCell& cell) {
+        return (cell.pruned_to > 0 ? "cut to " + std::to_string(cell.pruned_to) + ", boards: " : "boards: ") +
+               life_density_text(cell.density);
+      },
+      [](const LifeCell& cell) { return static_cast<double>(cell.width); }));
+  if (any([&](const LifeCell& cell) { return plain(cell) && cell.density != cells.front().density; })) {
     LineChart chart = chart_of(
         cells, "Learnt exactly, against the density of the boards", "density",
         [&](const LifeCell& cell) { return plain(cell) && cell.density > 0; },
