@@ -144,7 +144,7 @@ void add_life_command(CLI::App& app, int& exit) {
       "Examples:\n"
       "  coppice life --widths 1,3 --networks 16\n"
       "  coppice life --densities 0,0.2,0.38,0.5 --flips 1,2,4,8 --out runs/life-all\n"
-      "  coppice life --widths 1,8 --prune-to 1 --boards 0 --check-every 10 --out runs/life-cut");
+      "  coppice life --widths 1,8 --prune-to 1 --boards 0 --out runs/life-cut");
   command->callback([arguments, &exit] {
     const Status status = run_life(Env::system(), *arguments);
     exit = status.ok() ? kFine : fail(kName, status);

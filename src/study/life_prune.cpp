@@ -13,12 +13,15 @@
 namespace coppice {
 namespace {
 
-// Of each kind of neuron those that are tried as the next to go, least missed first; and the cuts after which
-// a start is given up. Measured on 128 starts of m = 8: more of either costs more than a new start.
+// Neurons that are tried as the next to go, and cuts that nothing came of before a start is given up: a new
+// start is cheaper than a long way back. (m = 8, 128 seeds, within 10,000 updates: 3 dead ends led to 128
+// networks, 8 to 121; a third neuron changed nothing.)
 constexpr size_t kTried = 2;
 constexpr int kMostDeadEnds = 3;
 // A wide network may take longer than one that is already right but for a filter.
 constexpr int64_t kStartCuts = 10;
+// Most cuts are mended within a few updates; a check costs less than half of one.
+constexpr int64_t kMostBetweenChecks = 10;
 
 constexpr size_t kCells = 9, kArrays = 3;  // value, moment1, moment2
 enum Layer : size_t { kCount, kCountBias, kDecide, kDecideBias, kOut, kOutBias, kParams };
@@ -301,6 +304,7 @@ Result<LifeFound> prune_life(const LifeSearch& search) {
   while (!found.solved && !found.diverged && found.updates < search.updates) {
     LifeSearch start = search;
     start.seed = found.start_seed = seed_of_start(search.seed, found.starts++);
+    start.check_every = std::min(search.check_every, kMostBetweenChecks);
     TRY_ASSIGN(found.solved, Start(start, found).run());
   }
   return found;

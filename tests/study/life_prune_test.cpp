@@ -87,6 +87,14 @@ TEST(LifePrune, EndsWithItsUpdates) {
   EXPECT_TRUE(found.filters.empty());
 }
 
+// Few checks would leave each cut as many updates as lie between them.
+TEST(LifePrune, AsksMoreOftenThanASearchWithoutCuts) {
+  LifeSearch search = cut_to_one(8, 1);
+  const int64_t work = search_life(search)->work;
+  search.check_every = 250;
+  EXPECT_EQ(search_life(search)->work, work);
+}
+
 // 2 (9 x 16 + 16 x 8 + 8) + (16 x 8 + 8) multiplications of each neighbourhood in an update, the first term
 // once in a check.
 TEST(LifePrune, CountsItsWork) {
