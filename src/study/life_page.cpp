@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "base/rng.h"
 #include "dataset/life.h"
@@ -209,8 +210,9 @@ Result<std::string> life_section(const LifeStudy& study, const std::vector<LifeR
   for (uint8_t& cell : board) cell = rng.uniform_double() < 0.35;
   const LifeRow *right = nullptr, *nearly = nullptr, *cut = nullptr;
   for (const LifeRow& row : rows) {
-    const LifeRow*& first = row.pruned_to > 0 ? cut : right;
-    if (row.solved && first == nullptr) first = &row;
+    if (row.solved && row.pruned_to == 0 && right == nullptr) right = &row;
+    // Of the widest there is most to see.
+    if (row.solved && row.pruned_to > 0 && (cut == nullptr || row.width > cut->width)) cut = &row;
     if (!row.solved && row.pruned_to == 0 && (nearly == nullptr || row.wrong < nearly->wrong)) nearly = &row;
   }
   std::string pictures = moving_picture(frames_of(board, true_rules()), "The Game of Life"), ticket;
@@ -264,7 +266,10 @@ std::string charts_of(const std::vector<LifeCell>& cells) {
                life_density_text(cell.density);
       },
       [](const LifeCell& cell) { return static_cast<double>(cell.width); }));
-  if (any([&](const LifeCell& cell) { return plain(cell) && cell.density != cells.front().density; })) {
+  std::set<double> densities;
+  for (const LifeCell& cell : cells)
+    if (plain(cell) && cell.density > 0) densities.insert(cell.density);
+  if (densities.size() > 1) {
     LineChart chart = chart_of(
         cells, "Learnt exactly, against the density of the boards", "density",
         [&](const LifeCell& cell) { return plain(cell) && cell.density > 0; },
