@@ -68,6 +68,9 @@ Status run_life(Env& env, LifeArguments& arguments) {
     return {};
   }
   say(life_table(study.search.steps, *rows).text());
+  if (const auto tickets = ticket_table(*rows))
+    say("\nfilters that were left, alone from their first values; and as many that were drawn\n" +
+        tickets->text());
   say("\npage  " + page);
   return {};
 }
@@ -98,11 +101,29 @@ void add_life_command(CLI::App& app, int& exit) {
                    "also train winners again with so many signs of their first values turned")
       ->delimiter(',')
       ->type_name("K,K,...");
+  command
+      ->add_option("--prune-to", study.prune_to,
+                   "cut networks of larger widths, filter by filter, to this one; --updates are those of all "
+                   "that a network takes")
+      ->type_name("M")
+      ->check(CLI::Range(1, 63));
+  command
+      ->add_option("--cut-updates", search.cut_updates,
+                   "at most, after each cut; a wide network gets 10 times that")
+      ->check(CLI::Range(int64_t{1}, int64_t{100000000}))
+      ->capture_default_str();
   command->add_option("--networks", study.networks, "of each width and density")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
   command->add_option("--updates", search.updates, "at most, of each network")
       ->check(CLI::Range(int64_t{1}, int64_t{100000000}))
+      ->capture_default_str();
+  command
+      ->add_option("--check-every", search.check_every, "updates; it ends when a check finds nothing wrong")
+      ->check(CLI::Range(int64_t{1}, int64_t{100000000}))
+      ->capture_default_str();
+  command->add_option("--boards", search.boards, "of an update; 0: all there are, for one step")
+      ->check(CLI::Range(0, 100000))
       ->capture_default_str();
   command->add_option("--learning-rate", search.learning_rate, "of Adam")
       ->check(CLI::Range(1e-9, 10.0))
@@ -122,7 +143,8 @@ void add_life_command(CLI::App& app, int& exit) {
       "of 32 x 32 an update, Adam. Networks are trained side by side; Ctrl-C keeps what is done.\n"
       "Examples:\n"
       "  coppice life --widths 1,3 --networks 16\n"
-      "  coppice life --densities 0,0.2,0.38,0.5 --flips 1,2,4,8 --out runs/life-all");
+      "  coppice life --densities 0,0.2,0.38,0.5 --flips 1,2,4,8 --out runs/life-all\n"
+      "  coppice life --widths 1,8 --prune-to 1 --boards 0 --out runs/life-cut");
   command->callback([arguments, &exit] {
     const Status status = run_life(Env::system(), *arguments);
     exit = status.ok() ? kFine : fail(kName, status);

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "base/result.h"
 #include "exec/network.h"
@@ -19,22 +20,39 @@ struct LifeSearch {
   int steps = 1;  // n: what the board is so many steps later
   int width = 1;  // m: in each step 2m filters of 3x3 and m of 1x1; then the output
   int64_t updates = 10000;
-  int64_t check_every = 250;    // updates, until all 512 are right
-  int boards = 8, side = 32;    // of a batch, drawn anew for each update; a torus
+  int64_t check_every = 250;  // updates, until all 512 are right
+  // Of a batch, drawn anew for each update; a torus. 0 boards (one step only): all there are, so that each
+  // neighbourhood counts as often as it is expected.
+  int boards = 8, side = 32;
   double density = 0;           // of live cells; 0: drawn anew for each board, uniform in (0, 1)
   double learning_rate = 1e-3;  // of Adam
   int flips = 0;                // signs of first weights that are turned, drawn
+  // Above 0 (one step only): the network, wider than that, is cut to this width; see life_prune.h.
+  int prune_to = 0;
+  int64_t cut_updates = 500;  // at most, after each cut
   uint64_t seed = 1;
 };
 
-struct LifeFound {
-  bool solved = false;  // nothing was wrong at a check
-  int64_t updates = 0;  // done
+struct LifeTaught {
+  bool solved = false;    // nothing was wrong at a check
+  bool diverged = false;  // it ended as no numbers
+  int64_t updates = 0;    // done
   // Cells that it was asked about at the last check, and got wrong. One step: the 512 neighbourhoods. Two:
   // all 2^25 of 5x5 cells, once 64 boards are right. More: 64 boards with densities from 0 to 1, and no
   // proof.
   int64_t asked = 0, wrong = 0;
+  // Multiplications by weights in updates and checks, other than of all 2^25; of cut networks also in the
+  // choice of what goes.
+  int64_t work = 0;
+};
+
+struct LifeFound : LifeTaught {
   Network network;  // of one step: 9 cells in, one logit out; else on boards
+  // Of cut networks: how many wide ones were begun, the seed of the last one's first values, and which of its
+  // filters of 3x3 and of 1x1 are left.
+  int starts = 1;
+  uint64_t start_seed = 0;
+  std::vector<int> filters, decides;
 };
 
 // Whether a search makes sense, in a sentence; search_life() asks it too.

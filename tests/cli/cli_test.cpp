@@ -157,6 +157,18 @@ TEST_F(Cli, StudiesTheGameOfLife) {
   EXPECT_NE(both.err.find("life: is no run, and is left out"), std::string::npos) << both.err;
 }
 
+TEST_F(Cli, CutsANetworkThatLearntLifeToTwentyFiveNumbers) {
+  const Outcome cut = coppice(
+      "life --widths 8 --prune-to 1 --boards 0 --check-every 10 --cut-updates 200 --learning-rate 0.003 "
+      "--densities 0.38 --networks 1 --out cut");
+  ASSERT_EQ(cut.code, 0) << cut.err;
+  EXPECT_NE(cut.out.find("cut to"), std::string::npos);
+  EXPECT_NE(cut.out.find("alone from their first values"), std::string::npos);
+  EXPECT_NE(content(folder_.file("cut/rows.jsonl")).find("\"parameters\":25"), std::string::npos);
+  EXPECT_NE(content(folder_.file("cut/life.html")).find("The ticket in a network of width 8"),
+            std::string::npos);
+}
+
 TEST_F(Cli, ReadsARecipeWithFlagsOverIt) {
   folder_.write("my.toml", "data = \"glyphs\"\nmodel = \"mlp:784-16-10\"\ntrain_samples = 300\nepochs = 9\n");
   const Outcome outcome = coppice("train my.toml --epochs 1 --test-samples 20 --json --out here");

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
+#include <sstream>
 
 #include "support/temp_dir.h"
 
@@ -83,6 +85,71 @@ TEST(LifeStudy, TurnsSignsOfWinnersOnly) {
   EXPECT_TRUE(has(*page, "Learnt it again"));
 }
 
+LifeStudy cutting() {
+  LifeStudy study = small();
+  study.widths = {1, 8};
+  study.densities = {0.38};
+  study.prune_to = 1;
+  study.search.boards = 0;
+  study.search.check_every = 10;
+  study.search.cut_updates = 200;
+  study.search.updates = 5000;
+  return study;
+}
+
+TEST(LifeStudy, CutsWideNetworksAndAsksWhatTheirTicketsAreWorth) {
+  const testing::TempDir folder;
+  LifeStudy study = cutting();
+  const auto rows = run_life_study(Env::system(), study, folder.file("rows.jsonl"));
+  ASSERT_TRUE(rows.ok()) << rows.status().message();
+  ASSERT_EQ(rows->size(), 6U);
+  for (const LifeRow& row : *rows) {
+    EXPECT_EQ(row.pruned_to, row.width == 8 ? 1 : 0);
+    if (row.width == 1) continue;
+    EXPECT_TRUE(row.solved);
+    EXPECT_EQ(row.filters.size(), 2U);
+    EXPECT_GT(row.ticket.updates, 0);
+  }
+  const auto page = life_page(study, *rows);
+  ASSERT_TRUE(page.ok()) << page.status().message();
+  EXPECT_TRUE(has(*page, "A network of width 8 cut to width 1, 25 parameters: all 512 rules right"));
+  EXPECT_TRUE(has(*page, "The ticket in a network of width 8"));
+  EXPECT_TRUE(has(life_table(1, *rows).text(), "cut to"));
+  ASSERT_TRUE(ticket_table(*rows).has_value());
+
+  // One thread, from the file, and asked for something else: all rows are there again.
+  study.threads = 1;
+  study.prune_to = 0;
+  study.widths = {1};
+  const auto again = run_life_study(Env::system(), study, folder.file("rows.jsonl"));
+  ASSERT_TRUE(again.ok()) << again.status().message();
+  EXPECT_EQ(life_table(1, *again).text(), life_table(1, *rows).text());
+  EXPECT_EQ(ticket_table(*again)->text(), ticket_table(*rows)->text());
+  EXPECT_EQ(life_page(study, *again).take(), *page);
+}
+
+TEST(LifeStudy, RowsOfCutNetworksAreOfTheSameCutsAndDoNotDependOnThreads) {
+  const testing::TempDir folder;
+  LifeStudy study = cutting();
+  study.widths = {4};
+  ASSERT_TRUE(run_life_study(Env::system(), study, folder.file("two.jsonl")).ok());
+  study.threads = 1;
+  ASSERT_TRUE(run_life_study(Env::system(), study, folder.file("one.jsonl")).ok());
+  const auto sorted = [&](const char* name) {
+    std::istringstream text(testing::content(folder.file(name)));
+    std::set<std::string> lines;
+    for (std::string line; std::getline(text, line);) lines.insert(line);
+    return lines;
+  };
+  EXPECT_EQ(sorted("one.jsonl"), sorted("two.jsonl"));
+  study.search.cut_updates = 100;
+  const auto other = run_life_study(Env::system(), study, folder.file("one.jsonl"));
+  EXPECT_TRUE(has(other.status().message(), "was made with another 'cut_updates'"));
+  study.prune_to = 7;
+  EXPECT_TRUE(has(run_life_study(Env::system(), study, folder.file("new.jsonl")).status().message(),
+                  "no width is above 7"));
+}
+
 TEST(LifeStudy, KeepsWhatIsDoneWhenItIsStopped) {
   const testing::TempDir folder;
   LifeStudy study = small();
@@ -105,7 +172,7 @@ TEST(LifeStudy, ARowThatLiesIsASentence) {
   ASSERT_TRUE(run_life_study(Env::system(), study, folder.file("rows.jsonl")).ok());
   const std::string row = testing::content(folder.file("rows.jsonl"));
   for (const auto& [from, to] : {std::pair("\"seed\":1", "\"seed\":-1"),
-                                 {"\"coppice.life\":1", "\"coppice.life\":9"},
+                                 {"\"coppice.life\":2", "\"coppice.life\":9"},
                                  {"\"solved\":", "\"solved\":7,\"was\":"},
                                  {"{", "{{"}}) {
     std::string text = row;
@@ -152,6 +219,19 @@ TEST(LifeTable, TheMedianOfAnEvenNumberLiesBetweenTheMiddleTwo) {
     rows.push_back(row);
   }
   EXPECT_TRUE(has(life_table(1, rows).text(), " 750"));
+}
+
+// 100 and 300 learn it, 1000 never: all of it is 1400 for two. Given up at 100, it is 300 for one; at 300,
+// 700 for two, 350 each.
+TEST(LifeTable, WorkForEachCountsTheFailuresAndTheBestMomentToGiveUp) {
+  std::vector<LifeRow> rows(3);
+  rows[0].work = 1000;
+  rows[1].work = 300;
+  rows[2].work = 100;
+  rows[1].solved = rows[2].solved = true;
+  const std::string text = life_table(1, rows).text();
+  EXPECT_TRUE(has(text, " 700 ")) << text;
+  EXPECT_EQ(text.substr(text.find_last_not_of(" \n") - 3, 4), " 300") << text;
 }
 
 }  // namespace
