@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pruning as a person meets it.
+#include <gtest/gtest.h>
+
+#include "models/json.h"
+#include "support/program.h"
+
+namespace coppice {
+namespace {
+
+using testing::Outcome;
+
+class PruneCli : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const Outcome trained = program_.run(
+        "train --data glyphs --train-samples 600 --test-samples 100 --model mlp:784-32-10 --epochs 2 "
+        "--threads 1 "
+        "--out dense");
+    ASSERT_EQ(trained.code, 0) << trained.err;
+  }
+  void expect_refusal(const std::string& arguments, const std::string& sentence) {
+    const Outcome outcome = program_.run(arguments);
+    EXPECT_NE(outcome.code, 0);
+    EXPECT_EQ(outcome.err, "coppice prune: " + sentence + "\n");
+  }
+  testing::Program program_;
+};
+
+TEST_F(PruneCli, TellsWhatTheNetworkWasAndWhatItIs) {
+  const Outcome outcome =
+      program_.run("prune dense --density 0.1 --epochs 2 --update-every 2 --threads 1 --out pruned");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* word :
+       {"method   magnitude", "live", "edits", "before", "after", "test accuracy",
+        "2,541  10.0x",
+        "work of a sample", "time of a sample"})
+    EXPECT_NE(outcome.out.find(word), std::string::npos) << word << "\n" << outcome.out;
+  EXPECT_EQ(program_.run("eval pruned").code, 0);
+  EXPECT_EQ(program_.run("report pruned").code, 0);
+}
+
+TEST_F(PruneCli, SaysTheSameToMachines) {
+  const Outcome outcome =
+      program_.run("prune dense --density 0.1 --no-finetune --threads 1 --json --out pruned");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto json = parse_json("out", outcome.out);
+  ASSERT_TRUE(json.ok()) << outcome.out;
+  EXPECT_EQ((*json)["before"]["live_weights"], 25408);
+  EXPECT_EQ((*json)["after"]["live_weights"], 2541);
+  EXPECT_EQ((*json)["after"]["total_weights"], 25408);
+  EXPECT_EQ((*json)["after"]["flop_per_sample"], 2 * 2541);
+  EXPECT_LT((*json)["after"]["file_bytes"], (*json)["before"]["file_bytes"]);
+  EXPECT_EQ((*json)["account"]["live_weights"], 2541);
+  EXPECT_GT((*json)["after"]["seconds_per_sample"], 0);
+}
+
+TEST_F(PruneCli, ExplainsWhatItCannotDo) {
+  expect_refusal("prune dense", "density: say how many weights shall stay, such as --density 0.1");
+  expect_refusal("prune dense --density 0", "--density: '0' should be a number above 0, up to 1");
+  expect_refusal("prune nothing --density 0.1",
+                 "nothing: there is no such run or file; `coppice train` makes runs under runs/");
+  expect_refusal("prune dense --density 0.1 --method rigll",
+                 "--method: 'rigll' is not a pruning method; did you mean 'rigl'?");
+  expect_refusal("prune dense --density 0.1 --method rigl --ranking network",
+                 "--ranking: belongs to the methods that prune (`coppice train --methods`); leave it out");
+  expect_refusal("prune dense --density 0.1 --layer fc9=1",
+                 "layer 'fc9': there is no such layer; this network has fc1, fc2");
+  expect_refusal("prune dense --density 1",
+                 "method: magnitude has nothing to do at density 1; lower --density");
+}
+
+}  // namespace
+}  // namespace coppice
