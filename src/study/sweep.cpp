@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <thread>
 
 #include "base/text.h"
@@ -55,6 +56,7 @@ class Sweep {
   SweepRows rows_;
   std::vector<const SweepRun*> waiting_;
   std::vector<Going> going_;
+  std::set<std::string> failed_;  // identities of runs that were tried, and will not be again
 };
 
 bool Sweep::wanted(const SweepRun& run) const {
@@ -146,6 +148,7 @@ Status Sweep::over(const SweepRun& run, const std::string& sentence, bool stoppe
   TRY_ASSIGN(std::optional<SweepRow> row, row_of_run(env_, plan_, run));
   if (!row && stopped) return {};
   if (!row) {
+    failed_.insert(run.id);
     const std::string why = sentence.empty() ? "it ended without an account of what it came to" : sentence;
     row = SweepRow{
         name_of(run), run.id, run.directory, run.seed, run.recipe, "", 0, told_from(plan_, run, why), {}};
@@ -182,8 +185,9 @@ SweepProgress Sweep::progress() const {
       }
     if (!wanted(run)) continue;
     ++out.all;
-    out.done += done;
-    if (!done) left.push_back(&run);
+    const bool over = done || failed_.contains(run.id);
+    out.done += over;
+    if (!over) left.push_back(&run);
   }
   out.going = static_cast<int64_t>(going_.size());
   if (all.count == 0) return out;

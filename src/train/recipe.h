@@ -13,10 +13,11 @@
 #include "base/result.h"
 #include "dataset/dataset.h"
 #include "exec/network.h"
-#include "io/toml.h"
 #include "optim/optimizer.h"
 
 namespace coppice {
+
+struct TomlNode;
 
 struct Recipe {
   // What is learnt from.
