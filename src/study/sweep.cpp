@@ -45,7 +45,7 @@ class Sweep {
   Result<bool> start(const SweepRun& run);
   Status look_after(bool stopped);
   Status over(const SweepRun& run, const std::string& sentence, bool stopped);
-  Status put(SweepRow row);
+  Status put(const SweepRow& row);
   SweepProgress progress() const;
 
   Env& env_;
@@ -113,7 +113,7 @@ Result<bool> Sweep::start(const SweepRun& run) {
   TRY_ASSIGN(std::optional<SweepRow> row, row_of_run(env_, plan_, run));
   if (row) {
     row->command = trainer_.command(run);
-    TRY(put(std::move(*row)));
+    TRY(put(*row));
     return true;
   }
   TRY_ASSIGN(auto started, trainer_.start(run, directory, env_.exists(join_path(directory, kLastFile))));
@@ -155,10 +155,10 @@ Status Sweep::over(const SweepRun& run, const std::string& sentence, bool stoppe
   }
   row->command = trainer_.command(run);
   row->jobs = options_.jobs;
-  return put(std::move(*row));
+  return put(*row);
 }
 
-Status Sweep::put(SweepRow row) {
+Status Sweep::put(const SweepRow& row) {
   TRY(rows_.put(env_, plan_, row));
   if (watch_.on_row) watch_.on_row(row, progress());
   return {};
