@@ -28,6 +28,7 @@ Result<Process> Process::start(const std::vector<std::string>& arguments, const 
   std::vector<std::string> words = {"coppice"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "command.h"
 #include "process.h"
 #include "recipe_flags.h"
 #include "train/trainer.h"
@@ -40,6 +41,7 @@ class RunningProcess final : public StartedRun {
       return "its process was killed; the memory may have run out: try fewer --jobs";
     if (end->signal != 0) return "its process was ended by the signal " + std::to_string(end->signal);
     if (end->code == 0) return "";
+    if (end->code == kStopped) return "somebody else interrupted it; what it had learnt is saved";
     const std::string sentence = last_sentence(env_, messages_);
     return sentence.empty() ? "its process ended with code " + std::to_string(end->code) : sentence;
   }

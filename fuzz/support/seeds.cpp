@@ -184,7 +184,8 @@ std::string checkpoint_of(const std::string& model, const ModelInput& input, con
   info.preprocessing.classes = {"no", "yes"};
   info.preprocessing.columns = columns;
   info.preprocessing.numbers = !columns.features.empty();
-  info.progress = {1, 2, 17, 15, 1.25, 128, {"accuracy", true, 0.5, 0.25}, 2, 1, 0.7};
+  info.progress = {1, 2,   17, 15, 1.25, 128, {"accuracy", true, 0.5, 0.25}, 2, 1, 0.7, {1e9, 2e9, 3e9},
+                   4, 0.25};
   info.isa = "c";
   MemoryEnv env;
   EXPECT_TRUE(write_checkpoint(env, "x", network, info, true).ok());

@@ -84,7 +84,8 @@ void add_entries(const toml::table& table, int depth, TomlNode& out) {
   for (const auto& [name, node] : table) entries.emplace_back(name.str(), &node);
   std::stable_sort(entries.begin(), entries.end(),
                    [&](const auto& a, const auto& b) { return place(a.second) < place(b.second); });
-  for (const auto& [name, node] : entries) out.entries.emplace_back(name, node_of(*node, depth + 1));
+  for (const auto& [name, node] : entries)
+    out.entries.push_back({std::string(name), node_of(*node, depth + 1)});
 }
 
 TomlNode node_of(const toml::node& node, int depth) {

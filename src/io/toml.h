@@ -4,12 +4,13 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/result.h"
 
 namespace coppice {
+
+struct TomlEntry;
 
 struct TomlNode {
   enum class Kind {
@@ -21,11 +22,16 @@ struct TomlNode {
   };
   Kind kind = Kind::kOther;
   int64_t line = 0;
-  std::string text;                                       // as a flag of the command line would have it
-  std::vector<TomlNode> items;                            // of a list
-  std::vector<std::pair<std::string, TomlNode>> entries;  // of a table, in the order of the file
+  std::string text;                // as a flag of the command line would have it
+  std::vector<TomlNode> items;     // of a list
+  std::vector<TomlEntry> entries;  // of a table, in the order of the file
 
   const TomlNode* find(const std::string& name) const;  // null: no such entry
+};
+
+struct TomlEntry {
+  std::string name;
+  TomlNode node;
 };
 
 // The table that a file is; `origin` is its name for sentences.

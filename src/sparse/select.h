@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -18,6 +19,8 @@ class StreamingTopK {
  public:
   explicit StreamingTopK(int64_t k) : k_(static_cast<size_t>(k)) {}
   void offer(int64_t index, float score);
+  // No lower score will be kept; anything may be until it is above -infinity.
+  float bar() const { return has_bar_ ? bar_ : -std::numeric_limits<float>::infinity(); }
   // Ascending indices of what was kept; at most k. Empties the selection.
   std::vector<int64_t> take();
 

@@ -2,6 +2,7 @@
 #include "sparsify/sparsifier.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <mutex>
 #include <numbers>
@@ -70,6 +71,11 @@ void take_live(const Pattern& pattern, const DenseGradientBlock& rows, std::vect
 
 // The mean |gradient| of each block of one row of blocks.
 void score_row(BlockShape block, const DenseGradientBlock& rows, int64_t row, std::span<float> scores) {
+  if (block.size() == 1) {
+    const float* values = rows.values.data() + row * rows.cols;
+    for (size_t b = 0; b < scores.size(); ++b) scores[b] = std::abs(values[b]);
+    return;
+  }
   for (size_t b = 0; b < scores.size(); ++b) {
     float sum = 0;
     for (int r = 0; r < block.rows; ++r)
@@ -107,21 +113,35 @@ class Growth {
 
   // Positions whose block stays are no candidates.
   void offer(int64_t block_row, std::span<const float> scores) {
-    const std::span<const int32_t> live = pattern_.row(block_row);
-    auto block = static_cast<size_t>(pattern_.indptr()[static_cast<size_t>(block_row)]);
     const std::lock_guard<std::mutex> lock(mutex_);
-    size_t next = 0;
-    for (size_t column = 0; column < scores.size(); ++column) {
-      bool stays = false;
-      if (next < live.size() && static_cast<size_t>(live[next]) == column) stays = kept_[block++], ++next;
-      if (!stays)
-        best_.offer(block_row * pattern_.block_cols() + static_cast<int64_t>(column),
-                    orderly(scores[column]));
+    // Most scores are too low to be kept: those are passed over a vector at a time.
+    constexpr size_t kAtOnce = 64;
+    for (size_t begin = 0; begin < scores.size(); begin += kAtOnce) {
+      const std::span<const float> some = scores.subspan(begin, std::min(kAtOnce, scores.size() - begin));
+      // As integers, whose order is the same for what is not negative: compilers vectorise that. NaN is above
+      // all.
+      int32_t largest = 0;
+      for (const float score : some) largest = std::max(largest, std::bit_cast<int32_t>(score));
+      if (!(std::bit_cast<float>(largest) < best_.bar()))
+        offer_some(block_row, static_cast<int64_t>(begin), some);
     }
   }
   std::vector<int64_t> take() { return best_.take(); }
 
  private:
+  void offer_some(int64_t block_row, int64_t column, std::span<const float> scores) {
+    const std::span<const int32_t> live = pattern_.row(block_row);
+    auto next = std::lower_bound(live.begin(), live.end(), column);
+    auto block =
+        static_cast<size_t>(pattern_.indptr()[static_cast<size_t>(block_row)] + (next - live.begin()));
+    for (const float score : scores) {
+      bool stays = false;
+      if (next != live.end() && *next == column) stays = kept_[block++], ++next;
+      if (!stays) best_.offer(block_row * pattern_.block_cols() + column, orderly(score));
+      ++column;
+    }
+  }
+
   const Pattern& pattern_;
   const std::vector<bool>& kept_;
   std::mutex mutex_;

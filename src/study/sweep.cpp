@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <thread>
 
 #include "base/text.h"
@@ -44,7 +45,7 @@ class Sweep {
   Result<bool> start(const SweepRun& run);
   Status look_after(bool stopped);
   Status over(const SweepRun& run, const std::string& sentence, bool stopped);
-  Status put(SweepRow row);
+  Status put(const SweepRow& row);
   SweepProgress progress() const;
 
   Env& env_;
@@ -55,6 +56,7 @@ class Sweep {
   SweepRows rows_;
   std::vector<const SweepRun*> waiting_;
   std::vector<Going> going_;
+  std::set<std::string> failed_;  // identities of runs that were tried, and will not be again
 };
 
 bool Sweep::wanted(const SweepRun& run) const {
@@ -111,7 +113,7 @@ Result<bool> Sweep::start(const SweepRun& run) {
   TRY_ASSIGN(std::optional<SweepRow> row, row_of_run(env_, plan_, run));
   if (row) {
     row->command = trainer_.command(run);
-    TRY(put(std::move(*row)));
+    TRY(put(*row));
     return true;
   }
   TRY_ASSIGN(auto started, trainer_.start(run, directory, env_.exists(join_path(directory, kLastFile))));
@@ -146,16 +148,17 @@ Status Sweep::over(const SweepRun& run, const std::string& sentence, bool stoppe
   TRY_ASSIGN(std::optional<SweepRow> row, row_of_run(env_, plan_, run));
   if (!row && stopped) return {};
   if (!row) {
+    failed_.insert(run.id);
     const std::string why = sentence.empty() ? "it ended without an account of what it came to" : sentence;
     row = SweepRow{
         name_of(run), run.id, run.directory, run.seed, run.recipe, "", 0, told_from(plan_, run, why), {}};
   }
   row->command = trainer_.command(run);
   row->jobs = options_.jobs;
-  return put(std::move(*row));
+  return put(*row);
 }
 
-Status Sweep::put(SweepRow row) {
+Status Sweep::put(const SweepRow& row) {
   TRY(rows_.put(env_, plan_, row));
   if (watch_.on_row) watch_.on_row(row, progress());
   return {};
@@ -182,8 +185,9 @@ SweepProgress Sweep::progress() const {
       }
     if (!wanted(run)) continue;
     ++out.all;
-    out.done += done;
-    if (!done) left.push_back(&run);
+    const bool over = done || failed_.contains(run.id);
+    out.done += over;
+    if (!over) left.push_back(&run);
   }
   out.going = static_cast<int64_t>(going_.size());
   if (all.count == 0) return out;

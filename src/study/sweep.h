@@ -38,7 +38,7 @@ struct SweepOptions {
 };
 
 struct SweepProgress {
-  int64_t done = 0, all = 0, going = 0;  // runs of the cells that are wanted
+  int64_t done = 0, all = 0, going = 0;  // runs of the cells that are wanted; done or failed
   std::optional<double> left_seconds;    // as it looks
 };
 

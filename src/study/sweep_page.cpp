@@ -54,11 +54,16 @@ std::string plot(const SweepResult& result, const std::string& title, const std:
   return html_chart(chart);
 }
 
+std::string seeds_text(const std::vector<uint64_t>& seeds) {
+  std::string text;
+  for (const uint64_t seed : seeds) append_item(text, std::to_string(seed), ", ");
+  return text;
+}
+
 // What every cell says alike, and a table of what they differ in.
 std::string protocol(const SweepPlan& plan) {
-  std::vector<const SweepRecipe*> recipes;
-  for (const SweepRun& run : plan.runs)
-    if (run.cell == recipes.size()) recipes.push_back(&run.recipe);
+  std::vector<const SweepRecipe*> recipes(plan.study.cells.size());
+  for (const SweepRun& run : plan.runs) recipes[run.cell] = &run.recipe;
   std::set<std::string> keys;
   for (const SweepRecipe* recipe : recipes)
     for (const auto& [key, value] : recipe->chosen) keys.insert(key);
@@ -77,10 +82,10 @@ std::string protocol(const SweepPlan& plan) {
     else
       differing.push_back(key);
   }
-  std::string seeds;
-  for (const uint64_t seed : plan.study.seeds) append_item(seeds, std::to_string(seed), ", ");
-  std::string out = "<p>All cells: " + escaped(common) + ". Seeds " + seeds +
-                    ", the same for every cell. What is not said is as usual for the data and the model.</p>";
+  std::string out = "<p>All cells: " + escaped(common) + ". Seeds " + seeds_text(plan.study.seeds);
+  for (const SweepCell& cell : plan.study.cells)
+    if (cell.seeds != plan.study.seeds) out += "; of " + escaped(cell.name) + " " + seeds_text(cell.seeds);
+  out += ". What is not said is as usual for the data and the model.</p>";
   if (differing.empty()) return out;
   std::vector<std::string> headline = {"cell"};
   headline.insert(headline.end(), differing.begin(), differing.end());
@@ -126,12 +131,13 @@ std::string runs_table(const SweepPlan& plan, const SweepResult& result, const S
 }  // namespace
 
 std::string sweep_page(const SweepPlan& plan, const SweepResult& result, const SweepRows& rows) {
+  const std::string what = (result.split == "test" ? "Test " : "Validation ") + result.metric;
   const std::string plots =
       "<div class=\"charts\">" +
-      plot(result, result.metric + " against density", "density", &SweepLine::density, share_text) +
-      plot(result, result.metric + " against the work of training", "FLOP", &SweepLine::useful_flop,
+      plot(result, what + " against density", "density", &SweepLine::density, share_text) +
+      plot(result, what + " against the work of training", "FLOP", &SweepLine::useful_flop,
            [](double flop) { return quantity(flop, ""); }) +
-      plot(result, result.metric + " against time", "time", &SweepLine::seconds, tick_seconds) + "</div>";
+      plot(result, what + " against time", "time", &SweepLine::seconds, tick_seconds) + "</div>";
   std::string body;
   if (!plan.study.question.empty()) body += "<p>" + escaped(plan.study.question) + "</p>\n";
   body += html_section(
@@ -144,8 +150,8 @@ std::string sweep_page(const SweepPlan& plan, const SweepResult& result, const S
                      ": the mean of the differences seed by seed, with its interval.") +
           " FLOP is the work of the training on live weights. A time is that of the machine and its other "
           "work.</p>");
-  body += html_section("Plots", "<p class=\"mute\">" + escaped(result.metric + " on " + result.split) +
-                                    " samples; bars are one deviation of the seeds up and down.</p>" + plots);
+  body +=
+      html_section("Plots", "<p class=\"mute\">Bars are one deviation of the seeds up and down.</p>" + plots);
   body += html_section("Protocol", protocol(plan) + runs_table(plan, result, rows));
   return html_page(plan.study.name, body);
 }

@@ -131,12 +131,16 @@ Result<SweepPlan> plan_sweep(Env& env, SweepStudy study, std::string directory) 
   SweepPlan plan{std::move(study), std::move(directory), {}};
   TRY_ASSIGN(const auto known, directories_of(env, plan.directory));
   std::vector<SweepRecipe> recipes;
+  size_t rounds = 0;
   for (const SweepCell& cell : plan.study.cells) {
     TRY_ASSIGN(SweepRecipe recipe, sweep_recipe(env, cell.recipe));
     recipes.push_back(std::move(recipe));
+    rounds = std::max(rounds, cell.seeds.size());
   }
-  for (const uint64_t seed : plan.study.seeds)
+  for (size_t round = 0; round < rounds; ++round)
     for (size_t c = 0; c < recipes.size(); ++c) {
+      if (round >= plan.study.cells[c].seeds.size()) continue;
+      const uint64_t seed = plan.study.cells[c].seeds[round];
       SweepRun run{c, seed, recipes[c], sweep_id(recipes[c], seed), ""};
       const auto there = known.find(run.id);
       const std::string name = there != known.end() ? there->second

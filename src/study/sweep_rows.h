@@ -27,7 +27,8 @@ struct SweepRun {
 struct SweepPlan {
   SweepStudy study;
   std::string directory;
-  std::vector<SweepRun> runs;  // seed by seed, so that an interrupted study has compared all cells
+  // The first seed of every cell, then the second: an interrupted study has compared all cells.
+  std::vector<SweepRun> runs;
 
   std::string path_of(const SweepRun& run) const { return join_path(directory, run.directory); }
 };

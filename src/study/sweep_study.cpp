@@ -111,6 +111,7 @@ Result<std::vector<GridKey>> grid_of(const StudyText& source, const TomlNode& no
 struct Draft {
   std::string name, line;
   std::vector<Setting> settings;
+  std::vector<uint64_t> seeds;
   int64_t at = 0;  // line of the file
 };
 
@@ -138,19 +139,22 @@ Status expand(const StudyText& source, const TomlNode& node, const std::vector<G
   return {};
 }
 
-Status add_cell(const StudyText& source, const TomlNode& node, const std::vector<Setting>& common,
-                std::vector<Draft>& out) {
+Status add_cell(const StudyText& source, const TomlNode& node, const Draft& common, std::vector<Draft>& out) {
   const TomlNode* name = node.find("name");
   if (node.kind != TomlNode::Kind::kTable || name == nullptr)
     return source.refuse(node,
                          "cell: should be a table with a name, and with what its recipe has of its own");
-  Draft draft{"", "", common, node.line};
+  Draft draft = common;
+  draft.at = node.line;
   TRY_ASSIGN(draft.name, name_of(source, *name, "name"));
   draft.line = draft.name;
   const TomlNode* grid = nullptr;
   for (const auto& [key, value] : node.entries) {
     if (key == "grid") grid = &value;
-    if (key == "grid" || key == "name") continue;
+    if (key == "seeds") {
+      TRY_ASSIGN(draft.seeds, seeds_of(source, value));
+    }
+    if (key == "grid" || key == "name" || key == "seeds") continue;
     TRY_ASSIGN(const std::vector<Setting> settings, settings_of(source, key, value));
     draft.settings.insert(draft.settings.end(), settings.begin(), settings.end());
   }
@@ -161,14 +165,15 @@ Status add_cell(const StudyText& source, const TomlNode& node, const std::vector
   return expand(source, grid != nullptr ? *grid : node, axes, draft, out);
 }
 
-Result<std::vector<Draft>> drafts_of(const StudyText& source, const TomlNode& file) {
-  std::vector<Setting> common;
+Result<std::vector<Draft>> drafts_of(const StudyText& source, const TomlNode& file,
+                                     const std::vector<uint64_t>& seeds) {
+  Draft common{"", "", {}, seeds, 0};
   if (const TomlNode* recipe = file.find("recipe")) {
     if (recipe->kind != TomlNode::Kind::kTable)
       return source.refuse(*recipe, "recipe: should be a table, [recipe], of what all cells have in common");
     for (const auto& [key, value] : recipe->entries) {
       TRY_ASSIGN(const std::vector<Setting> settings, settings_of(source, key, value));
-      common.insert(common.end(), settings.begin(), settings.end());
+      common.settings.insert(common.settings.end(), settings.begin(), settings.end());
     }
   }
   std::vector<Draft> drafts;
@@ -179,7 +184,8 @@ Result<std::vector<Draft>> drafts_of(const StudyText& source, const TomlNode& fi
   }
   if (const TomlNode* grid = file.find("grid")) {
     TRY_ASSIGN(const std::vector<GridKey> axes, grid_of(source, *grid));
-    TRY(expand(source, *grid, axes, {"", "", common, grid->line}, drafts));
+    common.at = grid->line;
+    TRY(expand(source, *grid, axes, common, drafts));
   }
   if (drafts.empty())
     return invalid(source.path + ": has no cell; give it [[cell]] tables, or a [grid] of values");
@@ -254,8 +260,10 @@ Result<SweepStudy> read_sweep_study(Env& env, const std::string& path) {
   study.name = std::filesystem::path(path).stem().string();
   study.seeds = {1, 2, 3};
   if (const TomlNode* about = file.find("study")) TRY(add_study(source, *about, study));
-  TRY_ASSIGN(const std::vector<Draft> drafts, drafts_of(source, file));
-  if (drafts.size() * study.seeds.size() > kMostRuns)
+  TRY_ASSIGN(const std::vector<Draft> drafts, drafts_of(source, file, study.seeds));
+  size_t runs = 0;
+  for (const Draft& draft : drafts) runs += draft.seeds.size();
+  if (runs > kMostRuns)
     return invalid(path + ": has more than " + std::to_string(kMostRuns) +
                    " runs, cells times seeds; leave some out");
   for (const Draft& draft : drafts) {
@@ -265,7 +273,7 @@ Result<SweepStudy> read_sweep_study(Env& env, const std::string& path) {
                  ? recipe.status()
                  : recipe.status().within(path + " line " + std::to_string(draft.at) + ": cell '" +
                                           draft.name + "'");
-    study.cells.push_back({draft.name, draft.line, recipe.take()});
+    study.cells.push_back({draft.name, draft.line, recipe.take(), draft.seeds});
   }
   TRY(check_cells(env, source, study));
   return study;

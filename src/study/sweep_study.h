@@ -14,18 +14,19 @@
 
 namespace coppice {
 
-// A recipe of the study, which is trained with every seed.
+// A recipe of the study, which is trained with each of its seeds.
 struct SweepCell {
   std::string name;  // no other has it
   std::string line;  // the same for cells that differ in density only: a line of the plots
   Recipe recipe;     // its seed means nothing
+  std::vector<uint64_t> seeds;
 };
 
 struct SweepStudy {
   std::string path;  // of its file
   std::string name, question;
-  std::vector<uint64_t> seeds;
-  std::string baseline;  // the name of the cell that others are compared with, or empty
+  std::vector<uint64_t> seeds;  // of cells that have no others
+  std::string baseline;         // the name of the cell that others are compared with, or empty
   std::vector<SweepCell> cells;
 };
 

@@ -71,9 +71,9 @@ std::string width_text(const SweepResult& result, double width) {
   return is_share(result) ? decimal(100 * width, 2) : loss_text(width);
 }
 
-std::string runs_text(const SweepLine& line, size_t seeds) {
+std::string runs_text(const SweepLine& line) {
   if (line.done == 0 && line.failed == 0) return "not run";
-  std::string text = std::to_string(line.done) + " of " + std::to_string(seeds);
+  std::string text = std::to_string(line.done) + " of " + std::to_string(line.cell->seeds.size());
   if (line.failed > 0) text += ", " + std::to_string(line.failed) + " failed";
   return text;
 }
@@ -174,7 +174,7 @@ Table sweep_table(const SweepPlan& plan, const SweepResult& result) {
     const auto text = [](const std::optional<double>& value, const auto& as) {
       return value ? as(*value) : std::string(kUnknown);
     };
-    std::vector<std::string> row = {line.cell->name, runs_text(line, plan.study.seeds.size()),
+    std::vector<std::string> row = {line.cell->name, runs_text(line),
                                     line.value ? value_cell(result, *line.value) : kUnknown,
                                     interval_text(result, line.value)};
     if (compares) row.push_back(difference_cell(plan, result, line));
@@ -195,9 +195,10 @@ Json sweep_json(const SweepPlan& plan, const SweepResult& result, const SweepRow
     for (const SweepRun& run : plan.runs)
       if (const SweepRow* row = run.cell == c ? rows.of(run) : nullptr) own.push_back(sweep_row_json(*row));
     cells.push_back(Json{{"cell", line.cell->name},
+                         {"seeds", line.cell->seeds},
                          {"done", line.done},
                          {"failed", line.failed},
-                         {"not_run", static_cast<int64_t>(plan.study.seeds.size()) - line.done - line.failed},
+                         {"not_run", static_cast<int64_t>(line.cell->seeds.size()) - line.done - line.failed},
                          {"value", spread_json(line.value)},
                          {"difference", spread_json(line.difference)},
                          {"density", number_json(line.density)},
@@ -208,7 +209,6 @@ Json sweep_json(const SweepPlan& plan, const SweepResult& result, const SweepRow
   }
   return Json{{"study", plan.study.name},
               {"question", plan.study.question},
-              {"seeds", plan.study.seeds},
               {"baseline", plan.study.baseline.empty() ? Json() : Json(plan.study.baseline)},
               {"metric", result.metric},
               {"split", result.split},

@@ -13,11 +13,12 @@
 #include "base/result.h"
 #include "dataset/dataset.h"
 #include "exec/network.h"
-#include "io/toml.h"
 #include "optim/optimizer.h"
 #include "sparsify/sparsifier.h"
 
 namespace coppice {
+
+struct TomlNode;
 
 struct Recipe {
   // What is learnt from.

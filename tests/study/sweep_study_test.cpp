@@ -45,7 +45,7 @@ TEST(SweepStudy, ReadsCellsAndGrids) {
       "[recipe]\ndata = 'glyphs'\nepochs = 2\n"
       "[grid]\ndensity = [0.5, 0.1]\nblock = ['1x1', '4x1']\n"
       "[[cell]]\nname = 'dense'\n"
-      "[[cell]]\nname = 'slow'\nlearning_rate = 0.0001\nepochs = 9\ngrid.density = [0.2, 0.3]\n"
+      "[[cell]]\nname = 'slow'\nlearning_rate = 0.0001\nepochs = 9\nseeds = 5\ngrid.density = [0.2, 0.3]\n"
       "[cell.layer]\nfc1 = 0.5\n");
   ASSERT_TRUE(study.ok()) << study.status().message();
   EXPECT_EQ(study->name, "digits");
@@ -57,6 +57,8 @@ TEST(SweepStudy, ReadsCellsAndGrids) {
                                                         "density=0.1, block=1x1", "density=0.1, block=4x1"}));
   EXPECT_EQ(study->cells[1].line, "slow");
   EXPECT_EQ(study->cells[3].line, "block=1x1");
+  EXPECT_EQ(study->cells[0].seeds, study->seeds);
+  EXPECT_EQ(study->cells[2].seeds, (std::vector<uint64_t>{1, 2, 3, 4, 5}));
   EXPECT_EQ(study->cells[0].recipe.epochs, 2);
   EXPECT_EQ(study->cells[2].recipe.epochs, 9);
   EXPECT_EQ(study->cells[2].recipe.sparsity.density, 0.3);
@@ -111,10 +113,12 @@ TEST(SweepStudy, RefusesMistakesWithTheirLineAndARemedy) {
       {"[grid]\ndensity = [0.1, 0.1]\n", "my.toml: two cells are called 'density=0.1'; rename one"},
       {"cell = 3\n", "my.toml line 1: cell: should be a list of tables, each headed [[cell]]"},
       {"[cell]\nname = 'a'\n", "my.toml line 1: cell: should be a list of tables, each headed [[cell]]"},
+      {"[[cell]]\nname = 'a'\nseeds = 'few'\n", "my.toml line 3: seeds: should be a number of seeds"},
       {"[[cell]]\nepochs = 3\n", "my.toml line 1: cell: should be a table with a name"},
       {"[[cell]]\nname = 'a'\nlabel = 'x'\n",
        "my.toml line 3: label: belongs to own data, given by its path; leave it out"},
-      {"[[cell]]\nname = 'a'\ndata = 'nowhere'\n", "my.toml line 1: cell 'a': data set 'nowhere': is neither"},
+      {"[[cell]]\nname = 'a'\ndata = 'nowhere'\n",
+       "my.toml line 1: cell 'a': data set 'nowhere': is neither"},
       {"[[cell]]\nname = 'a'\npatience = 3\nvalidation = 0\n",
        "my.toml line 1: cell 'a': patience: waits for a better validation"},
       {"[[cell]]\nname = 'a'\n[[cell]]\nname = 'a'\nepochs = 3\n",

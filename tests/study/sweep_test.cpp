@@ -193,7 +193,12 @@ TEST_F(SweepTest, MakesLostRowsFromWhatRunsLeftBehind) {
 TEST_F(SweepTest, ARunThatFailsIsARowAndIsTriedAgain) {
   const SweepPlan all = plan();
   trainer_.failing = {"tenth-seed-1"};
-  const auto rows = sweep(all, 2);
+  SweepProgress last;
+  SweepWatch watch;
+  watch.on_row = [&](const SweepRow&, const SweepProgress& progress) { last = progress; };
+  const auto rows = sweep(all, 2, watch);
+  EXPECT_EQ(last.done, 4) << "nobody waits for it";
+  EXPECT_EQ(last.left_seconds, 0);
   ASSERT_TRUE(rows.ok()) << rows.status().message();
   ASSERT_EQ(results().size(), 4U);
   EXPECT_EQ(results()[2]["failed"], all.runs[1].directory + ": it was not to be")
@@ -295,6 +300,21 @@ TEST_F(SweepTest, RefusesRowsOfAnotherRecipeOrOfNoSense) {
   ASSERT_TRUE(write_atomic(env(), recipe, toml.replace(toml.find("batch = 100"), 11, "batch = 50")).ok());
   EXPECT_TRUE(has(SweepRows::read(env(), all).status().message(),
                   "was trained with batch = 50, and the study means 100; take the run away"));
+}
+
+// The first seed of all comes first; a cell may have fewer than others.
+TEST_F(SweepTest, GoesSeedBySeedThroughTheCells) {
+  const SweepPlan all = plan(
+      "[study]\nseeds = 2\n[recipe]\ndata = 'glyphs'\n[[cell]]\nname = 'a'\nseeds = 1\n"
+      "[[cell]]\nname = 'b'\nepochs = 3\n[[cell]]\nname = 'c'\nepochs = 4\nseeds = [7, 8, 9]\n");
+  std::string order;
+  for (const SweepRun& run : all.runs)
+    order += all.study.cells[run.cell].name + std::to_string(run.seed) + " ";
+  EXPECT_EQ(order, "a1 b1 c7 b2 c8 c9 ");
+  const auto rows = SweepRows::read(env(), all);
+  const SweepResult result = sweep_result(all, *rows);
+  EXPECT_EQ(sweep_json(all, result, *rows)["cells"][2]["not_run"], 3);
+  EXPECT_TRUE(has(sweep_page(all, result, *rows), "Seeds 1, 2; of a 1; of c 7, 8, 9."));
 }
 
 // Of 1, 2, 4: mean 7/3, deviation sqrt(7/3), and 4.3027 of its thirds' root to either side.

@@ -44,33 +44,62 @@ NOINLINE void run_16(const dense_dw_lines* l, const dense_dw_tile* at, float* ou
 NOINLINE void run_64(const dense_dw_lines* l, const dense_dw_tile* at, float* out) {
   run_tile(l, at, out, 64 / LANES);
 }
+NOINLINE void run_32(const dense_dw_lines* l, const dense_dw_tile* at, float* out) {
+  run_tile(l, at, out, 32 / LANES);
+}
 NOINLINE void run_any(const dense_dw_lines* l, const dense_dw_tile* at, float* out) {
   run_tile(l, at, out, l->samples / LANES);
 }
 
-/* Rows [row, row + rows) of one group, rows <= kRows; gradient is that of the first one. */
-static void run_rows(const coppice_conv_shape* c, const dense_dw_planes* planes, const dense_dw_lines* l,
-                     int32_t row, int32_t rows, int32_t first_column, int32_t columns, float* gradient,
-                     int64_t row_floats) {
-  const int32_t group = row / (c->outputs / c->groups);
-  dense_dw_tile at;
-  /* What is past the edge repeats the last one, and is dropped. */
-  for (int i = 0; i < kColumns; ++i)
-    at.x[i] = l->x + dense_dw_offset(c, planes, group, first_column + (i < columns ? i : columns - 1));
-  for (int i = 0; i < kRows; ++i) at.dy[i] = l->dy + (row + (i < rows ? i : rows - 1)) * planes->dy_output;
-  float out[kSums];
-  (l->samples == 16 ? run_16 : l->samples == 64 ? run_64 : run_any)(l, &at, out);
-  for (int32_t r = 0; r < rows; ++r)
-    for (int32_t k = 0; k < columns; ++k)
-      gradient[r * row_floats + first_column + k] += out[r * kColumns + k];
+typedef void (*tile_run)(const dense_dw_lines* l, const dense_dw_tile* at, float* out);
+
+static tile_run run_of(int32_t samples) {
+  return samples == 16 ? run_16 : samples == 32 ? run_32 : samples == 64 ? run_64 : run_any;
+}
+
+/* Some columns of the rows [row, end) of one group. `at` has the columns; gradient is that of the first row.
+ */
+static void run_rows(const dense_dw_planes* planes, const dense_dw_lines* l, dense_dw_tile* at, int32_t row,
+                     int32_t end, int32_t columns, float* gradient, int64_t row_floats) {
+  const tile_run run = run_of(l->samples);
+  for (; row < end; row += kRows, gradient += kRows * row_floats) {
+    const int32_t rows = end - row < kRows ? end - row : kRows;
+    /* What is past the edge repeats the last one, and is dropped. */
+    for (int i = 0; i < kRows; ++i) at->dy[i] = l->dy + (row + (i < rows ? i : rows - 1)) * planes->dy_output;
+    float out[kSums];
+    run(l, at, out);
+    if (rows == kRows && columns == 4) {
+      UNROLL for (int r = 0; r < kRows; ++r) {
+        float* const g = gradient + r * row_floats;
+        v_store4(g, v_load4(g) + v_load4(out + r * 4));
+      }
+      continue;
+    }
+    for (int32_t r = 0; r < rows; ++r)
+      for (int32_t k = 0; k < columns; ++k) gradient[r * row_floats + k] += out[r * kColumns + k];
+  }
+}
+
+/* The rows [begin, end) of one group, all columns. */
+static void run_group(const coppice_dense_dw_args* a, const dense_dw_planes* planes, const dense_dw_lines* l,
+                      int32_t begin, int32_t end, float* gradient) {
+  const coppice_conv_shape* c = &a->shape;
+  const int32_t columns = (int32_t)coppice_dense_dw_columns(c), group = begin / (c->outputs / c->groups);
+  for (int32_t k = 0; k < columns; k += kColumns) {
+    const int32_t count = columns - k < kColumns ? columns - k : kColumns;
+    dense_dw_tile at;
+    for (int i = 0; i < kColumns; ++i)
+      at.x[i] = l->x + dense_dw_offset(c, planes, group, k + (i < count ? i : count - 1));
+    run_rows(planes, l, &at, begin, end, count, gradient + k, columns);
+  }
 }
 
 void KERNEL(coppice_dense_dw)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_dense_dw_args* a = (const coppice_dense_dw_args*)args;
   const coppice_conv_shape* c = &a->shape;
   const dense_dw_planes planes = dense_dw_planes_of(a);
-  const int32_t columns = (int32_t)coppice_dense_dw_columns(c), of_group = c->outputs / c->groups;
-  const int32_t begin = item->part_begin * a->part_rows;
+  const int64_t columns = coppice_dense_dw_columns(c);
+  const int32_t of_group = c->outputs / c->groups, begin = item->part_begin * a->part_rows;
   const int32_t end = begin + a->part_rows < c->outputs ? begin + a->part_rows : c->outputs;
   const int32_t line_floats = c->out_width * a->x.width;
   const int32_t most = line_floats < kBlockFloats ? kBlockFloats / line_floats : 1;
@@ -78,12 +107,9 @@ void KERNEL(coppice_dense_dw)(const void* args, const coppice_run_state* rs, con
   memset(gradient, 0, (size_t)(end - begin) * (size_t)columns * sizeof(float));
   dense_dw_lines l;
   for (int32_t first = 0; (l = dense_dw_lines_from(a, rs, item, first, most)).lines > 0; first += l.lines)
-    for (int32_t k = 0; k < columns; k += kColumns)
-      for (int32_t row = begin, rows; row < end; row += rows) {
-        rows = of_group - row % of_group;
-        if (rows > kRows) rows = kRows;
-        if (rows > end - row) rows = end - row;
-        run_rows(c, &planes, &l, row, rows, k, columns - k < kColumns ? columns - k : kColumns,
-                 gradient + (int64_t)(row - begin) * columns, columns);
-      }
+    for (int32_t row = begin, next; row < end; row = next) {
+      next = (row / of_group + 1) * of_group;
+      if (next > end) next = end;
+      run_group(a, &planes, &l, row, next, gradient + (int64_t)(row - begin) * columns);
+    }
 }
