@@ -44,6 +44,14 @@ int64_t at_share(double share, const RunLength& run) {
   return std::llround(share * static_cast<double>(run.updates));
 }
 
+// The density falls before an update, and so before the last one at the latest.
+int64_t prune_end(const TopologySchedule& schedule, const RunLength& run) {
+  return std::min(at_share(schedule.prune_end, run), std::max<int64_t>(0, run.updates - 1));
+}
+int64_t prune_begin(const TopologySchedule& schedule, const RunLength& run) {
+  return std::min(at_share(schedule.prune_begin, run), prune_end(schedule, run));
+}
+
 int64_t interval(const TopologySchedule& schedule, const RunLength& run) {
   return std::max<int64_t>(1, schedule.update_every > 0 ? schedule.update_every : run.epoch);
 }
@@ -210,7 +218,7 @@ bool Sparsifier::wants_gradient_of(const Param& param) const {
 // ---- when
 
 double Sparsifier::progress(int64_t step, const RunLength& run) const {
-  const int64_t begin = at_share(schedule_.prune_begin, run), end = at_share(schedule_.prune_end, run);
+  const int64_t begin = prune_begin(schedule_, run), end = prune_end(schedule_, run);
   if (step >= end) return 1.0;
   if (step < begin) return 0.0;
   const double left = 1.0 - static_cast<double>(step - begin) / static_cast<double>(end - begin);
@@ -219,7 +227,7 @@ double Sparsifier::progress(int64_t step, const RunLength& run) const {
 
 bool Sparsifier::prunes(int64_t step, const RunLength& run) const {
   if (!method_ || initial_density_ <= target_density_) return false;
-  const int64_t begin = at_share(schedule_.prune_begin, run), end = at_share(schedule_.prune_end, run);
+  const int64_t begin = prune_begin(schedule_, run), end = prune_end(schedule_, run);
   return step >= begin && step <= end && ((step - begin) % interval(schedule_, run) == 0 || step == end);
 }
 
@@ -238,7 +246,7 @@ bool Sparsifier::takes_batch(int64_t step, const RunLength& run) const {
 }
 
 bool Sparsifier::is_final(int64_t step, const RunLength& run) const {
-  return !method_ || initial_density_ <= target_density_ || step >= at_share(schedule_.prune_end, run);
+  return !method_ || initial_density_ <= target_density_ || step >= prune_end(schedule_, run);
 }
 
 double Sparsifier::drop_fraction(int64_t step, const RunLength& run) const {

@@ -129,6 +129,14 @@ Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preproces
     options.columns = model->columns;
   }
   TRY_ASSIGN(Dataset data, load_dataset(env, recipe.data, options));
+  if (!recipe.mean.empty()) {
+    if (static_cast<int64_t>(recipe.mean.size()) != data.features.channels)
+      return invalid("mean: has " + std::to_string(recipe.mean.size()) + " numbers, the data '" +
+                     recipe.data + "' has " + std::to_string(data.features.channels) +
+                     " channels; give one for each");
+    data.normalisation.mean.assign(recipe.mean.begin(), recipe.mean.end());
+    data.normalisation.stddev.assign(recipe.stddev.begin(), recipe.stddev.end());
+  }
   if (model == nullptr) return data;
   const std::string place = "data '" + recipe.data + "'";
   if (!(data.features == model->features))

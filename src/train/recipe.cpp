@@ -118,6 +118,9 @@ Status check(const Recipe& recipe) {
   if (!recipe.label.empty() && recipe.task.value_or(Task::kClasses) != Task::kClasses)
     return invalid(std::string("label: names a column of classes; for the task ") + task_name(*recipe.task) +
                    " name columns by target");
+  if (recipe.mean.size() != recipe.stddev.size())
+    return invalid("mean: has " + std::to_string(recipe.mean.size()) + " numbers and stddev " +
+                   std::to_string(recipe.stddev.size()) + "; give one of each for every channel");
   if (recipe.micro_batch > recipe.batch)
     return invalid("micro_batch: " + std::to_string(recipe.micro_batch) + " is above the batch of " +
                    std::to_string(recipe.batch) + "; choose at most that");

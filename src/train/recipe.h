@@ -35,6 +35,7 @@ struct Recipe {
   std::optional<Task> task;  // of own data; empty: as it looks
   int64_t crop = 0;
   bool flip = false;
+  std::vector<double> mean, stddev;  // of each channel; empty: those of the data
 
   // What learns.
   std::string model, init, freeze;

@@ -117,6 +117,30 @@ RecipeKey unit_key(const About& about, Field field, const std::vector<std::pair<
       [=](const Recipe& recipe) { return shortest(field(const_cast<Recipe&>(recipe))); });
 }
 
+// One number for each channel, in [least, most].
+RecipeKey channels_key(const About& about, std::vector<double> Recipe::*field, double least, double most) {
+  return key_of(
+      about, KeyKind::kNumbers,
+      [=](Recipe& recipe, const std::string& text) -> Status {
+        std::vector<double> numbers;
+        for (size_t begin = 0; begin < text.size();) {
+          const size_t end = std::min(text.find(',', begin), text.size());
+          double& number = numbers.emplace_back();
+          if (!parse_number(text.substr(begin, end - begin), &number) || number < least || number > most)
+            return invalid("'" + text + "' should be numbers" + (least == kSmall ? " above 0" : "") +
+                           " with commas between them, one for each channel, such as 0.49,0.46,0.41");
+          begin = end + 1;
+        }
+        recipe.*field = std::move(numbers);
+        return {};
+      },
+      [=](const Recipe& recipe) {
+        std::string out;
+        for (const double number : recipe.*field) append_item(out, shortest(number), ",");
+        return out;
+      });
+}
+
 Status parse_step_at(Recipe& recipe, const std::string& text) {
   constexpr size_t kMost = std::size(LearningRate{}.step_at);
   double at[kMost];
@@ -257,6 +281,12 @@ void add_data_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(number_key(
       {"crop", group, "PIXELS", "random crops from an image padded by so many pixels"},
       [](Recipe& r) -> int64_t& { return r.crop; }, 0, 256));
+  keys.push_back(
+      channels_key({"mean", group, "NUMBERS",
+                    "what a network from elsewhere takes from each channel (0 to 1); else the data's"},
+                   &Recipe::mean, -kMany, kMany));
+  keys.push_back(channels_key({"stddev", group, "NUMBERS", "what it divides each channel by after that"},
+                              &Recipe::stddev, kSmall, kMany));
   keys.push_back(flag_key({"flip", group, "", "mirror every other image, left and right"},
                           [](Recipe& r) -> bool& { return r.flip; }));
 }

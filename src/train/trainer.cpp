@@ -471,10 +471,10 @@ Status Trainer::judge(EpochEvent& event) {
   Score score = progress_.best;
   score.value = event.value;
   score.loss = event.validation ? event.validation->loss : event.train_loss;
-  // A network that has not yet lost all it shall lose is not what was asked for.
-  const bool final = sparsifier_.is_final(progress_.step - 1, run_length());
-  event.best =
-      !final ? false : !event.validation || progress_.best_epoch == 0 || score.better_than(progress_.best);
+  // A network that has not yet lost all it shall lose is not what was asked for, nor is patience used up by
+  // it.
+  if (!sparsifier_.is_final(progress_.step - 1, run_length())) return {};
+  event.best = !event.validation || progress_.best_epoch == 0 || score.better_than(progress_.best);
   ++progress_.epochs_since_best;
   if (!event.best) return {};
   progress_.best = score;

@@ -121,5 +121,23 @@ TEST(Prune, TheBestStateHasTheDensityThatWasAskedFor) {
   EXPECT_LT(report->work.useful, report->work.dense);
 }
 
+// Patience waits from when there is something to wait for, and a density that falls to the last update is
+// reached.
+TEST(Prune, ADensityThatFallsToTheEndIsReachedWhateverThePatience) {
+  const TempDir directory;
+  const Recipe recipe = small_recipe({{"density", "0.1"},
+                                      {"method", "magnitude"},
+                                      {"prune_end", "1"},
+                                      {"update_every", "3"},
+                                      {"patience", "1"},
+                                      {"learning_rate", "1e-9"},
+                                      {"epochs", "4"}});
+  const auto report = run(Env::system(), recipe, directory.path(), false);
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  EXPECT_EQ(report->stop, Stop::kDone);
+  EXPECT_EQ(report->progress.best_epoch, 4);
+  EXPECT_EQ(report->live_weights, std::llround(0.1 * static_cast<double>(report->total_weights)));
+}
+
 }  // namespace
 }  // namespace coppice
