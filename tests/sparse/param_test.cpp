@@ -215,7 +215,8 @@ TEST(Param, SurvivorsKeepValueAndMomentsAndTheGrownStartAtZero) {
     EXPECT_EQ(param.pattern(), want.pattern);
     EXPECT_EQ(param.live(), want.pattern.live());
     const auto value = by_position(param, param.value), moment1 = by_position(param, param.moment1),
-               moment2 = by_position(param, param.moment2), born = by_position(param, param.born);
+               moment2 = by_position(param, param.moment2),
+               born = edit.grow.empty() ? std::vector<float>(value.size()) : by_position(param, param.born);
     int64_t grown = 0;
     for (size_t i = 0; i < value.size(); ++i) {
       if (value[i] == kDead) continue;
