@@ -357,6 +357,7 @@ Result<std::vector<std::vector<int64_t>>> Sparsifier::grow(const std::vector<Lay
     }));
   }
   std::vector<std::vector<int64_t>> grown;
+  grown.reserve(layers.size());
   for (const Layer& layer : layers) grown.push_back(growth.at(layer.param).take());
   return grown;
 }
