@@ -122,6 +122,7 @@ typedef struct coppice_update_args {
 
 static inline int32_t coppice_age(const coppice_update_args* a, const coppice_run_state* rs, float born) {
   const int64_t age = (int64_t)rs->step - (int64_t)born;
+  if (age < 0) return 0;
   return age < a->corrections ? (int32_t)age : a->corrections - 1;
 }
 
