@@ -31,10 +31,8 @@ TEST_F(PruneCli, TellsWhatTheNetworkWasAndWhatItIs) {
   const Outcome outcome =
       program_.run("prune dense --density 0.1 --epochs 2 --update-every 2 --threads 1 --out pruned");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  for (const char* word :
-       {"method   magnitude", "live", "edits", "before", "after", "test accuracy",
-        "2,541  10.0x",
-        "work of a sample", "time of a sample"})
+  for (const char* word : {"method   magnitude", "live", "edits", "before", "after", "test accuracy",
+                           "2,541  10.0x", "work of a sample", "time of a sample"})
     EXPECT_NE(outcome.out.find(word), std::string::npos) << word << "\n" << outcome.out;
   EXPECT_EQ(program_.run("eval pruned").code, 0);
   EXPECT_EQ(program_.run("report pruned").code, 0);

@@ -27,7 +27,8 @@ RunInfo some_info() {
   info.preprocessing.normalisation = {{0.1f}, {0.3f}};
   info.preprocessing.outputs = 10;
   for (int c = 0; c < 10; ++c) info.preprocessing.classes.push_back("class \"" + std::to_string(c) + "\"");
-  info.progress = {3, 2, 17, 15, 1.25, 128, {"accuracy", true, 0.1 + 0.2, 1.0 / 3.0}, 2, 1, 0.7, {1e9, 2e9, 3e9}, 4, 0.25};
+  info.progress = {
+      3, 2, 17, 15, 1.25, 128, {"accuracy", true, 0.1 + 0.2, 1.0 / 3.0}, 2, 1, 0.7, {1e9, 2e9, 3e9}, 4, 0.25};
   info.isa = "avx512";
   return info;
 }
