@@ -20,6 +20,9 @@ constexpr int kDeepest = 8;  // tables and lists in each other: more than any fi
 bool is_beyond_ascii(char c) { return static_cast<unsigned char>(c) >= 0x80; }
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
+// Behind the mark of UTF-8 that some editors write.
+std::ptrdiff_t begin_of(std::string_view text) { return text.starts_with("\xef\xbb\xbf") ? 3 : 0; }
+
 // Where a quote at `at` begins a text; elsewhere, as in -"1, it is a letter of something broken.
 bool may_begin_text(std::string_view text, size_t at, bool after_equals) {
   if (at == 0) return true;
@@ -35,7 +38,7 @@ Status check_letters(std::string_view text, const std::string& origin) {
   bool many_lines = false, comment = false, after_equals = false;
   int64_t line = 1;
   const auto tripled = [&](size_t at) { return text.substr(at, 3) == std::string(3, text[at]); };
-  for (size_t i = text.starts_with("\xef\xbb\xbf") ? 3 : 0; i < text.size(); ++i) {
+  for (auto i = static_cast<size_t>(begin_of(text)); i < text.size(); ++i) {
     const char c = text[i];
     if (c == '\n') {
       ++line;
@@ -120,12 +123,21 @@ const TomlNode* TomlNode::find(const std::string& name) const {
 
 Result<TomlNode> parse_toml(const std::string& text, const std::string& origin) {
   TRY(check_letters(text, origin));
-  const toml::parse_result parsed = toml::parse(text, origin);
-  if (!parsed) {
+  const auto status = [&origin](const toml::parse_result& parsed) -> Status {
+    if (parsed) return {};
     const toml::source_position at = parsed.error().source().begin;
     return invalid(origin + " line " + std::to_string(at.line) + ": " +
                    std::string(parsed.error().description()));
+  };
+  // In a broken file check_letters() may take for a text what toml++ does not: whether it is whole is asked
+  // without such letters first.
+  if (std::any_of(text.begin() + begin_of(text), text.end(), is_beyond_ascii)) {
+    std::string plain = text;
+    std::replace_if(plain.begin() + begin_of(text), plain.end(), is_beyond_ascii, 'x');
+    TRY(status(toml::parse(plain, origin)));
   }
+  const toml::parse_result parsed = toml::parse(text, origin);
+  TRY(status(parsed));
   return node_of(parsed.table(), 0);
 }
 
