@@ -284,7 +284,10 @@ bool changes_no_result(const std::string& key) {
 }
 
 Result<SweepRecipe> sweep_recipe(Env& env, const Recipe& recipe) {
+  // What the others are by themselves depends on these.
+  const std::string method = recipe.sparsify.method;
   std::vector<Setting> least = {{"data", recipe.data, "recipe"}, {"model", recipe.model, "recipe"}};
+  if (method != Recipe().sparsify.method) least.push_back({"method", method, "recipe"});
   if (is_own_data(recipe.data)) {
     DatasetOptions options = dataset_options(recipe);
     options.only_shape = true;
@@ -298,7 +301,9 @@ Result<SweepRecipe> sweep_recipe(Env& env, const Recipe& recipe) {
     const std::string name = key.name;
     if (name == "seed" || changes_no_result(name) || (key.applies && !key.applies(recipe))) continue;
     const std::string value = key.print(recipe);
-    const bool said = name == "data" || name == "model" || value != key.print(by_itself);
+    const bool said = name == "data" || name == "model" ||
+                      (name == "method" && value != Recipe().sparsify.method) ||
+                      value != key.print(by_itself);
     (said ? out.chosen : out.usual)[name] = value;
   }
   return out;

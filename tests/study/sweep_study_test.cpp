@@ -175,5 +175,18 @@ TEST(SweepIdentity, EveryKeyThatChangesNoResultIsOneOfARecipe) {
   EXPECT_EQ(found, 4);
 }
 
+// What a key is by itself depends on the method: "cosine" is nothing to RigL and a choice for SET.
+TEST(SweepStudy, WhatAMethodHasByItselfIsNotChosen) {
+  const std::string set = "data = 'glyphs'\ndensity = 0.1\nmethod = 'set'\n";
+  EXPECT_EQ(id_of(set), id_of(set + "drop_decay = 'constant'\ndrop_fraction = 0.3\n"));
+  EXPECT_NE(id_of(set), id_of(set + "drop_decay = 'cosine'\n"));
+  MemoryEnv env;
+  const Recipe recipe = make_recipe(*settings_from_toml(set + "drop_decay = 'cosine'\n", "recipe")).take();
+  const SweepRecipe said = sweep_recipe(env, recipe).take();
+  EXPECT_EQ(said.chosen.at("method"), "set");
+  EXPECT_EQ(said.chosen.at("drop_decay"), "cosine");
+  EXPECT_EQ(said.usual.at("drop_fraction"), "0.3");
+}
+
 }  // namespace
 }  // namespace coppice
