@@ -12,6 +12,7 @@
 #include "models/json.h"
 #include "recipe_flags.h"
 #include "run_directory.h"
+#include "stop.h"
 #include "study/metric_text.h"
 #include "terminal.h"
 #include "training.h"
@@ -53,11 +54,17 @@ Status measure(const Recipe& recipe, const Dataset& data, const Metric& metric,
   for (Side* side : sides) {
     TRY_ASSIGN(side->evaluator, make_evaluator(side->network, recipe, data.features));
   }
+  ProgressLine line;
+  Watch watch;
+  watch.stop = &stop_on_signals();
+  watch.on_progress = [&](int64_t done, int64_t all) {
+    if (line.due()) line.show(evaluation_progress("before and after", done, all));
+  };
   for (int pass = 0; pass < kPasses; ++pass)
     for (Side* side : sides) {
       Outputs outputs;
       const auto begin = std::chrono::steady_clock::now();
-      TRY(evaluate(*side->evaluator, side->network.graph, data, split, {}, pass == 0 ? &outputs : nullptr)
+      TRY(evaluate(*side->evaluator, side->network.graph, data, split, watch, pass == 0 ? &outputs : nullptr)
               .status());
       const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() /
                              static_cast<double>(split.size());
@@ -134,13 +141,14 @@ Result<int> prune(Env& env, const PruneArguments& arguments) {
         arguments.model +
         ": holds weights, but does not say of which network; name it with --model, and its data with --data");
   TRY_ASSIGN(const Recipe recipe, prune_recipe(source, chosen, !arguments.no_finetune));
-  TRY_ASSIGN(const Dataset data, load_data(env, recipe, nullptr));
-  Side before{{}, size_of_file(env, source.file)};
-  TRY_ASSIGN(before.network, make_network(env, recipe, data));
   const std::string directory = arguments.out.empty() ? new_run_directory(env, recipe) : arguments.out;
   TRY_ASSIGN(const Told told, train_and_tell(env, kName, TrainRequest{recipe, directory, std::nullopt, false},
                                              arguments.json ? Tell::kNothing : Tell::kPeople));
   if (told.stopped) return kStopped;
+  // Not before the training, which would keep a second copy of the samples beside its own.
+  TRY_ASSIGN(const Dataset data, load_data(env, recipe, nullptr));
+  Side before{{}, size_of_file(env, source.file)};
+  TRY_ASSIGN(before.network, make_network(env, recipe, data));
   const std::string best = join_path(directory, kBestFile);
   TRY_ASSIGN(Checkpoint pruned, read_checkpoint(env, best));
   Side after{std::move(pruned.network), size_of_file(env, best)};

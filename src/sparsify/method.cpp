@@ -33,6 +33,10 @@ std::vector<float> block_magnitudes(const Pattern& pattern, std::span<const floa
   return means;
 }
 
+std::vector<float> keep_by_magnitude(const LayerState& layer) {
+  return block_magnitudes(layer.pattern, layer.value);
+}
+
 void random_scores(const LayerState& layer, const char* purpose, uint64_t row, std::span<float> scores) {
   const uint64_t number = (static_cast<uint64_t>(layer.step) << 32) | row;
   Rng rng(layer.seed, stream_id(purpose + (" " + layer.param.name()), number));

@@ -68,6 +68,8 @@ std::string unknown_method(const std::string& name);
 
 // The mean |x| of each block of a canonical array: layers of other blocks may compete with it.
 std::vector<float> block_magnitudes(const Pattern& pattern, std::span<const float> canonical);
+// MethodDef::keep of those that let the smallest weights die.
+std::vector<float> keep_by_magnitude(const LayerState& layer);
 // Numbers between 0 and 1, drawn anew for each layer and step.
 void random_scores(const LayerState& layer, const char* purpose, uint64_t row, std::span<float> scores);
 

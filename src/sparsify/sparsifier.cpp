@@ -6,7 +6,6 @@
 #include <cmath>
 #include <mutex>
 #include <numbers>
-#include <numeric>
 
 #include "base/text.h"
 #include "sparse/select.h"
@@ -157,18 +156,18 @@ class Growth {
 };
 
 Status check(const MethodDef& method, const TopologySchedule& s, double initial, double target) {
-  const auto refuse = [&](const std::string& text) { return invalid(text); };
   if (!method.keep && (s.initial_density > 0 || s.drop_fraction > 0))
-    return refuse(std::string("method: ") + method.name + " never changes a pattern");
+    return invalid(std::string("method: ") + method.name + " never changes a pattern");
   if (initial < target)
-    return refuse("initial_density: " + shortest(initial) + " is below the density of " + shortest(target) +
-                  " that the run ends with; raise it");
-  if (s.prune_begin > s.prune_end) return refuse("prune_begin: lies after prune_end; lower it");
+    return invalid("initial_density: " + shortest(initial) + " is below the density of " + shortest(target) +
+                   " that the run ends with; raise it");
+  if (s.prune_begin > s.prune_end) return invalid("prune_begin: lies after prune_end; lower it");
   if (s.drop_fraction > 0 && !method.grows())
-    return refuse(std::string("drop_fraction: ") + method.name +
-                  " grows nothing in place of what it drops; leave it out");
+    return invalid(std::string("drop_fraction: ") + method.name +
+                   " grows nothing in place of what it drops; leave it out");
   if (method.keep && target >= 1.0)
-    return refuse(std::string("method: ") + method.name + " has nothing to do at density 1; lower --density");
+    return invalid(std::string("method: ") + method.name +
+                   " has nothing to do at density 1; lower --density");
   return {};
 }
 
@@ -226,7 +225,7 @@ double Sparsifier::progress(int64_t step, const RunLength& run) const {
 }
 
 bool Sparsifier::prunes(int64_t step, const RunLength& run) const {
-  if (!method_ || initial_density_ <= target_density_) return false;
+  if (!falls()) return false;
   const int64_t begin = prune_begin(schedule_, run), end = prune_end(schedule_, run);
   return step >= begin && step <= end && ((step - begin) % interval(schedule_, run) == 0 || step == end);
 }
@@ -246,7 +245,7 @@ bool Sparsifier::takes_batch(int64_t step, const RunLength& run) const {
 }
 
 bool Sparsifier::is_final(int64_t step, const RunLength& run) const {
-  return !method_ || initial_density_ <= target_density_ || step >= prune_end(schedule_, run);
+  return !falls() || step >= prune_end(schedule_, run);
 }
 
 double Sparsifier::drop_fraction(int64_t step, const RunLength& run) const {
@@ -276,7 +275,6 @@ void Sparsifier::cut(std::vector<Layer>& layers, const Network& network, double 
   const double density = between(initial_density_, target_density_);
   int64_t budget =
       std::llround(density * static_cast<double>(network.total_weights())) - network.live_weights();
-  std::vector<Layer> together;
   for (Layer& layer : layers) {
     const int64_t size = layer.pattern.block().size();
     if (schedule_.ranking == Ranking::kNetwork && !layer.share.alone) {

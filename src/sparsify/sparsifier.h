@@ -66,6 +66,7 @@ class Sparsifier {
     double initial = 1, target = 1;
     bool alone = false;  // its density was asked for by name: it does not compete with other layers
   };
+  bool falls() const { return method_ != nullptr && initial_density_ > target_density_; }
   double progress(int64_t step, const RunLength& run) const;
   bool prunes(int64_t step, const RunLength& run) const;
   bool moves(int64_t step, const RunLength& run) const;

@@ -48,8 +48,4 @@ ExecOptions training_options(const Recipe& recipe) {
   return options;
 }
 
-Result<Sparsifier> make_sparsifier(const Recipe& recipe, const Graph& graph) {
-  return Sparsifier::create(recipe.sparsify, recipe.sparsity, graph, recipe.seed);
-}
-
 }  // namespace coppice

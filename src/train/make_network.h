@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a recipe makes of a data set: the network, how it is executed, and what changes its pattern.
+// What a recipe makes of a data set: the network and how it is executed.
 #pragma once
 
 #include "base/env.h"
@@ -18,7 +18,5 @@ int micro_batch(const Recipe& recipe);
 // cost table. Tells in `init` what came from the file recipe.init, if that is named.
 Result<Network> make_network(Env& env, const Recipe& recipe, const Dataset& data, InitReport* init = nullptr);
 ExecOptions training_options(const Recipe& recipe);
-// What changes the pattern of such a network.
-Result<Sparsifier> make_sparsifier(const Recipe& recipe, const Graph& graph);
 
 }  // namespace coppice

@@ -62,6 +62,7 @@ class Trainer {
   RunLength run_length() const { return {updates(), loader_->batches_per_epoch()}; }
   Result<double> change_topology(const Batch& batch, double learning_rate);
   void count_work(int samples);
+  BatchView micro_batch_at(const Batch& batch, int64_t begin) const;
   Result<double> update(const Batch& batch, double learning_rate);
   Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Split& split, const char* name,
                               Outputs* outputs = nullptr) const;
@@ -153,7 +154,8 @@ Status Trainer::open_network() {
 }
 
 Status Trainer::open_executors() {
-  TRY_ASSIGN(sparsifier_, make_sparsifier(recipe_, network_.graph));
+  TRY_ASSIGN(sparsifier_,
+             Sparsifier::create(recipe_.sparsify, recipe_.sparsity, network_.graph, recipe_.seed));
   ExecOptions options = training_options(recipe_);
   if (sparsifier_.changes())
     options.dense_gradients_of = [this](const Param& param) { return sparsifier_.wants_gradient_of(param); };
@@ -347,49 +349,41 @@ Status Trainer::close(Stop stop) {
 // ranks.
 Result<double> Trainer::change_topology(const Batch& batch, double learning_rate) {
   const double begin = now();
-  const bool takes_batch = sparsifier_.takes_batch(progress_.step, run_length());
   double loss = 0;
   const GradientSource gradients = [&](const DenseGradientSink& sink) -> Status {
-    const auto samples = static_cast<int>(std::min<int64_t>(micro_batch(recipe_), batch.samples));
-    void* target =
-        batch.labels != nullptr ? static_cast<void*>(batch.labels) : static_cast<void*>(batch.dense);
-    TRY_ASSIGN(loss, executor_->dense_gradients({samples, batch.x, target},
+    TRY_ASSIGN(loss, executor_->dense_gradients(micro_batch_at(batch, 0),
                                                 {recipe_.seed, progress_.step, learning_rate}, sink));
     return {};
   };
-  EditEvent event;
-  TRY_ASSIGN(event.edit, sparsifier_.edit(network_, progress_.step, run_length(), gradients));
+  TRY(sparsifier_.edit(network_, progress_.step, run_length(), gradients).status());
   TRY(executor_->rebind());
   TRY(evaluator_->rebind());
   sample_cost_ = executor_->cost();
-  event.step = progress_.step;
-  event.live = network_.live_weights();
-  event.total = network_.total_weights();
-  event.seconds = now() - begin;
   ++progress_.edits;
-  progress_.edit_seconds += event.seconds;
-  if (callbacks_.on_edit) callbacks_.on_edit(event);
+  progress_.edit_seconds += now() - begin;
+  const bool takes_batch = sparsifier_.takes_batch(progress_.step, run_length());
   return takes_batch ? loss : update(batch, learning_rate);
 }
 
 void Trainer::count_work(int samples) {
-  const Cost& cost = sample_cost_;
   const int64_t columns = (samples + kColumnGroup16 - 1) / kColumnGroup16 * kColumnGroup16;
-  progress_.work.useful += static_cast<double>(samples) * static_cast<double>(cost.useful);
-  progress_.work.executed += static_cast<double>(columns) * static_cast<double>(cost.executed);
-  progress_.work.dense += static_cast<double>(samples) * static_cast<double>(cost.dense);
+  progress_.work.useful += static_cast<double>(samples) * static_cast<double>(sample_cost_.useful);
+  progress_.work.executed += static_cast<double>(columns) * static_cast<double>(sample_cost_.executed);
+  progress_.work.dense += static_cast<double>(samples) * static_cast<double>(sample_cost_.dense);
+}
+
+// A micro-batch is a whole number of tiles, so its rows begin where its samples do.
+BatchView Trainer::micro_batch_at(const Batch& batch, int64_t begin) const {
+  void* target = batch.labels != nullptr ? static_cast<void*>(batch.labels + begin)
+                                         : static_cast<void*>(batch.dense + begin * data_.outputs);
+  const auto samples = static_cast<int>(std::min<int64_t>(micro_batch(recipe_), batch.samples - begin));
+  return {samples, batch.x + begin * data_.features.size(), target};
 }
 
 Result<double> Trainer::update(const Batch& batch, double learning_rate) {
-  const int64_t features = data_.features.size(), outputs = data_.outputs, most = micro_batch(recipe_);
   micro_batches_.clear();
-  for (int64_t begin = 0; begin < batch.samples; begin += most) {
-    // A micro-batch is a whole number of tiles, so its rows begin where its samples do.
-    void* target = batch.labels != nullptr ? static_cast<void*>(batch.labels + begin)
-                                           : static_cast<void*>(batch.dense + begin * outputs);
-    const auto samples = static_cast<int>(std::min<int64_t>(most, batch.samples - begin));
-    micro_batches_.push_back({samples, batch.x + begin * features, target});
-  }
+  for (int64_t begin = 0; begin < batch.samples; begin += micro_batch(recipe_))
+    micro_batches_.push_back(micro_batch_at(batch, begin));
   return executor_->train_step(micro_batches_, {recipe_.seed, progress_.step, learning_rate});
 }
 

@@ -68,14 +68,6 @@ struct EpochEvent {
   bool best = false;
 };
 
-// The topology changed before the update `step`, counted from 0.
-struct EditEvent {
-  int64_t step = 0;
-  EditReport edit;
-  int64_t live = 0, total = 0;  // weights
-  double seconds = 0;
-};
-
 // What the best network said at the end: about the test samples, or, where there are none, about those of the
 // validation. Nobody hears of it where that are more than few_outputs().
 struct JudgedEvent {
@@ -110,7 +102,6 @@ struct TrainCallbacks {
   std::function<void(int64_t done, int64_t all)> on_loading;  // of pictures of files
   std::function<void(const PlanEvent&)> on_plan;
   std::function<void(const StepEvent&)> on_step;
-  std::function<void(const EditEvent&)> on_edit;
   std::function<void(const EvaluationEvent&)> on_evaluation;
   std::function<void(const EpochEvent&)> on_epoch;
   std::function<void(const JudgedEvent&)> on_judged;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -175,6 +176,48 @@ TEST(Optimizers, TheCutIntoPartsDoesNotChangeBits) {
       EXPECT_EQ(a.moment1, b.moment1) << isa;
       EXPECT_EQ(a.moment2, b.moment2) << isa;
     }
+}
+
+// A weight that grew in step 7 goes the way of one whose run began there; those beside it know nothing of it.
+TEST(Optimizers, AdamCorrectsAGrownWeightByItsOwnAge) {
+  constexpr int64_t kBorn = 7;
+  constexpr int kSteps = 5;
+  const auto correction = [](double beta, int64_t updates) {
+    return static_cast<float>(1.0 / (1.0 - std::pow(beta, static_cast<double>(updates))));
+  };
+  std::vector<float> correction1, correction2;
+  for (int64_t n = 1; n <= 3; ++n) {  // shorter than the steps: the last one counts for all that are older
+    correction1.push_back(correction(0.9, n));
+    correction2.push_back(correction(0.999, n));
+  }
+  each_cut([&](const coppice_train_table& train, const std::vector<int32_t>& starts) {
+    State grown = random_state(starts.back(), 1), plain = grown, young = grown;
+    std::vector<float> born(grown.value.size(), 0.0f);
+    for (size_t i = 0; i < born.size(); i += 3) born[i] = static_cast<float>(kBorn);
+    const Settings settings = {0, true, false, false};
+    for (int step = 0; step < kSteps; ++step) {
+      const auto run = [&](State& state, bool with_born, float c1, float c2) {
+        coppice_update_args a = update_args(state, starts, settings);
+        a.born = with_born ? born.data() : nullptr;
+        a.correction1 = correction1.data();
+        a.correction2 = correction2.data();
+        a.corrections = static_cast<int32_t>(correction1.size());
+        coppice_run_state rs = run_state();
+        rs.step = static_cast<uint64_t>(kBorn + step);
+        rs.moment1_correction = c1;
+        rs.moment2_correction = c2;
+        const coppice_item item = {0, 1, 0, static_cast<int32_t>(starts.size()) - 1, nullptr};
+        train.adam(&a, &rs, &item);
+      };
+      const float old1 = correction(0.9, kBorn + step + 1), old2 = correction(0.999, kBorn + step + 1);
+      const auto age = static_cast<size_t>(std::min<int>(step, 2));
+      run(grown, true, old1, old2);
+      run(plain, false, old1, old2);
+      run(young, false, correction1[age], correction2[age]);
+    }
+    for (size_t i = 0; i < born.size(); ++i)
+      ASSERT_EQ(grown.value[i], born[i] > 0 ? young.value[i] : plain.value[i]) << i;
+  });
 }
 
 }  // namespace

@@ -2,11 +2,6 @@
 #include "sparsify/method.h"
 
 namespace coppice {
-namespace {
-
-std::vector<float> keep(const LayerState& layer) { return block_magnitudes(layer.pattern, layer.value); }
-
-}  // namespace
 
 MethodDef granet_method() {
   return {.name = "granet",
@@ -17,7 +12,7 @@ MethodDef granet_method() {
                        .update_until = 1.0,
                        .update_every = 1000,
                        .ranking = Ranking::kNetwork},
-          .keep = keep,
+          .keep = keep_by_magnitude,
           .grows_by_gradient = true};
 }
 

@@ -2,11 +2,6 @@
 #include "sparsify/method.h"
 
 namespace coppice {
-namespace {
-
-std::vector<float> keep(const LayerState& layer) { return block_magnitudes(layer.pattern, layer.value); }
-
-}  // namespace
 
 MethodDef magnitude_method() {
   return {.name = "magnitude",
@@ -16,7 +11,7 @@ MethodDef magnitude_method() {
                        .prune_end = 0.6,
                        .update_every = 100,
                        .ranking = Ranking::kNetwork},
-          .keep = keep};
+          .keep = keep_by_magnitude};
 }
 
 }  // namespace coppice

@@ -2,17 +2,12 @@
 #include "sparsify/method.h"
 
 namespace coppice {
-namespace {
-
-std::vector<float> keep(const LayerState& layer) { return block_magnitudes(layer.pattern, layer.value); }
-
-}  // namespace
 
 MethodDef rigl_method() {
   return {.name = "rigl",
           .summary = "the smallest weights move to where the gradient is largest (Evci et al. 2020)",
           .defaults = {.drop_fraction = 0.3, .update_until = 0.75, .update_every = 100},
-          .keep = keep,
+          .keep = keep_by_magnitude,
           .grows_by_gradient = true};
 }
 

@@ -4,8 +4,6 @@
 namespace coppice {
 namespace {
 
-std::vector<float> keep(const LayerState& layer) { return block_magnitudes(layer.pattern, layer.value); }
-
 void grow(const LayerState& layer, int64_t block_row, std::span<float> scores) {
   random_scores(layer, "grow", static_cast<uint64_t>(block_row), scores);
 }
@@ -16,7 +14,7 @@ MethodDef set_method() {
   return {.name = "set",
           .summary = "the smallest weights move to random places (Mocanu et al. 2018)",
           .defaults = {.drop_fraction = 0.3, .update_until = 1.0, .drop_decay = Decay::kConstant},
-          .keep = keep,
+          .keep = keep_by_magnitude,
           .grow = grow};
 }
 
