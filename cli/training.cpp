@@ -88,6 +88,9 @@ class Reporter {
       say("table    " + cost_table_text(event.network.cost_table));
     if (recipe.sparsify.method != SparsifyConfig().method)
       say("method   " + recipe.sparsify.method + ": " + find_method(recipe.sparsify.method)->summary);
+    if (!recipe.teacher.empty())
+      say("teacher  " + recipe.teacher + ", share " + percent(recipe.teacher_share) + ", temperature " +
+          shortest(recipe.temperature));
     say("run      " + directory_ + ": " + with_commas(event.updates) + " updates, seed " +
         std::to_string(recipe.seed) + "\n");
     std::string headline = right("epoch", 7) + right("train loss", 12);

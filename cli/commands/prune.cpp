@@ -26,12 +26,13 @@ constexpr char kExamples[] =
     "  coppice prune runs/third --density 0.1\n"
     "  coppice prune resnet20.safetensors --model resnet20 --data cifar10 --density 0.2 --epochs 14\n"
     "  coppice prune runs/third --density 0.1 --block 16x1 --method granet\n"
+    "  coppice prune runs/third --density 0.05 --distill\n"
     "  coppice prune runs/third --density 0.5 --no-finetune\n"
     "The pruned network is a run like any other: coppice eval, report, compare and train --resume take it.";
 
 struct PruneArguments {
   std::string model, out;
-  bool no_finetune = false, json = false;
+  bool no_finetune = false, distill = false, json = false;
   RecipeFlags flags;
 };
 
@@ -134,7 +135,10 @@ Result<PruneSource> source_of(Env& env, const std::string& model) {
 
 Result<int> prune(Env& env, const PruneArguments& arguments) {
   TRY_ASSIGN(const PruneSource source, source_of(env, arguments.model));
-  const std::vector<Setting> chosen = arguments.flags.settings();
+  std::vector<Setting> chosen = arguments.flags.settings();
+  if (arguments.distill && arguments.no_finetune)
+    return invalid("--distill: helps to learn, and --no-finetune learns nothing; leave one of them out");
+  if (arguments.distill) chosen.push_back({"teacher", source.file, "--distill"});
   if (!source.from &&
       std::none_of(chosen.begin(), chosen.end(), [](const Setting& s) { return s.key == "model"; }))
     return invalid(
@@ -186,6 +190,8 @@ void add_prune_command(CLI::App& app, int& exit) {
       ->type_name("DIR");
   command->add_flag("--no-finetune", arguments->no_finetune,
                     "all at once, and no training: only batch norm is measured anew");
+  command->add_flag("--distill", arguments->distill,
+                    "the trained network teaches what is left of it (--teacher-share, --temperature)");
   command->add_flag("--json", arguments->json, "print one JSON object at the end, and nothing else");
   arguments->flags.add_to(*command);
   command->footer(kExamples);

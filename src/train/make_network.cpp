@@ -45,6 +45,8 @@ ExecOptions training_options(const Recipe& recipe) {
   options.clip_norm = recipe.clip;
   options.keep_gradients = options.batch < recipe.batch;
   options.memory_limit = recipe.memory;
+  options.teacher_share = recipe.teacher.empty() ? 0 : recipe.teacher_share;
+  options.temperature = recipe.temperature;
   return options;
 }
 

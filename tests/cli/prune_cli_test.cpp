@@ -64,6 +64,10 @@ TEST_F(PruneCli, ExplainsWhatItCannotDo) {
                  "--ranking: belongs to the methods that prune (`coppice train --methods`); leave it out");
   expect_refusal("prune dense --density 0.1 --layer fc9=1",
                  "layer 'fc9': there is no such layer; this network has fc1, fc2");
+  expect_refusal("prune dense --density 0.1 --distill --no-finetune",
+                 "--distill: helps to learn, and --no-finetune learns nothing; leave one of them out");
+  expect_refusal("prune dense --density 0.1 --temperature 2",
+                 "--temperature: belongs to a run with a teacher; leave it out");
   expect_refusal("prune dense --density 1",
                  "method: magnitude has nothing to do at density 1; lower --density");
 }
