@@ -10,6 +10,7 @@
 #include "command.h"
 #include "load_data.h"
 #include "models/json.h"
+#include "prune_tolerance.h"
 #include "recipe_flags.h"
 #include "run_directory.h"
 #include "stop.h"
@@ -28,10 +29,13 @@ constexpr char kExamples[] =
     "  coppice prune runs/third --density 0.1 --block 16x1 --method granet\n"
     "  coppice prune runs/third --density 0.05 --distill\n"
     "  coppice prune runs/third --density 0.5 --no-finetune\n"
+    "  coppice prune runs/third --tolerance 0.5\n"
     "The pruned network is a run like any other: coppice eval, report, compare and train --resume take it.";
 
 struct PruneArguments {
   std::string model, out;
+  std::optional<double> tolerance;
+  int tries = 5;
   bool no_finetune = false, distill = false, json = false;
   RecipeFlags flags;
 };
@@ -144,29 +148,50 @@ Result<int> prune(Env& env, const PruneArguments& arguments) {
     return invalid(
         arguments.model +
         ": holds weights, but does not say of which network; name it with --model, and its data with --data");
-  TRY_ASSIGN(const Recipe recipe, prune_recipe(source, chosen, !arguments.no_finetune));
-  const std::string directory = arguments.out.empty() ? new_run_directory(env, recipe) : arguments.out;
-  TRY_ASSIGN(const Told told, train_and_tell(env, kName, TrainRequest{recipe, directory, std::nullopt, false},
-                                             arguments.json ? Tell::kNothing : Tell::kPeople));
+  Recipe recipe;
+  TrainRequest request;
+  Json tried;
+  if (arguments.tolerance) {
+    TRY_ASSIGN(Smallest smallest, find_smallest(env, source, chosen,
+                                                {*arguments.tolerance, arguments.tries,
+                                                 !arguments.no_finetune, arguments.json, arguments.out}));
+    tried = std::move(smallest.tried);
+    recipe = std::move(smallest.recipe);
+    // It may have been stopped early: what is taken is trained to the end.
+    TRY_ASSIGN(Checkpoint from, read_checkpoint(env, join_path(smallest.directory, kLastFile)));
+    request = {from.info.recipe, smallest.directory, std::move(from), true};
+    if (!arguments.json) say("\nsmallest " + request.directory + ", to its end\n");
+  } else {
+    TRY_ASSIGN(recipe, prune_recipe(source, chosen, !arguments.no_finetune));
+    recipe = with_whole_paths(env, std::move(recipe));
+    request = {recipe, arguments.out.empty() ? new_run_directory(env, recipe) : arguments.out, std::nullopt,
+               false};
+  }
+  const std::string directory = request.directory;
+  TRY_ASSIGN(const Told told,
+             train_and_tell(env, kName, std::move(request), arguments.json ? Tell::kNothing : Tell::kPeople));
   if (told.stopped) return kStopped;
   // Not before the training, which would keep a second copy of the samples beside its own.
   TRY_ASSIGN(const Dataset data, load_data(env, recipe, nullptr));
-  Side before{{}, size_of_file(env, source.file)};
-  TRY_ASSIGN(before.network, make_network(env, recipe, data));
+  TRY_ASSIGN(SavedNetwork original, network_of_file(env, source.file, recipe, data));
+  Side before{std::move(original.network), size_of_file(env, source.file)};
   const std::string best = join_path(directory, kBestFile);
   TRY_ASSIGN(Checkpoint pruned, read_checkpoint(env, best));
   Side after{std::move(pruned.network), size_of_file(env, best)};
   TRY_ASSIGN(const Metric* metric, metric_for(usual_metric(data.task), data.task));
   TRY(measure(recipe, data, *metric, {&before, &after}));
   const char* split = data.test.size() > 0 ? "test" : "validation";
-  if (arguments.json)
-    say(json_text(Json{{"run", directory},
-                       {"split", split},
-                       {"before", side_json(before, *metric)},
-                       {"after", side_json(after, *metric)},
-                       {"account", account_json(told.account, directory)}}));
-  else
+  if (!arguments.json) {
     say_sides(before, after, *metric, split);
+    return kFine;
+  }
+  Json json{{"run", directory},
+            {"split", split},
+            {"before", side_json(before, *metric)},
+            {"after", side_json(after, *metric)},
+            {"account", account_json(told.account, directory)}};
+  if (arguments.tolerance) json["tolerance"] = std::move(tried);
+  say(json_text(json));
   return kFine;
 }
 
@@ -190,6 +215,16 @@ void add_prune_command(CLI::App& app, int& exit) {
       ->type_name("DIR");
   command->add_flag("--no-finetune", arguments->no_finetune,
                     "all at once, and no training: only batch norm is measured anew");
+  command
+      ->add_option("--tolerance", arguments->tolerance,
+                   "instead of a density: the smallest one that loses at most so many points on the "
+                   "validation samples; --density is then the least that is tried, else 0.01")
+      ->check(CLI::Range(0.0, 100.0))
+      ->type_name("POINTS");
+  command->add_option("--tries", arguments->tries, "densities that --tolerance tries")
+      ->check(CLI::Range(1, 20))
+      ->capture_default_str()
+      ->type_name("N");
   command->add_flag("--distill", arguments->distill,
                     "the trained network teaches what is left of it (--teacher-share, --temperature)");
   command->add_flag("--json", arguments->json, "print one JSON object at the end, and nothing else");

@@ -45,25 +45,13 @@ Status check_fits(const Preprocessing& taught, const Dataset& data) {
 }
 
 Result<Network> network_of(Env& env, const Recipe& recipe, const Dataset& data) {
-  auto checkpoint = read_checkpoint(env, recipe.teacher);
-  if (checkpoint.ok()) {
-    TRY(check_fits(checkpoint->info.preprocessing, data).within(recipe.teacher));
-    return std::move(checkpoint->network);
-  }
-  if (checkpoint.status().code() != Code::kInvalid) return checkpoint.status();
-  // Weights alone.
-  Recipe dense = recipe;
-  dense.sparsity = {};
-  dense.sparsify = {};
-  dense.freeze.clear();
-  dense.init = recipe.teacher;
-  InitReport init;
-  TRY_ASSIGN(Network network, make_network(env, dense, data, &init));
-  for (const InitReport::Row& row : init.rows)
+  TRY_ASSIGN(SavedNetwork saved, network_of_file(env, recipe.teacher, recipe, data));
+  if (saved.preprocessing) TRY(check_fits(*saved.preprocessing, data).within(recipe.teacher));
+  for (const InitReport::Row& row : saved.init.rows)
     if (!row.taken)
       return invalid(recipe.teacher + ": is no whole network of the model " + recipe.model + ": '" +
                      row.name + "' is " + row.outcome);
-  return network;
+  return std::move(saved.network);
 }
 
 }  // namespace

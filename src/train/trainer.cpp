@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <filesystem>
 
 #include "host/usage.h"
 #include "models/graph_json.h"
@@ -161,7 +160,6 @@ Status Trainer::open_executors() {
   TRY_ASSIGN(sparsifier_,
              Sparsifier::create(recipe_.sparsify, recipe_.sparsity, network_.graph, recipe_.seed));
   if (!recipe_.teacher.empty()) {
-    recipe_.teacher = std::filesystem::absolute(recipe_.teacher).lexically_normal().string();
     TRY_ASSIGN(teacher_, Teacher::create(env_, recipe_, data_, network_.cost_table));
   }
   ExecOptions options = training_options(recipe_);
