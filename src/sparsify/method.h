@@ -51,6 +51,9 @@ struct MethodDef {
   // A score for each live block, the larger ones stay. [blocks] Null: the topology never changes.
   std::vector<float> (*keep)(const LayerState& layer) = nullptr;
   bool keep_needs_gradient = false;
+  // Second order: the trained network is pruned as a whole before the first update (sparsify/reconstruct.h),
+  // and the topology never changes after that.
+  bool reconstructs = false;
 
   // What grows: the positions with the largest scores among those that are dead. Null: by gradient, if
   // grows_by_gradient (a block's score is the mean absolute gradient of its weights), else nothing.

@@ -10,6 +10,7 @@
 #include "models/models.h"
 #include "train/cost_table.h"
 #include "train/run_log.h"
+#include "train/second_order.h"
 #include "train/teacher.h"
 
 namespace coppice {
@@ -144,7 +145,8 @@ Status Trainer::open_network() {
     return invalid("data '" + recipe_.data + "': leaves no sample to train on; lower --validation");
   if (!from_) {
     TRY_ASSIGN(network_, make_network(env_, recipe_, data_, &init_));
-    return {};
+    if (!find_method(recipe_.sparsify.method)->reconstructs) return {};
+    return prune_second_order(network_, recipe_, data_, callbacks_.on_pruning, callbacks_.stop);
   }
   network_ = std::move(from_->network);
   for (const Param& param : network_.params) {
