@@ -15,6 +15,7 @@
 #include "stop.h"
 #include "study/metric_text.h"
 #include "terminal.h"
+#include "train/structure.h"
 #include "training.h"
 
 namespace coppice::cli {
@@ -27,10 +28,13 @@ constexpr char kExamples[] =
     "  coppice prune resnet20.safetensors --model resnet20 --data cifar10 --density 0.2 --epochs 14\n"
     "  coppice prune runs/third --density 0.1 --block 16x1 --method granet\n"
     "  coppice prune runs/third --density 0.5 --no-finetune\n"
+    "  coppice prune runs/third --density 0.3 --structure channels\n"
     "The pruned network is a run like any other: coppice eval, report, compare and train --resume take it.";
 
+constexpr char kWeights[] = "weights", kChannels[] = "channels";  // of --structure
+
 struct PruneArguments {
-  std::string model, out;
+  std::string model, out, structure = kWeights;
   bool no_finetune = false, json = false;
   RecipeFlags flags;
 };
@@ -132,6 +136,35 @@ Result<PruneSource> source_of(Env& env, const std::string& model) {
   return source;
 }
 
+void say_dead(const DeadUnits& dead) {
+  if (dead.removed > 0)
+    say("dead     " + with_commas(dead.removed) +
+        " neurons or channels removed that no output depends on, or " + "whose constant a bias took over (" +
+        with_commas(dead.folded) + "), and " + with_commas(dead.weights) + " weights with them");
+  if (dead.constant > 0)
+    say("         " + with_commas(dead.constant) +
+        " left that always say the same, as no bias can take that over");
+}
+
+Json dead_json(const DeadUnits& dead) {
+  return Json{{"removed", dead.removed},
+              {"folded", dead.folded},
+              {"constant", dead.constant},
+              {"weights", dead.weights}};
+}
+
+// What is trained, and the network that it is compared with.
+Result<CutRun> plan_run(Env& env, const PruneArguments& arguments, const PruneSource& source,
+                        const Recipe& recipe, const std::string& directory) {
+  if (arguments.structure == kWeights) return CutRun{recipe, recipe};
+  TRY_ASSIGN(CutRun run,
+             cut_into(env, source, arguments.flags.settings(), !arguments.no_finetune, directory));
+  if (!arguments.json)
+    say("cut      " + with_commas(run.removed) + " of " + with_commas(run.all) +
+        " channels and neurons; those that a sum joins count as one");
+  return run;
+}
+
 Result<int> prune(Env& env, const PruneArguments& arguments) {
   TRY_ASSIGN(const PruneSource source, source_of(env, arguments.model));
   const std::vector<Setting> chosen = arguments.flags.settings();
@@ -140,11 +173,15 @@ Result<int> prune(Env& env, const PruneArguments& arguments) {
     return invalid(
         arguments.model +
         ": holds weights, but does not say of which network; name it with --model, and its data with --data");
-  TRY_ASSIGN(const Recipe recipe, prune_recipe(source, chosen, !arguments.no_finetune));
-  const std::string directory = arguments.out.empty() ? new_run_directory(env, recipe) : arguments.out;
-  TRY_ASSIGN(const Told told, train_and_tell(env, kName, TrainRequest{recipe, directory, std::nullopt, false},
-                                             arguments.json ? Tell::kNothing : Tell::kPeople));
+  TRY_ASSIGN(const Recipe asked, prune_recipe(source, chosen, !arguments.no_finetune));
+  const std::string directory = arguments.out.empty() ? new_run_directory(env, asked) : arguments.out;
+  TRY_ASSIGN(const CutRun run, plan_run(env, arguments, source, asked, directory));
+  const Recipe& recipe = run.original;
+  TRY_ASSIGN(const Told told,
+             train_and_tell(env, kName, TrainRequest{run.recipe, directory, std::nullopt, false},
+                            arguments.json ? Tell::kNothing : Tell::kPeople));
   if (told.stopped) return kStopped;
+  TRY_ASSIGN(const DeadUnits dead, remove_dead_from(env, directory));
   // Not before the training, which would keep a second copy of the samples beside its own.
   TRY_ASSIGN(const Dataset data, load_data(env, recipe, nullptr));
   Side before{{}, size_of_file(env, source.file)};
@@ -155,14 +192,17 @@ Result<int> prune(Env& env, const PruneArguments& arguments) {
   TRY_ASSIGN(const Metric* metric, metric_for(usual_metric(data.task), data.task));
   TRY(measure(recipe, data, *metric, {&before, &after}));
   const char* split = data.test.size() > 0 ? "test" : "validation";
-  if (arguments.json)
+  if (arguments.json) {
     say(json_text(Json{{"run", directory},
                        {"split", split},
                        {"before", side_json(before, *metric)},
                        {"after", side_json(after, *metric)},
+                       {"dead", dead_json(dead)},
                        {"account", account_json(told.account, directory)}}));
-  else
+  } else {
+    say_dead(dead);
     say_sides(before, after, *metric, split);
+  }
   return kFine;
 }
 
@@ -184,6 +224,11 @@ void add_prune_command(CLI::App& app, int& exit) {
       ->type_name("MODEL");
   command->add_option("--out", arguments->out, "directory of the new run; else one under runs/")
       ->type_name("DIR");
+  command
+      ->add_option(
+          "--structure", arguments->structure,
+          "weights: single ones or blocks; channels: whole ones and neurons, for a smaller dense network")
+      ->check(CLI::IsMember({kWeights, kChannels}));
   command->add_flag("--no-finetune", arguments->no_finetune,
                     "all at once, and no training: only batch norm is measured anew");
   command->add_flag("--json", arguments->json, "print one JSON object at the end, and nothing else");
