@@ -94,6 +94,10 @@ void AxisMap::join(UnitId a, UnitId b) {
 
 void AxisMap::link(ValueId input, int64_t i, ValueId output, int64_t j) {
   const UnitId from = unit(input, channel_axis(input), i), to = unit(output, channel_axis(output), j);
+  join_and_record(from, to);
+}
+
+void AxisMap::join_and_record(UnitId from, UnitId to) {
   join(from, to);
   links_.push_back({node_, from, to});
 }
@@ -113,17 +117,19 @@ void AxisMap::product(Product p) {
   const bool biased = p.bias != kNoValue && fits(p.bias, outputs);
   for (int64_t o = 0; o < outputs; ++o) {
     const UnitId y = unit(p.y, y_axis, o);
-    join(y, unit(p.weight, 'o', o));
-    if (biased) join(y, unit(p.bias, channel_axis(p.bias), o));
+    join_and_record(y, unit(p.weight, 'o', o));
+    if (biased) join_and_record(y, unit(p.bias, channel_axis(p.bias), o));
   }
   if (p.groups > 1 && columns == 1) {
     // A group has one input, and goes with it. The only column stands for all groups.
-    for (int64_t o = 0; o < outputs; ++o) join(unit(p.x, x_axis, o / rows), unit(p.y, y_axis, o));
+    for (int64_t o = 0; o < outputs; ++o) join_and_record(unit(p.x, x_axis, o / rows), unit(p.y, y_axis, o));
   } else {
     // All groups keep as many inputs, and as many outputs.
     for (int64_t g = 0; g < p.groups; ++g) {
-      for (int64_t i = 0; i < columns; ++i) join(unit(p.weight, 'i', i), unit(p.x, x_axis, g * columns + i));
-      for (int64_t o = 0; o < rows; ++o) join(unit(p.y, y_axis, o), unit(p.y, y_axis, g * rows + o));
+      for (int64_t i = 0; i < columns; ++i)
+        join_and_record(unit(p.weight, 'i', i), unit(p.x, x_axis, g * columns + i));
+      for (int64_t o = 0; o < rows; ++o)
+        join_and_record(unit(p.y, y_axis, o), unit(p.y, y_axis, g * rows + o));
     }
   }
   products_.push_back(p);

@@ -42,7 +42,8 @@ class AxisMap {
   };
   Components components() const;
 
-  // `node` makes the unit `to` of an output from the unit `from` of an input, and from others so linked.
+  // `node` makes the unit `to` of an output from the unit `from` of an input, and from others so linked; a
+  // product links its units to the rows and columns that they belong to.
   struct Link {
     NodeId node;
     UnitId from, to;
@@ -83,6 +84,7 @@ class AxisMap {
   void pin_node(const std::string& why);
   UnitId root(UnitId unit) const;
   void join(UnitId a, UnitId b);
+  void join_and_record(UnitId from, UnitId to);
   UnitId unit(ValueId value, char axis, int64_t index) const {
     return find(value, axis)->first + static_cast<UnitId>(index);
   }

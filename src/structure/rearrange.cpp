@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cassert>
 #include <map>
+#include <set>
+#include <tuple>
 
 #include "graph/op.h"
 
@@ -92,6 +94,21 @@ Param rearrange_vector(const Param& param, std::vector<int64_t> dims, const Indi
 class Rearranger {
  public:
   Rearranger(const Network& network, const AxisMap& map) : network_(network), map_(map) {}
+
+  // Whether what is linked would still be linked: units that lie on the same axes may yet be joined another
+  // way.
+  bool keeps_links() const {
+    const auto source = [this](UnitId unit) {
+      const AxisMap::Axis& axis = map_.axis_of(unit);
+      return axis.first +
+             static_cast<UnitId>(wanted(axis.value, axis.name)[static_cast<size_t>(unit - axis.first)]);
+    };
+    std::set<std::tuple<NodeId, UnitId, UnitId>> links;
+    for (const AxisMap::Link& link : map_.links()) links.emplace(link.node, link.from, link.to);
+    return std::all_of(map_.links().begin(), map_.links().end(), [&](const AxisMap::Link& link) {
+      return links.contains({link.node, source(link.from), source(link.to)});
+    });
+  }
 
   Indices& wanted(const AxisMap::Axis& axis) { return wanted_[{axis.value, axis.name}]; }
 
@@ -237,6 +254,8 @@ Result<Network> permute(const Network& network, const AxisMap& map, const AxisMa
     }
     if (!alike) return invalid("components that lie on different axes cannot change places");
   }
+  if (!rearranger.keeps_links())
+    return invalid("components that are joined in different ways cannot change places");
   return rearranger.run(false);
 }
 
