@@ -26,7 +26,7 @@ constexpr char kExamples[] =
     "\nExamples:\n"
     "  coppice prune runs/third --density 0.1\n"
     "  coppice prune resnet20.safetensors --model resnet20 --data cifar10 --density 0.2 --epochs 14\n"
-    "  coppice prune runs/third --density 0.1 --block 16x1 --method granet\n"
+    "  coppice prune runs/third --density 0.1 --block 16x1 --permute\n"
     "  coppice prune runs/third --density 0.5 --no-finetune\n"
     "  coppice prune runs/third --density 0.3 --structure channels\n"
     "The pruned network is a run like any other: coppice eval, report, compare and train --resume take it.";
@@ -35,7 +35,7 @@ constexpr char kWeights[] = "weights", kChannels[] = "channels";  // of --struct
 
 struct PruneArguments {
   std::string model, out, structure = kWeights;
-  bool no_finetune = false, json = false;
+  bool permute = false, no_finetune = false, json = false;
   RecipeFlags flags;
 };
 
@@ -156,7 +156,17 @@ Json dead_json(const DeadUnits& dead) {
 // What is trained, and the network that it is compared with.
 Result<CutRun> plan_run(Env& env, const PruneArguments& arguments, const PruneSource& source,
                         const Recipe& recipe, const std::string& directory) {
-  if (arguments.structure == kWeights) return CutRun{recipe, recipe};
+  if (arguments.structure == kWeights && !arguments.permute) return CutRun{recipe, recipe};
+  if (arguments.structure == kWeights) {
+    TRY_ASSIGN(const PermutedRun run, permute_into(env, recipe, directory));
+    if (!arguments.json)
+      say("permute  the best blocks keep " + percent(run.after) + " of the magnitude, " +
+          percent(run.before) + " in the order that there was");
+    return CutRun{recipe, run.recipe};
+  }
+  if (arguments.permute)
+    return invalid(
+        "--permute: puts units in order for blocks, which `--structure channels` has not; leave it out");
   TRY_ASSIGN(CutRun run,
              cut_into(env, source, arguments.flags.settings(), !arguments.no_finetune, directory));
   if (!arguments.json)
@@ -229,6 +239,8 @@ void add_prune_command(CLI::App& app, int& exit) {
           "--structure", arguments->structure,
           "weights: single ones or blocks; channels: whole ones and neurons, for a smaller dense network")
       ->check(CLI::IsMember({kWeights, kChannels}));
+  command->add_flag("--permute", arguments->permute,
+                    "with --block: first put units in an order in which what matters shares blocks");
   command->add_flag("--no-finetune", arguments->no_finetune,
                     "all at once, and no training: only batch norm is measured anew");
   command->add_flag("--json", arguments->json, "print one JSON object at the end, and nothing else");

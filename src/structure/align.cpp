@@ -39,13 +39,7 @@ class BlockedLayer {
   int64_t cost_of_rows() const { return block_columns(); }
   int64_t cost_of_inputs() const { return block_.cols > 1 ? rows_ : 0; }
 
-  // What a block is worth from now on: the square of its sum, which is the larger the less alike the blocks
-  // are, or what is above the threshold by which a block lives.
-  void value_squares() {
-    const double mean = total_ / static_cast<double>(sums_.size());
-    threshold_ = -1;
-    scale_ = mean > 0 ? static_cast<float>(1.0 / (mean * mean)) : 0.0f;
-  }
+  // From now on a block is worth what its sum is above that of a block that just lives.
   void value_above(double mean_magnitude) { threshold_ = static_cast<float>(mean_magnitude * block_.size()); }
 
   double gain_of_rows(int64_t a, int64_t b) const {
@@ -91,9 +85,7 @@ class BlockedLayer {
   float* row(int64_t r) { return magnitudes_.data() + r * cols_; }
   const float* row(int64_t r) const { return magnitudes_.data() + r * cols_; }
   const float* sums_of(int64_t group) const { return sums_.data() + group * block_columns(); }
-  float worth(float sum) const {
-    return threshold_ < 0 ? sum * sum * scale_ : std::max(sum - threshold_, 0.0f);
-  }
+  float worth(float sum) const { return std::max(sum - threshold_, 0.0f); }
   // One block gets `more` from another.
   float change(float to, float from, float more) const {
     return worth(to + more) + worth(from - more) - worth(to) - worth(from);
@@ -111,7 +103,7 @@ class BlockedLayer {
   int64_t rows_, cols_, taps_;
   std::vector<float> magnitudes_, sums_;  // [rows][cols], [groups of rows][blocks of columns]
   double total_ = 0;
-  float threshold_ = -1, scale_ = 1;
+  float threshold_ = 0;
 };
 
 // Layers whose blocks compete for so many live weights.
@@ -149,9 +141,8 @@ class Aligner {
     Alignment out;
     out.before = out.after = kept(false);
     std::vector<int32_t> best = source_;
-    for (BlockedLayer& layer : layers_) layer.value_squares();
-    improve();
-    // A swap may raise what is above one threshold and lower what the next one lets live.
+    // With better blocks the threshold rises, and other swaps gain; what is above one threshold may have
+    // cost some of what is above the next.
     for (int round = 0; round < kRounds; ++round) {
       kept(true);
       const bool changed = improve();

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "models/graph_json.h"
+#include "structure/align.h"
 #include "structure/channels.h"
 #include "train/checkpoint_tensors.h"
 #include "train/evaluate.h"
@@ -42,6 +43,25 @@ Status write_values(Env& env, const std::string& path, const Network& network) {
   return write_safetensors(env, path, sink.views(), {});
 }
 
+// The network that a recipe begins with, before it loses anything.
+Result<Network> dense_network(Env& env, Recipe recipe) {
+  recipe.sparsity = SparsityConfig();
+  recipe.sparsify = SparsifyConfig();
+  TRY_ASSIGN(const Dataset data, load_recipe_data(env, recipe, nullptr, {}));
+  return make_network(env, recipe, data);
+}
+
+Status check_free(Env& env, const std::string& directory) {
+  if (env.exists(join_path(directory, kLastFile)))
+    return invalid(directory + ": holds a run already; choose another place with --out");
+  return env.make_directories(directory);
+}
+
+// A recipe repeats its run from wherever somebody stands.
+std::string full_path(const std::string& directory, const char* file) {
+  return std::filesystem::absolute(join_path(directory, file)).lexically_normal().string();
+}
+
 // Label smoothing is an attribute of the loss in a graph of one's own.
 void use_graph(Recipe& recipe, const std::string& path) {
   recipe.model = path;
@@ -68,21 +88,34 @@ Result<CutRun> cut_into(Env& env, const PruneSource& source, const std::vector<S
   CutRun run;
   TRY_ASSIGN(run.original, channels_recipe(source, chosen, finetune));
   TRY_ASSIGN(const Recipe asked, prune_recipe(source, chosen, finetune));
-  if (env.exists(join_path(directory, kLastFile)))
-    return invalid(directory + ": holds a run already; choose another place with --out");
-  TRY_ASSIGN(const Dataset data, load_recipe_data(env, run.original, nullptr, {}));
-  TRY_ASSIGN(const Network network, make_network(env, run.original, data));
+  TRY_ASSIGN(const Network network, dense_network(env, run.original));
   auto cut = cut_channels(network, asked.sparsity.density);
   if (!cut.ok()) return cut.status().within(source.file);
   run.removed = cut->removed;
   run.all = cut->all;
-  TRY(env.make_directories(directory));
+  TRY(check_free(env, directory));
   const std::string graph = join_path(directory, kNetworkFile);
   TRY(write_atomic(env, graph, graph_to_lines(cut->network.graph) + "\n"));
   TRY(write_values(env, join_path(directory, kCutFile), cut->network));
   run.recipe = run.original;
   use_graph(run.recipe, graph);
-  run.recipe.init = std::filesystem::absolute(join_path(directory, kCutFile)).lexically_normal().string();
+  run.recipe.init = full_path(directory, kCutFile);
+  return run;
+}
+
+Result<PermutedRun> permute_into(Env& env, const Recipe& recipe, const std::string& directory) {
+  if (recipe.sparsity.block.rows == 1)
+    return invalid("permute: puts units in order for blocks; choose them, such as --block 16x1");
+  TRY_ASSIGN(const Network network, dense_network(env, recipe));
+  TRY_ASSIGN(const std::vector<LayerChoice> choices, distribute(network.graph, recipe.sparsity));
+  std::vector<bool> alone;
+  for (const LayerChoice& choice : choices) alone.push_back(names_layer(recipe.sparsity, choice.weight));
+  auto aligned = align_blocks(network, choices, alone, recipe.sparsify.schedule.ranking == Ranking::kNetwork);
+  if (!aligned.ok()) return aligned.status().within(recipe.init);
+  TRY(check_free(env, directory));
+  TRY(write_values(env, join_path(directory, kPermutedFile), aligned->network));
+  PermutedRun run{recipe, aligned->before, aligned->after};
+  run.recipe.init = full_path(directory, kPermutedFile);
   return run;
 }
 

@@ -66,6 +66,15 @@ TEST_F(PruneCli, CutsChannelsIntoASmallerDenseRun) {
   EXPECT_EQ(program_.run("prune cut --density 0.5 --epochs 1 --threads 1 --out again").code, 0);
 }
 
+TEST_F(PruneCli, PermutesForBlocks) {
+  const Outcome outcome = program_.run(
+      "prune dense --density 0.2 --block 16x1 --permute --epochs 2 --update-every 2 --threads 1 --out "
+      "permuted");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("permute  the best blocks keep "), std::string::npos) << outcome.out;
+  EXPECT_EQ(program_.run("train --resume permuted --epochs 3").code, 0);
+}
+
 TEST_F(PruneCli, RemovesWhatIsDeadFromTheBestStateAlone) {
   const Outcome outcome =
       program_.run("prune dense --density 0.01 --epochs 2 --update-every 2 --threads 1 --out pruned");
@@ -91,6 +100,11 @@ TEST_F(PruneCli, ExplainsWhatItCannotDo) {
       "prune dense --density 0.3 --structure channels --block 4x1",
       "--block: belongs to `--structure weights`; channels leave a smaller dense network and go all at "
       "once; leave it out");
+  expect_refusal(
+      "prune dense --density 0.3 --structure channels --permute",
+      "--permute: puts units in order for blocks, which `--structure channels` has not; leave it out");
+  expect_refusal("prune dense --density 0.3 --permute",
+                 "permute: puts units in order for blocks; choose them, such as --block 16x1");
   expect_refusal("prune dense --density 1",
                  "method: magnitude has nothing to do at density 1; lower --density");
 }

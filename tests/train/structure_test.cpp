@@ -4,7 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include "models/models.h"
+#include <algorithm>
+
 #include "support/small_run.h"
 #include "support/temp_dir.h"
 
@@ -78,6 +79,33 @@ TEST(CutInto, ARunThatIsResumedAndCutAgain) {
   ASSERT_TRUE(again.ok()) << again.status().message();
   EXPECT_EQ(cut_into(Env::system(), {file, dense}, kChosen, true, first.path()).status().message(),
             first.path() + ": holds a run already; choose another place with --out");
+}
+
+// Every weight is there, in another place, and more of them lies in the best blocks.
+TEST(PermuteInto, ChangesPlacesAlone) {
+  const TempDir before, after;
+  const Recipe dense = small_recipe({{"density", "1"}});
+  ASSERT_TRUE(run(Env::system(), dense, before.path(), false).ok());
+  const std::string file = join_path(before.path(), kBestFile);
+  const Recipe recipe =
+      prune_recipe({file, dense}, {{"density", "0.3", "test"}, {"block", "16x1", "test"}}, true).take();
+  const auto permuted = permute_into(Env::system(), recipe, after.path());
+  ASSERT_TRUE(permuted.ok()) << permuted.status().message();
+  EXPECT_GT(permuted->after, permuted->before);
+  const Dataset data = load_recipe_data(Env::system(), recipe, nullptr, {}).take();
+  const Network x = make_network(Env::system(), recipe, data).take();
+  const Network y = make_network(Env::system(), permuted->recipe, data).take();
+  for (size_t p = 0; p < x.params.size(); ++p) {
+    std::vector<float> a = x.params[p].canonical(x.params[p].value),
+                       b = y.params[p].canonical(y.params[p].value);
+    // The 16 outputs of fc2 fill a block, so that their order is all the same.
+    EXPECT_EQ(x.params[p].name().starts_with("fc1.") || x.params[p].name() == "fc2.weight", a != b)
+        << x.params[p].name();
+    std::sort(a.begin(), a.end());
+    std::sort(b.begin(), b.end());
+    EXPECT_EQ(a, b) << x.params[p].name();
+  }
+  ASSERT_TRUE(run(Env::system(), permuted->recipe, after.path(), false).ok());
 }
 
 // The best state loses its dead units and can be pruned again; the last one stays what a resume needs.
