@@ -14,9 +14,9 @@
 namespace coppice {
 namespace {
 
-constexpr int kSweeps = 20;           // over all pairs, at most
-constexpr int kRounds = 4;            // of thresholds
-constexpr double kWorkOfSweep = 1e9;  // sums that a sweep compares, at most: a second or so
+constexpr int kRounds = 4;       // of thresholds
+constexpr double kWork = 5e8;    // numbers that a round compares, at most: a second or so
+constexpr double kShare = 0.25;  // of the work of a class that a sweep over all its pairs may take
 
 // Magnitudes of a weight and their sums over blocks, in the order at hand.
 class BlockedLayer {
@@ -36,8 +36,11 @@ class BlockedLayer {
   int size() const { return block_.size(); }
   double total() const { return total_; }
   const std::vector<float>& sums() const { return sums_; }
-  int64_t cost_of_rows() const { return block_columns(); }
-  int64_t cost_of_inputs() const { return block_.cols > 1 ? rows_ : 0; }
+  // Numbers that a gain looks at, and that a swap changes.
+  int64_t cost_of_gain(bool row) const { return row ? block_columns() : block_.cols > 1 ? rows_ : 0; }
+  int64_t cost_of_swap(bool row) const {
+    return row ? 2 * block_.rows * cols_ : 2 * rows_ * taps_ * block_.cols;
+  }
 
   // From now on a block is worth what its sum is above that of a block that just lives.
   void value_above(double mean_magnitude) { threshold_ = static_cast<float>(mean_magnitude * block_.size()); }
@@ -77,7 +80,9 @@ class BlockedLayer {
   void swap_inputs(int64_t a, int64_t b) {
     for (int64_t r = 0; r < rows_; ++r)
       std::swap_ranges(row(r) + a * taps_, row(r) + (a + 1) * taps_, row(r) + b * taps_);
-    for (int64_t group = 0; group < rows_ / block_.rows; ++group) sum_group(group);
+    for (const int64_t input : {a, b})
+      for (int64_t j = input * taps_ / block_.cols; j * block_.cols < (input + 1) * taps_; ++j)
+        for (int64_t group = 0; group < rows_ / block_.rows; ++group) sum_block(group, j);
   }
 
  private:
@@ -91,12 +96,13 @@ class BlockedLayer {
     return worth(to + more) + worth(from - more) - worth(to) - worth(from);
   }
   void sum_group(int64_t group) {
-    for (int64_t j = 0; j < block_columns(); ++j) {
-      float sum = 0;
-      for (int64_t r = group * block_.rows; r < (group + 1) * block_.rows; ++r)
-        for (int c = 0; c < block_.cols; ++c) sum += row(r)[j * block_.cols + c];
-      sums_[static_cast<size_t>(group * block_columns() + j)] = sum;
-    }
+    for (int64_t j = 0; j < block_columns(); ++j) sum_block(group, j);
+  }
+  void sum_block(int64_t group, int64_t j) {
+    float sum = 0;
+    for (int64_t r = group * block_.rows; r < (group + 1) * block_.rows; ++r)
+      for (int c = 0; c < block_.cols; ++c) sum += row(r)[j * block_.cols + c];
+    sums_[static_cast<size_t>(group * block_columns() + j)] = sum;
   }
 
   BlockShape block_;
@@ -229,40 +235,41 @@ class Aligner {
     }
     std::swap(source_[static_cast<size_t>(a)], source_[static_cast<size_t>(b)]);
   }
-  bool try_swap(int32_t a, int32_t b) {
-    constexpr double kWorthIt = 1e-6;  // else rounding would go round in circles
-    if (gain(a, b) <= kWorthIt) return false;
-    swap(a, b);
-    return true;
-  }
-
-  // Swaps until none gains, or the sweeps are over. Whether anything changed.
+  // Swaps until none gains, or the work is done. Whether anything changed.
   bool improve() {
     bool ever = false;
     for (const std::vector<int32_t>& list : classes_) {
-      bool changed = true;
-      for (int sweep = 0; changed && sweep < kSweeps; ++sweep) ever |= changed = sweep_class(list, sweep);
+      double budget = kWork / static_cast<double>(classes_.size());
+      while (budget > 0 && sweep(list, budget)) ever = true;
     }
     return ever;
   }
 
-  bool sweep_class(const std::vector<int32_t>& list, int sweep) {
-    double cost = 1;
-    for (const Place& place : places_[static_cast<size_t>(list[0])])
-      cost += static_cast<double>(place.row ? layers_[place.layer].cost_of_rows()
-                                            : layers_[place.layer].cost_of_inputs());
-    const double pairs = 0.5 * static_cast<double>(list.size()) * static_cast<double>(list.size() - 1);
-    const double trials = kWorkOfSweep / static_cast<double>(classes_.size()) / cost;
+  // Tries pairs of a class: all, or as many as are worth the time, drawn at random.
+  bool sweep(const std::vector<int32_t>& list, double& budget) {
+    double gain_cost = 1, swap_cost = 1;
+    for (const Place& place : places_[static_cast<size_t>(list[0])]) {
+      gain_cost += static_cast<double>(layers_[place.layer].cost_of_gain(place.row));
+      swap_cost += static_cast<double>(layers_[place.layer].cost_of_swap(place.row));
+    }
     bool changed = false;
-    if (pairs <= trials) {
-      for (size_t i = 0; i < list.size(); ++i)
-        for (size_t j = i + 1; j < list.size(); ++j) changed |= try_swap(list[i], list[j]);
+    const auto attempt = [&](size_t i, size_t j) {
+      constexpr double kWorthIt = 1e-6;  // else rounding would go round in circles
+      budget -= gain_cost;
+      if (i == j || gain(list[i], list[j]) <= kWorthIt) return;
+      budget -= swap_cost;
+      swap(list[i], list[j]);
+      changed = true;
+    };
+    const double pairs = 0.5 * static_cast<double>(list.size()) * static_cast<double>(list.size() - 1);
+    if (pairs * gain_cost <= kShare * kWork / static_cast<double>(classes_.size())) {
+      for (size_t i = 0; i < list.size() && budget > 0; ++i)
+        for (size_t j = i + 1; j < list.size(); ++j) attempt(i, j);
       return changed;
     }
-    Rng rng(static_cast<uint64_t>(sweep), stream_id("align", static_cast<uint64_t>(list[0])));
-    for (double trial = 0; trial < trials; ++trial) {
-      const size_t i = rng.below(list.size()), j = rng.below(list.size());
-      if (i != j) changed |= try_swap(list[i], list[j]);
+    while (budget > 0) {
+      const size_t i = rng_.below(list.size());
+      attempt(i, rng_.below(list.size()));
     }
     return changed;
   }
@@ -275,6 +282,7 @@ class Aligner {
   std::vector<std::vector<Place>> places_;  // of each component
   std::vector<std::vector<int32_t>> classes_;
   std::vector<int32_t> source_;
+  Rng rng_{0, stream_id("align", "pairs")};
 };
 
 }  // namespace
