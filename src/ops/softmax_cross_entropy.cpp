@@ -143,6 +143,7 @@ std::vector<OpDef> softmax_cross_entropy_ops() {
        .grad = grad,
        .reference = reference,
        .lower = lower,
+       .axes = pin_loss,
        .samples = samples},
       {.name = "softmax_cross_entropy_grad",
        .summary = "gradient of softmax_cross_entropy",

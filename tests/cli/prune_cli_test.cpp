@@ -49,6 +49,7 @@ TEST_F(PruneCli, SaysTheSameToMachines) {
   EXPECT_EQ((*json)["before"]["live_weights"], 25408);
   EXPECT_EQ((*json)["after"]["live_weights"], 2541);
   EXPECT_EQ((*json)["after"]["total_weights"], 25408);
+  EXPECT_EQ((*json)["dead"]["removed"], 0);
   EXPECT_EQ((*json)["after"]["flop_per_sample"], 2 * 2541);
   EXPECT_LT((*json)["after"]["file_bytes"], (*json)["before"]["file_bytes"]);
   EXPECT_EQ((*json)["account"]["live_weights"], 2541);
@@ -106,6 +107,37 @@ TEST_F(PruneCli, ComparesWeightsWithoutARunWithWhatTheyAreAfterTheSameTraining) 
       "samples with --val-data");
 }
 
+TEST_F(PruneCli, CutsChannelsIntoASmallerDenseRun) {
+  const Outcome outcome =
+      program_.run("prune dense --density 0.3 --structure channels --epochs 1 --threads 1 --out cut");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* word : {"cut      23 of 32 channels and neurons", "7,146 of 7,146 weights live",
+                           "init     4 of 4", "before", "7,146  3.6x"})
+    EXPECT_NE(outcome.out.find(word), std::string::npos) << word << "\n" << outcome.out;
+  EXPECT_EQ(program_.run("eval cut").code, 0);
+  EXPECT_EQ(program_.run("train --resume cut --epochs 2").code, 0);
+  EXPECT_EQ(program_.run("prune cut --density 0.5 --epochs 1 --threads 1 --out again").code, 0);
+}
+
+TEST_F(PruneCli, PermutesForBlocks) {
+  const Outcome outcome = program_.run(
+      "prune dense --density 0.2 --block 16x1 --permute --epochs 2 --update-every 2 --threads 1 --out "
+      "permuted");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("permute  the best blocks keep "), std::string::npos) << outcome.out;
+  EXPECT_EQ(program_.run("train --resume permuted --epochs 3").code, 0);
+}
+
+TEST_F(PruneCli, RemovesWhatIsDeadFromTheBestStateAlone) {
+  const Outcome outcome =
+      program_.run("prune dense --density 0.01 --epochs 2 --update-every 2 --threads 1 --out pruned");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("neurons or channels removed"), std::string::npos) << outcome.out;
+  EXPECT_EQ(program_.run("eval pruned").code, 0);
+  EXPECT_EQ(program_.run("train --resume pruned --epochs 3").code, 0);
+  EXPECT_EQ(program_.run("prune pruned --density 0.005 --no-finetune --threads 1 --out again").code, 0);
+}
+
 TEST_F(PruneCli, ExplainsWhatItCannotDo) {
   expect_refusal("prune dense", "density: say how many weights shall stay, such as --density 0.1");
   expect_refusal("prune dense --density 0", "--density: '0' should be a number above 0, up to 1");
@@ -127,6 +159,18 @@ TEST_F(PruneCli, ExplainsWhatItCannotDo) {
                  "--distill: helps to learn, and --no-finetune learns nothing; leave one of them out");
   expect_refusal("prune dense --density 0.1 --temperature 2",
                  "--temperature: belongs to a run with a teacher; leave it out");
+  expect_refusal(
+      "prune dense --density 0.3 --structure channels --block 4x1",
+      "--block: belongs to `--structure weights`; channels leave a smaller dense network and go all at "
+      "once; leave it out");
+  expect_refusal(
+      "prune dense --density 0.3 --structure channels --permute",
+      "--permute: puts units in order for blocks, which `--structure channels` has not; leave it out");
+  expect_refusal("prune dense --density 0.3 --permute",
+                 "permute: puts units in order for blocks; choose them, such as --block 16x1");
+  expect_refusal("prune dense --tolerance 1 --structure channels",
+                 "--tolerance: looks for a density of weights in the order that there is; leave out "
+                 "--structure channels");
   expect_refusal("prune dense --density 1",
                  "method: magnitude has nothing to do at density 1; lower --density");
 }

@@ -4,6 +4,12 @@
 
 namespace coppice {
 
+void pin_loss(AxisMap& map, const Node& node) {
+  const std::string why = std::string("is judged by ") + node.op->name + " '" + node.name + "'";
+  map.mix(why);
+  for (const ValueId in : node.inputs) map.pin(in, why);
+}
+
 Status lower_loss(Lowering& lowering, const Node& node, coppice_kernel kernel) {
   const int width = lowering.width(node.inputs[0]);
   for (const ValueId in : node.inputs) {
