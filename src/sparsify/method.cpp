@@ -37,6 +37,12 @@ std::vector<float> keep_by_magnitude(const LayerState& layer) {
   return block_magnitudes(layer.pattern, layer.value);
 }
 
+std::vector<float> keep_by_effect(const LayerState& layer) {
+  std::vector<float> product(layer.value.begin(), layer.value.end());
+  for (size_t i = 0; i < product.size(); ++i) product[i] *= layer.gradient[i];
+  return block_magnitudes(layer.pattern, product);
+}
+
 void random_scores(const LayerState& layer, const char* purpose, uint64_t row, std::span<float> scores) {
   const uint64_t number = (static_cast<uint64_t>(layer.step) << 32) | row;
   Rng rng(layer.seed, stream_id(purpose + (" " + layer.param.name()), number));

@@ -41,6 +41,15 @@ struct TopologySchedule {
   Decay drop_decay = Decay::kCosine;
   int64_t update_every = 0;  // updates between edits; 0: an epoch
   Ranking ranking = Ranking::kLayer;
+  // An edit comes to its density in so many steps of equal shares, each ranked anew.
+  int64_t rounds = 1;
+};
+
+// The gradients by which a method ranks live weights.
+enum class KeepGradient {
+  kNone,
+  kBatch,  // of the loss of one batch
+  kFlow,   // of the synaptic flow (sparsify/flow.h)
 };
 
 struct MethodDef {
@@ -50,7 +59,7 @@ struct MethodDef {
 
   // A score for each live block, the larger ones stay. [blocks] Null: the topology never changes.
   std::vector<float> (*keep)(const LayerState& layer) = nullptr;
-  bool keep_needs_gradient = false;
+  KeepGradient keep_gradient = KeepGradient::kNone;
 
   // What grows: the positions with the largest scores among those that are dead. Null: by gradient, if
   // grows_by_gradient (a block's score is the mean absolute gradient of its weights), else nothing.
@@ -70,6 +79,8 @@ std::string unknown_method(const std::string& name);
 std::vector<float> block_magnitudes(const Pattern& pattern, std::span<const float> canonical);
 // MethodDef::keep of those that let the smallest weights die.
 std::vector<float> keep_by_magnitude(const LayerState& layer);
+// ... of those that let weights die without which least would change, to first order: |weight x gradient|.
+std::vector<float> keep_by_effect(const LayerState& layer);
 // Numbers between 0 and 1, drawn anew for each layer and step.
 void random_scores(const LayerState& layer, const char* purpose, uint64_t row, std::span<float> scores);
 

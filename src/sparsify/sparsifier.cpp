@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "sparse/select.h"
+#include "sparsify/flow.h"
 
 namespace coppice {
 
@@ -74,6 +75,20 @@ void take_live(const Pattern& pattern, const DenseGradientBlock& rows, std::vect
         for (int c = 0; c < block.cols; ++c)
           live[at++] = rows.values[static_cast<size_t>((row + r) * rows.cols + column * block.cols + c)];
   }
+}
+
+// Where in the dense matrix each live weight is, in canonical order.
+std::vector<size_t> live_places(const Pattern& pattern) {
+  const BlockShape block = pattern.block();
+  std::vector<size_t> places;
+  places.reserve(static_cast<size_t>(pattern.live()));
+  for (int64_t row = 0; row < pattern.block_rows(); ++row)
+    for (const int32_t column : pattern.row(row))
+      for (int r = 0; r < block.rows; ++r)
+        for (int c = 0; c < block.cols; ++c)
+          places.push_back(
+              static_cast<size_t>((row * block.rows + r) * pattern.cols() + column * block.cols + c));
+  return places;
 }
 
 // The mean |gradient| of each block of one row of blocks.
@@ -210,7 +225,7 @@ Result<Sparsifier> Sparsifier::create(const SparsifyConfig& config, const Sparsi
 }
 
 bool Sparsifier::wants_gradient_of(const Param& param) const {
-  return method_ && (method_->grows_by_gradient || method_->keep_needs_gradient) &&
+  return method_ && (method_->grows_by_gradient || method_->keep_gradient == KeepGradient::kBatch) &&
          shares_.contains(param.name());
 }
 
@@ -240,7 +255,7 @@ bool Sparsifier::due(int64_t step, const RunLength& run) const {
 }
 
 bool Sparsifier::takes_batch(int64_t step, const RunLength& run) const {
-  return (method_ && method_->keep_needs_gradient && prunes(step, run)) ||
+  return (method_ && method_->keep_gradient == KeepGradient::kBatch && prunes(step, run)) ||
          (method_ && method_->grows_by_gradient && moves(step, run));
 }
 
@@ -256,6 +271,27 @@ double Sparsifier::drop_fraction(int64_t step, const RunLength& run) const {
 
 // ---- how much, and what
 
+// Gradients of the synaptic flow through what stays so far.
+Status Sparsifier::score_by_flow(std::vector<Layer>& layers, Network& network) {
+  std::map<std::string, std::vector<double>> weights;
+  for (const Layer& layer : layers) {
+    std::vector<double>& dense = weights[layer.param->name()];
+    dense.assign(static_cast<size_t>(layer.pattern.total()), 0.0);
+    const std::vector<size_t> places = live_places(layer.pattern);
+    const auto size = static_cast<size_t>(layer.pattern.block().size());
+    for (size_t k = 0; k < places.size(); ++k)
+      if (layer.kept[k / size]) dense[places[k]] = layer.value[k];
+  }
+  TRY_ASSIGN(const auto gradients, flow_gradients(network, std::move(weights)));
+  for (Layer& layer : layers) {
+    const std::vector<double>& dense = gradients.at(layer.param->name());
+    const std::vector<size_t> places = live_places(layer.pattern);
+    layer.gradient.resize(places.size());
+    for (size_t k = 0; k < places.size(); ++k) layer.gradient[k] = static_cast<float>(dense[places[k]]);
+  }
+  return {};
+}
+
 std::vector<Sparsifier::Layer> Sparsifier::layers_of(Network& network, int64_t step) const {
   std::vector<Layer> layers;
   for (Param& param : network.params) {
@@ -270,18 +306,44 @@ std::vector<Sparsifier::Layer> Sparsifier::layers_of(Network& network, int64_t s
   return layers;
 }
 
-void Sparsifier::cut(std::vector<Layer>& layers, const Network& network, double progress) const {
+// How much each live block is worth to the method, of those that stay so far.
+Status Sparsifier::score(std::vector<Layer>& layers, Network& network,
+                         const GradientSource& gradients) const {
+  if (method_->keep_gradient == KeepGradient::kBatch) {
+    for (Layer& layer : layers) layer.gradient.resize(layer.value.size());
+    TRY(gradients([&](const DenseGradientBlock& rows) {
+      for (Layer& layer : layers)
+        if (layer.param == &rows.param) take_live(layer.pattern, rows, layer.gradient);
+    }));
+  }
+  if (method_->keep_gradient == KeepGradient::kFlow) TRY(score_by_flow(layers, network));
+  for (Layer& layer : layers) {
+    layer.score = method_->keep(layer.state());
+    for (float& score : layer.score) score = orderly(score);
+  }
+  return {};
+}
+
+// Cuts to the density at that progress of the schedule, or a share of the way there.
+void Sparsifier::cut(std::vector<Layer>& layers, const Network& network, double progress, double way) const {
   const auto between = [progress](double from, double to) { return from + (to - from) * progress; };
-  const double density = between(initial_density_, target_density_);
-  int64_t budget =
-      std::llround(density * static_cast<double>(network.total_weights())) - network.live_weights();
+  const auto on_the_way = [way](double from, double to) {
+    return way < 1.0 && from > to ? from * std::pow(to / from, way) : to;
+  };
+  const auto total = static_cast<double>(network.total_weights());
+  const int64_t live = network.live_weights();
+  const double density =
+      on_the_way(static_cast<double>(live) / total, between(initial_density_, target_density_));
+  int64_t budget = std::llround(density * total) - live;
   for (Layer& layer : layers) {
     const int64_t size = layer.pattern.block().size();
+    budget += (layer.pattern.blocks() - layer.kept_blocks) * size;
     if (schedule_.ranking == Ranking::kNetwork && !layer.share.alone) {
       budget += layer.kept_blocks * size;
       continue;
     }
-    const double share = between(layer.share.initial, layer.share.target);
+    const double share =
+        on_the_way(layer.pattern.density(), between(layer.share.initial, layer.share.target));
     const int64_t blocks = std::min(layer.kept_blocks, blocks_at(share, layer.positions()));
     budget += (layer.kept_blocks - blocks) * size;
     layer.keep_best(blocks);
@@ -301,8 +363,12 @@ void Sparsifier::cut_network(std::vector<Layer>& layers, int64_t budget) const {
   for (size_t l = 0; l < layers.size(); ++l) {
     const std::vector<float>& score = layers[l].score;
     if (layers[l].share.alone) continue;
-    const auto best = static_cast<size_t>(std::max_element(score.begin(), score.end()) - score.begin());
-    for (size_t b = 0; b < score.size(); ++b) blocks.push_back({score[b], l, b, b == best});
+    const size_t first = blocks.size();
+    for (size_t b = 0; b < score.size(); ++b)
+      if (layers[l].kept[b]) blocks.push_back({score[b], l, b, false});
+    std::max_element(blocks.begin() + static_cast<std::ptrdiff_t>(first), blocks.end(),
+                     [](const Block& a, const Block& b) { return a.score < b.score; })
+        ->first = true;
     std::fill(layers[l].kept.begin(), layers[l].kept.end(), false);
     layers[l].kept_blocks = 0;
   }
@@ -365,18 +431,13 @@ Result<EditReport> Sparsifier::edit(Network& network, int64_t step, const RunLen
   EditReport report;
   if (!due(step, run)) return report;
   std::vector<Layer> layers = layers_of(network, step);
-  if (method_->keep_needs_gradient) {
-    for (Layer& layer : layers) layer.gradient.resize(layer.value.size());
-    TRY(gradients([&](const DenseGradientBlock& rows) {
-      for (Layer& layer : layers)
-        if (layer.param == &rows.param) take_live(layer.pattern, rows, layer.gradient);
-    }));
+  const bool cuts = prunes(step, run);
+  const int64_t rounds = cuts ? schedule_.rounds : 1;
+  for (int64_t round = 1; round <= rounds; ++round) {
+    TRY(score(layers, network, gradients));
+    if (cuts)
+      cut(layers, network, progress(step, run), static_cast<double>(round) / static_cast<double>(rounds));
   }
-  for (Layer& layer : layers) {
-    layer.score = method_->keep(layer.state());
-    for (float& score : layer.score) score = orderly(score);
-  }
-  if (prunes(step, run)) cut(layers, network, progress(step, run));
   std::vector<std::vector<int64_t>> grown(layers.size());
   if (moves(step, run)) {
     for (Layer& layer : layers) drop(layer, drop_fraction(step, run));

@@ -72,7 +72,9 @@ class Sparsifier {
   bool moves(int64_t step, const RunLength& run) const;
   double drop_fraction(int64_t step, const RunLength& run) const;
   std::vector<Layer> layers_of(Network& network, int64_t step) const;
-  void cut(std::vector<Layer>& layers, const Network& network, double progress) const;
+  Status score(std::vector<Layer>& layers, Network& network, const GradientSource& gradients) const;
+  static Status score_by_flow(std::vector<Layer>& layers, Network& network);
+  void cut(std::vector<Layer>& layers, const Network& network, double progress, double way) const;
   void cut_network(std::vector<Layer>& layers, int64_t budget) const;
   void drop(Layer& layer, double fraction) const;
   Result<std::vector<std::vector<int64_t>>> grow(const std::vector<Layer>& layers,

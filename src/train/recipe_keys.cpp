@@ -340,6 +340,8 @@ void add_pruning_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(number_key(
       {"prune_end", group, "SHARE", "share of the run after which it is the final one; 0: from the start"},
       field(&TopologySchedule::prune_end), 0, 1));
+  keys.push_back(number_key({"prune_rounds", group, "N", "steps in which an edit cuts, each ranked anew"},
+                            field(&TopologySchedule::rounds), 1, 10000));
   keys.push_back(choice_key(
       {"ranking", group, "layer | network", "live weights compete in their layer, or all with all"},
       field(&TopologySchedule::ranking),
@@ -476,6 +478,9 @@ void restrict_keys(std::vector<RecipeKey>& keys) {
       {{"initial_density", "prune_begin", "prune_end", "ranking"},
        "the methods that prune (`coppice train --methods`)",
        [](const Recipe& r) { return method_of(r).defaults.initial_density > 0; }},
+      {{"prune_rounds"},
+       "the method synflow",
+       [](const Recipe& r) { return method_of(r).keep_gradient == KeepGradient::kFlow; }},
       {{"drop_fraction", "drop_decay", "update_until"},
        "the methods that move weights (`coppice train --methods`)",
        [](const Recipe& r) { return method_of(r).grows(); }},
