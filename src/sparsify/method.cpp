@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <unordered_set>
 
 #include "base/rng.h"
 #include "base/text.h"
@@ -43,10 +45,42 @@ std::vector<float> keep_by_effect(const LayerState& layer) {
   return block_magnitudes(layer.pattern, product);
 }
 
-void random_scores(const LayerState& layer, const char* purpose, uint64_t row, std::span<float> scores) {
-  const uint64_t number = (static_cast<uint64_t>(layer.step) << 32) | row;
-  Rng rng(layer.seed, stream_id(purpose + (" " + layer.param.name()), number));
+void random_scores(const LayerState& layer, const char* purpose, std::span<float> scores) {
+  Rng rng(layer.seed, stream_id(purpose + (" " + layer.param.name()), static_cast<uint64_t>(layer.step)));
   for (float& score : scores) score = rng.uniform();
+}
+
+std::vector<int64_t> block_positions(const Pattern& pattern) {
+  std::vector<int64_t> positions;
+  positions.reserve(static_cast<size_t>(pattern.blocks()));
+  for (int64_t row = 0; row < pattern.block_rows(); ++row)
+    for (const int32_t column : pattern.row(row)) positions.push_back(row * pattern.block_cols() + column);
+  return positions;
+}
+
+std::vector<int64_t> grow_anywhere(const LayerState& left, int64_t blocks, std::span<const int64_t> taken) {
+  const std::vector<int64_t> live = block_positions(left.pattern);
+  std::vector<int64_t> none;  // where nothing may grow
+  none.reserve(live.size() + taken.size());
+  std::merge(live.begin(), live.end(), taken.begin(), taken.end(), std::back_inserter(none));
+  const int64_t free =
+      left.pattern.block_rows() * left.pattern.block_cols() - static_cast<int64_t>(none.size());
+  // Floyd: each set of so many of the free positions is as likely as any other, with as many draws.
+  Rng rng(left.seed, stream_id("grow " + left.param.name(), static_cast<uint64_t>(left.step)));
+  std::unordered_set<int64_t> chosen;
+  for (int64_t last = free - blocks; last < free; ++last)
+    if (const auto any = static_cast<int64_t>(rng.below(static_cast<uint64_t>(last) + 1));
+        !chosen.insert(any).second)
+      chosen.insert(last);
+  std::vector<int64_t> positions(chosen.begin(), chosen.end());
+  std::sort(positions.begin(), positions.end());
+  // The n-th free position lies behind n others and all below it that are not free.
+  size_t below = 0;
+  for (int64_t& position : positions) {
+    while (below < none.size() && none[below] <= position + static_cast<int64_t>(below)) ++below;
+    position += static_cast<int64_t>(below);
+  }
+  return positions;
 }
 
 }  // namespace coppice

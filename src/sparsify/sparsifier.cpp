@@ -13,6 +13,38 @@
 
 namespace coppice {
 
+namespace {
+
+// What stays of a layer so far.
+struct Left {
+  Pattern pattern;
+  std::vector<float> value;  // canonical
+};
+
+Left left_of(const Pattern& pattern, const std::vector<bool>& kept, std::span<const float> value) {
+  const auto size = static_cast<size_t>(pattern.block().size());
+  std::vector<int32_t> indptr{0}, indices;
+  std::vector<float> values;
+  size_t block = 0;
+  for (int64_t row = 0; row < pattern.block_rows(); ++row) {
+    for (const int32_t column : pattern.row(row)) {
+      if (kept[block]) {
+        indices.push_back(column);
+        const auto of_block = value.subspan(block * size, size);
+        values.insert(values.end(), of_block.begin(), of_block.end());
+      }
+      ++block;
+    }
+    indptr.push_back(static_cast<int32_t>(indices.size()));
+  }
+  return {Pattern::from_indices(pattern.rows(), pattern.cols(), pattern.block(), std::move(indptr),
+                                std::move(indices))
+              .take(),
+          std::move(values)};
+}
+
+}  // namespace
+
 // A layer that may change, while it does.
 struct Sparsifier::Layer {
   Param* param;
@@ -22,11 +54,16 @@ struct Sparsifier::Layer {
   std::vector<float> score;            // [blocks]
   std::vector<bool> kept;              // [blocks], so far
   int64_t kept_blocks;
-  int64_t to_grow = 0;  // blocks
+  int64_t to_grow;  // blocks
+  const TopologySchedule& schedule;
+  double run_share;
   uint64_t seed;
   int64_t step;
 
-  LayerState state() const { return {*param, pattern, value, gradient, seed, step}; }
+  LayerState state() const { return {*param, pattern, value, gradient, schedule, run_share, seed, step}; }
+  LayerState state(const Left& left) const {
+    return {*param, left.pattern, left.value, {}, schedule, run_share, seed, step};
+  }
   int64_t positions() const { return pattern.block_rows() * pattern.block_cols(); }
   void keep_best(int64_t blocks) {
     std::vector<float> scores = score;
@@ -219,6 +256,7 @@ Result<Sparsifier> Sparsifier::create(const SparsifyConfig& config, const Sparsi
     if (frozen || (alone && to[i].density >= 1.0)) continue;
     out.shares_[name] = {from[i].density, to[i].density, alone};
   }
+  if (method->removes_chains) out.chains_ = find_chains(graph);
   if (out.shares_.empty())
     return invalid("method: every layer is frozen or kept dense, so no pattern may change");
   return out;
@@ -236,7 +274,10 @@ double Sparsifier::progress(int64_t step, const RunLength& run) const {
   if (step >= end) return 1.0;
   if (step < begin) return 0.0;
   const double left = 1.0 - static_cast<double>(step - begin) / static_cast<double>(end - begin);
-  return 1.0 - left * left * left;
+  if (schedule_.prune_curve == PruneCurve::kCubic) return 1.0 - left * left * left;
+  // From 0 to 1, which a sigmoid only comes close to.
+  const auto sigmoid = [this](double x) { return 1.0 / (1.0 + std::exp(-schedule_.prune_steepness * x)); };
+  return (sigmoid(1.0 - 2.0 * left) - sigmoid(-1.0)) / (sigmoid(1.0) - sigmoid(-1.0));
 }
 
 bool Sparsifier::prunes(int64_t step, const RunLength& run) const {
@@ -292,13 +333,26 @@ Status Sparsifier::score_by_flow(std::vector<Layer>& layers, Network& network) {
   return {};
 }
 
-std::vector<Sparsifier::Layer> Sparsifier::layers_of(Network& network, int64_t step) const {
+std::vector<Sparsifier::Layer> Sparsifier::layers_of(Network& network, int64_t step,
+                                                     const RunLength& run) const {
+  const double run_share = static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, run.updates));
   std::vector<Layer> layers;
   for (Param& param : network.params) {
     const auto share = shares_.find(param.name());
     if (share == shares_.end()) continue;
-    Layer layer{&param, share->second, param.pattern(), param.canonical(param.value), {}, {}, {}, 0, 0,
-                seed_,  step};
+    Layer layer{&param,
+                share->second,
+                param.pattern(),
+                param.canonical(param.value),
+                {},
+                {},
+                {},
+                0,
+                0,
+                schedule_,
+                run_share,
+                seed_,
+                step};
     layer.kept_blocks = layer.pattern.blocks();
     layer.kept.assign(static_cast<size_t>(layer.kept_blocks), true);
     layers.push_back(std::move(layer));
@@ -389,48 +443,94 @@ void Sparsifier::cut_network(std::vector<Layer>& layers, int64_t budget) const {
 
 // As many grow as are dropped: the live count stays.
 void Sparsifier::drop(Layer& layer, double fraction) const {
+  if (method_->hold) {
+    const Left left = left_of(layer.pattern, layer.kept, layer.value);
+    const std::vector<float> scores = method_->hold(layer.state(left));
+    for (size_t b = 0, next = 0; b < layer.score.size(); ++b)
+      if (layer.kept[b]) layer.score[b] = orderly(scores[next++]);
+  }
   const auto wanted = static_cast<int64_t>(fraction * static_cast<double>(layer.kept_blocks));
   layer.to_grow = std::min(wanted, layer.positions() - layer.kept_blocks);
   layer.keep_best(layer.kept_blocks - layer.to_grow);
 }
 
-// The positions that grow, ascending, for each layer.
-Result<std::vector<std::vector<int64_t>>> Sparsifier::grow(const std::vector<Layer>& layers,
-                                                           const GradientSource& gradients) const {
+// What it takes out of a layer grows elsewhere in that layer.
+void Sparsifier::remove_chains(std::vector<Layer>& layers, Network& network) const {
+  std::map<std::string, Pattern> fixed;
+  std::map<std::string, size_t> index;
+  std::vector<Links> links;
+  std::vector<std::pair<size_t, size_t>> pairs;
+  for (const Layer& layer : layers) {
+    index[layer.param->name()] = links.size();
+    links.push_back({layer.pattern, layer.kept});
+  }
+  const auto at = [&](const std::string& name) {
+    if (const auto known = index.find(name); known != index.end()) return known->second;
+    const Pattern& pattern = fixed.emplace(name, network.find(name)->pattern()).first->second;
+    index[name] = links.size();
+    links.push_back({pattern, std::vector<bool>(static_cast<size_t>(pattern.blocks()), true), true});
+    return links.size() - 1;
+  };
+  for (const Chain& chain : chains_) pairs.emplace_back(at(chain.before), at(chain.after));
+  coppice::remove_chains(links, pairs);
+  for (size_t l = 0; l < layers.size(); ++l) {
+    layers[l].kept = std::move(links[l].kept);
+    const int64_t kept = std::count(layers[l].kept.begin(), layers[l].kept.end(), true);
+    layers[l].to_grow += layers[l].kept_blocks - kept;
+    layers[l].kept_blocks = kept;
+  }
+}
+
+Result<std::vector<std::vector<int64_t>>> Sparsifier::grow_by_gradient(
+    const std::vector<Layer>& layers, const GradientSource& gradients) const {
   std::map<const Param*, Growth> growth;
   for (const Layer& layer : layers) growth.try_emplace(layer.param, layer.pattern, layer.kept, layer.to_grow);
-  if (method_->grow) {
-    for (const Layer& layer : layers) {
-      std::vector<float> scores(static_cast<size_t>(layer.pattern.block_cols()));
-      for (int64_t row = 0; layer.to_grow > 0 && row < layer.pattern.block_rows(); ++row) {
-        method_->grow(layer.state(), row, scores);
-        growth.at(layer.param).offer(row, scores);
-      }
+  TRY(gradients([&](const DenseGradientBlock& rows) {
+    const auto at =
+        std::find_if(layers.begin(), layers.end(), [&](const Layer& l) { return l.param == &rows.param; });
+    if (at == layers.end() || at->to_grow == 0) return;
+    const BlockShape block = at->pattern.block();
+    std::vector<float> scores(static_cast<size_t>(at->pattern.block_cols()));
+    for (int64_t row = 0; row < rows.rows; row += block.rows) {
+      score_row(block, rows, row, scores);
+      growth.at(at->param).offer((rows.first_row + row) / block.rows, scores);
     }
-  } else {
-    TRY(gradients([&](const DenseGradientBlock& rows) {
-      const auto at =
-          std::find_if(layers.begin(), layers.end(), [&](const Layer& l) { return l.param == &rows.param; });
-      if (at == layers.end() || at->to_grow == 0) return;
-      const BlockShape block = at->pattern.block();
-      std::vector<float> scores(static_cast<size_t>(at->pattern.block_cols()));
-      for (int64_t row = 0; row < rows.rows; row += block.rows) {
-        score_row(block, rows, row, scores);
-        growth.at(at->param).offer((rows.first_row + row) / block.rows, scores);
-      }
-    }));
-  }
+  }));
   std::vector<std::vector<int64_t>> grown;
   grown.reserve(layers.size());
   for (const Layer& layer : layers) grown.push_back(growth.at(layer.param).take());
   return grown;
 }
 
+// The positions that grow, ascending, for each layer.
+Result<std::vector<std::vector<int64_t>>> Sparsifier::grow(const std::vector<Layer>& layers,
+                                                           const GradientSource& gradients) const {
+  if (!method_->grow) return grow_by_gradient(layers, gradients);
+  std::vector<std::vector<int64_t>> grown;
+  for (const Layer& layer : layers) {
+    const Left left = left_of(layer.pattern, layer.kept, layer.value);
+    grown.push_back(method_->grow(layer.state(left), layer.to_grow));
+  }
+  return grown;
+}
+
+std::vector<float> Sparsifier::grown_values(const Layer& layer, const Network& network,
+                                            const TopologyEdit& edit) const {
+  if (schedule_.grown_value == GrownValue::kZero) return {};
+  const auto size = static_cast<size_t>(layer.pattern.block().size());
+  const std::string& name = layer.param->name();
+  const int64_t live = layer.pattern.live() +
+                       (static_cast<int64_t>(edit.grow.size()) - static_cast<int64_t>(edit.drop.size())) *
+                           static_cast<int64_t>(size);
+  Rng rng(seed_, stream_id("grown " + name, static_cast<uint64_t>(layer.step)));
+  return initial_values(network.graph.value(network.graph.find(name)), live, edit.grow.size() * size, rng);
+}
+
 Result<EditReport> Sparsifier::edit(Network& network, int64_t step, const RunLength& run,
                                     const GradientSource& gradients) const {
   EditReport report;
   if (!due(step, run)) return report;
-  std::vector<Layer> layers = layers_of(network, step);
+  std::vector<Layer> layers = layers_of(network, step, run);
   const bool cuts = prunes(step, run);
   const int64_t rounds = cuts ? schedule_.rounds : 1;
   for (int64_t round = 1; round <= rounds; ++round) {
@@ -441,6 +541,7 @@ Result<EditReport> Sparsifier::edit(Network& network, int64_t step, const RunLen
   std::vector<std::vector<int64_t>> grown(layers.size());
   if (moves(step, run)) {
     for (Layer& layer : layers) drop(layer, drop_fraction(step, run));
+    if (method_->removes_chains) remove_chains(layers, network);
     TRY_ASSIGN(grown, grow(layers, gradients));
   }
   const int64_t first_update = step + (takes_batch(step, run) ? 1 : 0);
@@ -449,7 +550,8 @@ Result<EditReport> Sparsifier::edit(Network& network, int64_t step, const RunLen
     const int64_t size = layers[l].pattern.block().size();
     report.dropped += static_cast<int64_t>(edit.drop.size()) * size;
     report.grown += static_cast<int64_t>(edit.grow.size()) * size;
-    if (!edit.drop.empty() || !edit.grow.empty()) TRY(layers[l].param->apply(edit, first_update));
+    if (!edit.drop.empty() || !edit.grow.empty())
+      TRY(layers[l].param->apply(edit, first_update, grown_values(layers[l], network, edit)));
   }
   return report;
 }

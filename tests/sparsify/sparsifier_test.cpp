@@ -138,6 +138,15 @@ int64_t expected_blocks(const Pattern& pattern, double density) {
   return std::clamp<int64_t>(std::llround(density * static_cast<double>(positions)), 1, positions);
 }
 
+double progress_of(const TopologySchedule& schedule, int64_t step) {
+  const double end = schedule.prune_end * static_cast<double>(kRun.updates);
+  const double x = end > 0 ? std::min(1.0, static_cast<double>(step) / end) : 1.0;
+  if (schedule.prune_curve == PruneCurve::kCubic) return 1.0 - (1.0 - x) * (1.0 - x) * (1.0 - x);
+  const auto sigmoid = [&](double at) { return 1.0 / (1.0 + std::exp(-at)); };
+  const double k = schedule.prune_steepness;
+  return (sigmoid(2 * k * (x - 0.5)) - sigmoid(-k)) / (sigmoid(k) - sigmoid(-k));
+}
+
 class Methods : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Methods, KeepExactCountsAndTheStateOfSurvivors) {
@@ -158,9 +167,7 @@ TEST_P(Methods, KeepExactCountsAndTheStateOfSurvivors) {
     for (const Param& param : trial.network.params)
       if (param.is_weight()) before[param.name()] = weights_of(param);
     const EditReport report = trial.edit();
-    const double end = schedule.prune_end * static_cast<double>(kRun.updates);
-    const double left = end > 0 ? std::max(0.0, 1.0 - static_cast<double>(trial.step) / end) : 0.0;
-    const double progress = 1.0 - left * left * left;
+    const double progress = progress_of(schedule, trial.step);
     int64_t dropped = 0, grown = 0, layer = 0, total = 0, largest = 0;
     for (const Param& param : trial.network.params) {
       if (!param.is_weight()) continue;
@@ -186,7 +193,10 @@ TEST_P(Methods, KeepExactCountsAndTheStateOfSurvivors) {
         ++grown;
         const auto first =
             static_cast<float>(trial.step + (find_method(GetParam().method)->grows_by_gradient ? 1 : 0));
-        ASSERT_EQ(weight, (Weight{0, 0, 0, first})) << param.name() << " [" << place << "] is grown";
+        const bool drawn = schedule.grown_value == GrownValue::kInitial;
+        ASSERT_EQ(weight, (Weight{drawn ? weight.value : 0, 0, 0, first}))
+            << param.name() << " [" << place << "] is grown";
+        ASSERT_EQ(weight.value != 0, drawn);
       }
       for (const auto& [place, weight] : old) dropped += !now.contains(place);
     }
