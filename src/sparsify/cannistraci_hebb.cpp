@@ -3,7 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <unordered_set>
+#include <iterator>
+#include <utility>
 
 #include "base/rng.h"
 
@@ -52,32 +53,57 @@ Side columns_of(const Pattern& pattern) {
   return side;
 }
 
+// The first number that two ascending lists share; they do share one.
+int32_t first_common(std::span<const int32_t> a, std::span<const int32_t> b) {
+  for (size_t i = 0, j = 0;;) {
+    if (a[i] == b[j]) return a[i];
+    if (a[i] < b[j])
+      ++i;
+    else
+      ++j;
+  }
+}
+
+// One of the numbers of `from` that `without` lacks, each as likely as another; -1 if there is none.
+int32_t draw_outside(Rng& rng, std::span<const int32_t> from, std::span<const int32_t> without) {
+  const auto lacks = [without](int32_t x) { return !std::binary_search(without.begin(), without.end(), x); };
+  constexpr int kTries = 16;
+  for (int tries = 0; tries < kTries; ++tries)
+    if (const int32_t x = from[rng.below(from.size())]; lacks(x)) return x;
+  // Few of them are outside, or none.
+  std::vector<int32_t> outside;
+  std::copy_if(from.begin(), from.end(), std::back_inserter(outside), lacks);
+  return outside.empty() ? -1 : outside[rng.below(outside.size())];
+}
+
 // Draws positions by CH2-L3n without computing it. Let u and z lie on one side with c common neighbours, and
 // let z have d neighbours. Then z stands on paths from u to each of its d - c neighbours v that are none of
 // u, has c links inside the community and d - c - 1 outside, and so adds (1 + c) / (d - c) to the score of
-// each (u, v): 1 + c in all. So a walk of two links, which meets the pair c times, is drawn, taken in 1 + c
-// of 2c cases, and any such v is as good as another. The other nodes on the paths are those for which v is
-// the end on the same side: the same draw with rows and columns exchanged.
+// each (u, v): 1 + c in all. So a walk of two links is drawn, which meets the pair c times, and taken in half
+// of the cases, but always if it goes over their first common neighbour: that makes (1 + c) / 2. Any such v
+// is as good as another. The other nodes on the paths are those for which v is the end on the same side: the
+// same draw with rows and columns exchanged.
 class PathDraw {
  public:
-  explicit PathDraw(const Pattern& pattern)
-      : rows_(rows_of(pattern)),
-        columns_(columns_of(pattern)),
-        seen_(static_cast<size_t>(std::max(pattern.block_rows(), pattern.block_cols())), 0) {}
+  explicit PathDraw(const Pattern& pattern) : rows_(rows_of(pattern)), columns_(columns_of(pattern)) {}
 
-  bool has_paths() const { return rows_.walks.back() + columns_.walks.back() > 0; }
+  int64_t walks() const { return rows_.walks.back() + columns_.walks.back(); }
 
-  // A position (row, column) without a link, or nothing: then it has to be asked again.
-  bool draw(Rng& rng, int64_t& row, int64_t& column) {
+  // A block position without a link, or -1: then it has to be asked again. Only where there are walks.
+  int64_t draw(Rng& rng) const {
     const int64_t over_columns = columns_.walks.back();
-    const auto walk = static_cast<int64_t>(
-        rng.below(static_cast<uint64_t>(over_columns) + static_cast<uint64_t>(rows_.walks.back())));
-    return walk < over_columns ? draw(rng, rows_, columns_, walk, row, column)
-                               : draw(rng, columns_, rows_, walk - over_columns, column, row);
+    const auto walk = static_cast<int64_t>(rng.below(static_cast<uint64_t>(walks())));
+    const bool from_row = walk < over_columns;
+    const auto [from, to] =
+        from_row ? draw(rng, rows_, columns_, walk) : draw(rng, columns_, rows_, walk - over_columns);
+    if (to < 0) return -1;
+    const auto cols = static_cast<int64_t>(columns_.start.size()) - 1;
+    return from_row ? from * cols + to : to * cols + from;
   }
 
  private:
-  bool draw(Rng& rng, const Side& ends, const Side& middles, int64_t walk, int64_t& from, int64_t& to) {
+  using Link = std::pair<int64_t, int64_t>;
+  static Link draw(Rng& rng, const Side& ends, const Side& middles, int64_t walk) {
     const auto above = std::upper_bound(middles.walks.begin(), middles.walks.end(), walk);
     const auto middle = static_cast<int32_t>(above - middles.walks.begin() - 1);
     const std::span<const int32_t> nodes = middles.of(middle);
@@ -85,24 +111,11 @@ class PathDraw {
     const int64_t number = walk - middles.walks[static_cast<size_t>(middle)], first = number / others;
     const int64_t second = number % others + (number % others >= first ? 1 : 0);
     const int32_t u = nodes[static_cast<size_t>(first)], z = nodes[static_cast<size_t>(second)];
-    ++draws_;
-    for (const int32_t n : ends.of(u)) seen_[static_cast<size_t>(n)] = draws_;
-    const std::span<const int32_t> of_z = ends.of(z);
-    uint64_t common = 0;
-    for (const int32_t n : of_z) common += seen_[static_cast<size_t>(n)] == draws_;
-    if (common == of_z.size() || rng.below(2 * common) > common) return false;
-    int32_t v = 0;
-    do {
-      v = of_z[rng.below(of_z.size())];
-    } while (seen_[static_cast<size_t>(v)] == draws_);
-    from = u;
-    to = v;
-    return true;
+    if (rng.below(2) == 0 && first_common(ends.of(u), ends.of(z)) != middle) return {u, -1};
+    return {u, draw_outside(rng, ends.of(z), ends.of(u))};
   }
 
   Side rows_, columns_;
-  std::vector<uint64_t> seen_;  // [nodes of either side], the last draw whose u it was a neighbour of
-  uint64_t draws_ = 0;
 };
 
 }  // namespace
@@ -146,15 +159,10 @@ std::vector<int64_t> grow_by_paths(const LayerState& left, int64_t blocks) {
   // Draws in vain for each that grows: with fewer, rare positions would be passed over, with more a layer
   // whose paths lead hardly anywhere would take forever.
   constexpr int64_t kTries = 16, kLeastTries = 1000;
-  PathDraw paths(left.pattern);
+  const PathDraw paths(left.pattern);
   Rng rng(left.seed, stream_id("paths " + left.param.name(), static_cast<uint64_t>(left.step)));
-  std::unordered_set<int64_t> chosen;
-  for (int64_t tries = paths.has_paths() ? kTries * blocks + kLeastTries : 0;
-       tries > 0 && static_cast<int64_t>(chosen.size()) < blocks; --tries)
-    if (int64_t row = 0, column = 0; paths.draw(rng, row, column))
-      chosen.insert(row * left.pattern.block_cols() + column);
-  std::vector<int64_t> positions(chosen.begin(), chosen.end());
-  std::sort(positions.begin(), positions.end());
+  std::vector<int64_t> positions = draw_different(
+      blocks, paths.walks() > 0 ? kTries * blocks + kLeastTries : 0, [&] { return paths.draw(rng); });
   const std::vector<int64_t> rest =
       grow_anywhere(left, blocks - static_cast<int64_t>(positions.size()), positions);
   const auto drawn = static_cast<std::ptrdiff_t>(positions.size());

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
-#include <unordered_set>
+#include <limits>
 
 #include "base/rng.h"
 #include "base/text.h"
@@ -58,6 +58,22 @@ std::vector<int64_t> block_positions(const Pattern& pattern) {
   return positions;
 }
 
+std::vector<int64_t> draw_different(int64_t count, int64_t tries, const std::function<int64_t()>& draw) {
+  std::vector<int64_t> numbers;
+  numbers.reserve(static_cast<size_t>(count));
+  // As many at once as are missing, so that there are never too many, then sorted: a table of what was drawn
+  // would take longer than drawing it.
+  while (static_cast<int64_t>(numbers.size()) < count && tries > 0) {
+    const auto before = static_cast<std::ptrdiff_t>(numbers.size());
+    for (int64_t missing = count - before; missing > 0 && tries > 0; --missing, --tries)
+      if (const int64_t number = draw(); number >= 0) numbers.push_back(number);
+    std::sort(numbers.begin() + before, numbers.end());
+    std::inplace_merge(numbers.begin(), numbers.begin() + before, numbers.end());
+    numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  }
+  return numbers;
+}
+
 std::vector<int64_t> grow_anywhere(const LayerState& left, int64_t blocks, std::span<const int64_t> taken) {
   const std::vector<int64_t> live = block_positions(left.pattern);
   std::vector<int64_t> none;  // where nothing may grow
@@ -65,21 +81,27 @@ std::vector<int64_t> grow_anywhere(const LayerState& left, int64_t blocks, std::
   std::merge(live.begin(), live.end(), taken.begin(), taken.end(), std::back_inserter(none));
   const int64_t free =
       left.pattern.block_rows() * left.pattern.block_cols() - static_cast<int64_t>(none.size());
-  // Floyd: each set of so many of the free positions is as likely as any other, with as many draws.
   Rng rng(left.seed, stream_id("grow " + left.param.name(), static_cast<uint64_t>(left.step)));
-  std::unordered_set<int64_t> chosen;
-  for (int64_t last = free - blocks; last < free; ++last)
-    if (const auto any = static_cast<int64_t>(rng.below(static_cast<uint64_t>(last) + 1));
-        !chosen.insert(any).second)
-      chosen.insert(last);
-  std::vector<int64_t> positions(chosen.begin(), chosen.end());
-  std::sort(positions.begin(), positions.end());
+  // Of more than half it is quicker to draw the others.
+  const bool others = blocks > free / 2;
+  const std::vector<int64_t> drawn =
+      draw_different(others ? free - blocks : blocks, std::numeric_limits<int64_t>::max(),
+                     [&] { return static_cast<int64_t>(rng.below(static_cast<uint64_t>(free))); });
+  std::vector<int64_t> positions;
+  positions.reserve(static_cast<size_t>(blocks));
   // The n-th free position lies behind n others and all below it that are not free.
-  size_t below = 0;
-  for (int64_t& position : positions) {
-    while (below < none.size() && none[below] <= position + static_cast<int64_t>(below)) ++below;
-    position += static_cast<int64_t>(below);
-  }
+  auto add = [&, below = size_t{0}](int64_t n) mutable {
+    while (below < none.size() && none[below] <= n + static_cast<int64_t>(below)) ++below;
+    positions.push_back(n + static_cast<int64_t>(below));
+  };
+  if (!others)
+    for (const int64_t n : drawn) add(n);
+  else
+    for (int64_t n = 0, next = 0; n < free; ++n)
+      if (next < static_cast<int64_t>(drawn.size()) && drawn[static_cast<size_t>(next)] == n)
+        ++next;
+      else
+        add(n);
   return positions;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -110,6 +111,9 @@ std::vector<float> keep_by_effect(const LayerState& layer);
 void random_scores(const LayerState& layer, const char* purpose, std::span<float> scores);
 // MethodDef::grow of those that grow anywhere, all positions alike but for those of `taken`, ascending.
 std::vector<int64_t> grow_anywhere(const LayerState& left, int64_t blocks, std::span<const int64_t> taken);
+// `count` different numbers as draw() gives them, ascending; those that came before, and negative ones, are
+// drawn again. Fewer, where that takes more than `tries` draws.
+std::vector<int64_t> draw_different(int64_t count, int64_t tries, const std::function<int64_t()>& draw);
 // The block positions that are live, ascending: block row * block columns + block column.
 std::vector<int64_t> block_positions(const Pattern& pattern);
 
