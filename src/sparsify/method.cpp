@@ -75,6 +75,7 @@ std::vector<int64_t> draw_different(int64_t count, int64_t tries, const std::fun
 }
 
 std::vector<int64_t> grow_anywhere(const LayerState& left, int64_t blocks, std::span<const int64_t> taken) {
+  if (blocks == 0) return {};
   const std::vector<int64_t> live = block_positions(left.pattern);
   std::vector<int64_t> none;  // where nothing may grow
   none.reserve(live.size() + taken.size());
