@@ -74,14 +74,21 @@ int64_t live_blocks(const Value& weight, const LayerChoice& choice) {
 }
 
 void initialise(Param& param, const Value& value, uint64_t seed) {
-  const double density =
-      param.is_weight() ? static_cast<double>(param.live()) / static_cast<double>(param.total()) : 1.0;
-  const double fan_in = std::max(1.0, static_cast<double>(value.fan_in) * density);
-  const double fan_out =
-      static_cast<double>(value.shape.elements()) / static_cast<double>(value.shape.size('i')) * density;
   Rng rng(seed, stream_id("init", value.name));
-  for (float& w : param.value) {
-    switch (value.init) {
+  const std::vector<float> values = initial_values(value, param.live(), param.value.size(), rng);
+  std::copy(values.begin(), values.end(), param.value.begin());
+}
+
+}  // namespace
+
+std::vector<float> initial_values(const Value& parameter, int64_t live, size_t count, Rng& rng) {
+  const double density = static_cast<double>(live) / static_cast<double>(parameter.shape.elements());
+  const double fan_in = std::max(1.0, static_cast<double>(parameter.fan_in) * density);
+  const double fan_out = static_cast<double>(parameter.shape.elements()) /
+                         static_cast<double>(parameter.shape.size('i')) * density;
+  std::vector<float> values(count);
+  for (float& w : values) {
+    switch (parameter.init) {
       case Init::kZero:
         w = 0.0f;
         break;
@@ -102,9 +109,8 @@ void initialise(Param& param, const Value& value, uint64_t seed) {
         break;
     }
   }
+  return values;
 }
-
-}  // namespace
 
 bool names_layer(const SparsityConfig& sparsity, const std::string& weight) {
   return sparsity.layers.contains(weight) || sparsity.layers.contains(layer_of(weight));

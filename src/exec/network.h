@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/rng.h"
 #include "graph/graph.h"
 #include "kernels/choose.h"
 #include "sparse/param.h"
@@ -24,6 +25,9 @@ struct SparsityConfig {
   BlockShape block;
   std::map<std::string, double> layers;  // by weight or layer name: density of that one; 1 keeps it dense
 };
+
+// So many numbers as a parameter is drawn that has `live` weights: initialisers go by the live inputs.
+std::vector<float> initial_values(const Value& parameter, int64_t live, size_t count, Rng& rng);
 
 // Whether the density of this weight was asked for by its name, or that of its layer.
 bool names_layer(const SparsityConfig& sparsity, const std::string& weight);

@@ -20,8 +20,8 @@ struct OracleRun {
   std::vector<double> input;           // [batch][features]
   std::vector<double> target;          // [batch] labels or [batch][outputs]
   std::vector<double> sample_weights;  // [batch], or empty: all 1
-  // Values that take the place of a parameter's own (by name), for finite differences; dense, PyTorch's
-  // order.
+  // Values (by name) that take the place of a parameter's own, as for finite differences, or of what a node
+  // computes; dense, PyTorch's order.
   std::map<std::string, std::vector<double>> replace;
 };
 

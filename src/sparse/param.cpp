@@ -110,7 +110,7 @@ const std::vector<int32_t>& Param::part_start() const {
   return is_weight_ ? encoding_->part_start() : part_start_;
 }
 
-Status Param::apply(const TopologyEdit& edit, int64_t first_update) {
+Status Param::apply(const TopologyEdit& edit, int64_t first_update, std::span<const float> grown) {
   TRY_ASSIGN(EditedPattern edited, apply_edit(pattern(), edit));
   const auto block = static_cast<size_t>(edited.pattern.block().size());
   std::vector<std::pair<Floats*, std::vector<float>>> arrays;
@@ -121,11 +121,17 @@ Status Param::apply(const TopologyEdit& edit, int64_t first_update) {
     const std::vector<float> before = canonical(*array);
     std::vector<float> after(edited.source.size() * block,
                              array == &born ? static_cast<float>(first_update) : 0.0f);
-    for (size_t b = 0; b < edited.source.size(); ++b)
-      if (edited.source[b] >= 0)
-        std::copy_n(
-            before.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(edited.source[b]) * block),
-            block, after.begin() + static_cast<std::ptrdiff_t>(b * block));
+    std::span<const float> left = array == &value ? grown : std::span<const float>();
+    for (size_t b = 0; b < edited.source.size(); ++b) {
+      std::span<const float> from;
+      if (edited.source[b] >= 0) {
+        from = std::span(before).subspan(static_cast<size_t>(edited.source[b]) * block, block);
+      } else if (!left.empty()) {
+        from = left.first(block);
+        left = left.subspan(block);
+      }
+      std::copy(from.begin(), from.end(), after.begin() + static_cast<std::ptrdiff_t>(b * block));
+    }
     arrays.emplace_back(array, std::move(after));
   }
   const bool with_gradient = !gradient.empty(), with_copy = copy_ != nullptr;

@@ -66,10 +66,11 @@ class Param {
   // Contiguous ranges of the arrays that one item updates, [parts + 1].
   const std::vector<int32_t>& part_start() const;
 
-  // Survivors keep value and moments; grown weights start at 0 with moments 0, and are first updated in
-  // that step. Encoded as before, or not at all if the format refuses the new pattern, as dense does: then
-  // encode() in another. Views that were given out before end, so executors have to rebind().
-  Status apply(const TopologyEdit& edit, int64_t first_update);
+  // Survivors keep value and moments; grown weights start with moments 0, and with 0 or those values, block
+  // by block; they are first updated in that step. Encoded as before, or not at all if the format refuses the
+  // new pattern, as dense does: then encode() in another. Views that were given out before end, so executors
+  // have to rebind().
+  Status apply(const TopologyEdit& edit, int64_t first_update, std::span<const float> grown = {});
 
   // Bytes of everything that this parameter keeps in memory.
   int64_t bytes() const;

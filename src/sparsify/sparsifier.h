@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "exec/dense_gradient.h"
 #include "exec/network.h"
+#include "sparsify/chains.h"
 #include "sparsify/method.h"
 
 namespace coppice {
@@ -71,10 +72,16 @@ class Sparsifier {
   bool prunes(int64_t step, const RunLength& run) const;
   bool moves(int64_t step, const RunLength& run) const;
   double drop_fraction(int64_t step, const RunLength& run) const;
-  std::vector<Layer> layers_of(Network& network, int64_t step) const;
-  void cut(std::vector<Layer>& layers, const Network& network, double progress) const;
+  std::vector<Layer> layers_of(Network& network, int64_t step, const RunLength& run) const;
+  Status score(std::vector<Layer>& layers, Network& network, const GradientSource& gradients) const;
+  static Status score_by_flow(std::vector<Layer>& layers, Network& network);
+  void cut(std::vector<Layer>& layers, const Network& network, double progress, double way) const;
   void cut_network(std::vector<Layer>& layers, int64_t budget) const;
   void drop(Layer& layer, double fraction) const;
+  void remove_chains(std::vector<Layer>& layers, Network& network) const;
+  std::vector<float> grown_values(const Layer& layer, const Network& network, const TopologyEdit& edit) const;
+  Result<std::vector<std::vector<int64_t>>> grow_by_gradient(const std::vector<Layer>& layers,
+                                                             const GradientSource& gradients) const;
   Result<std::vector<std::vector<int64_t>>> grow(const std::vector<Layer>& layers,
                                                  const GradientSource& gradients) const;
 
@@ -82,6 +89,7 @@ class Sparsifier {
   TopologySchedule schedule_;
   double initial_density_ = 1, target_density_ = 1;
   std::map<std::string, Share> shares_;  // of the weights that may change
+  std::vector<Chain> chains_;
   uint64_t seed_ = 0;
 };
 

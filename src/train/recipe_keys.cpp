@@ -343,6 +343,15 @@ void add_pruning_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(number_key(
       {"prune_end", group, "SHARE", "share of the run after which it is the final one; 0: from the start"},
       field(&TopologySchedule::prune_end), 0, 1));
+  keys.push_back(
+      choice_key({"prune_curve", group, "cubic | sigmoid", "how the density falls between the two"},
+                 field(&TopologySchedule::prune_curve),
+                 std::vector<std::pair<const char*, PruneCurve>>{{"cubic", PruneCurve::kCubic},
+                                                                 {"sigmoid", PruneCurve::kSigmoid}}));
+  keys.push_back(number_key({"prune_steepness", group, "K", "sigmoid: it is drawn from -K to K"},
+                            field(&TopologySchedule::prune_steepness), 0.01, 100));
+  keys.push_back(number_key({"prune_rounds", group, "N", "steps in which an edit cuts, each ranked anew"},
+                            field(&TopologySchedule::rounds), 1, 10000));
   keys.push_back(choice_key(
       {"ranking", group, "layer | network", "live weights compete in their layer, or all with all"},
       field(&TopologySchedule::ranking),
@@ -350,6 +359,21 @@ void add_pruning_keys(std::vector<RecipeKey>& keys) {
                                                    {"network", Ranking::kNetwork}}));
   keys.push_back(number_key({"drop_fraction", group, "SHARE", "live weights of a layer that move at an edit"},
                             field(&TopologySchedule::drop_fraction), 0, 0.99));
+  keys.push_back(choice_key({"importance", group, "magnitude | relative",
+                             "what a weight is worth: its size, or its shares of row and column"},
+                            field(&TopologySchedule::importance),
+                            std::vector<std::pair<const char*, Importance>>{
+                                {"magnitude", Importance::kMagnitude}, {"relative", Importance::kRelative}}));
+  keys.push_back(
+      number_key({"delta_begin", group, "X", "importance^(x/(1-x)) draws what stays, at the start"},
+                 field(&TopologySchedule::delta_begin), 0, 0.99));
+  keys.push_back(number_key({"delta_end", group, "X", "the same at the end of the run"},
+                            field(&TopologySchedule::delta_end), 0, 0.99));
+  keys.push_back(choice_key(
+      {"grown_value", group, "zero | initial", "what grown weights begin with; initial: as first weights"},
+      field(&TopologySchedule::grown_value),
+      std::vector<std::pair<const char*, GrownValue>>{{"zero", GrownValue::kZero},
+                                                      {"initial", GrownValue::kInitial}}));
   keys.push_back(choice_key({"drop_decay", group, "constant | cosine", "how that share falls over the run"},
                             field(&TopologySchedule::drop_decay),
                             std::vector<std::pair<const char*, Decay>>{{"constant", Decay::kConstant},
@@ -490,15 +514,27 @@ void restrict_keys(std::vector<RecipeKey>& keys) {
       {{"test_share", "image_size", "resize", "grey", "label", "target", "task"},
        "own data, given by its path",
        [](const Recipe& r) { return is_own_data(r.data); }},
-      {{"prune_begin", "prune_end"},
+      {{"prune_begin", "prune_end", "prune_curve"},
        "the methods that prune (`coppice train --methods`)",
        [](const Recipe& r) { return method_of(r).keep && method_of(r).defaults.initial_density > 0; }},
       {{"initial_density", "ranking"},
        "the methods that prune (`coppice train --methods`)",
        [](const Recipe& r) { return method_of(r).defaults.initial_density > 0; }},
-      {{"drop_fraction", "drop_decay", "update_until"},
+      {{"prune_steepness"},
+       "the prune_curve sigmoid of the methods that prune",
+       [](const Recipe& r) {
+         return method_of(r).defaults.initial_density > 0 &&
+                r.sparsify.schedule.prune_curve == PruneCurve::kSigmoid;
+       }},
+      {{"prune_rounds"},
+       "the method synflow",
+       [](const Recipe& r) { return method_of(r).keep_gradient == KeepGradient::kFlow; }},
+      {{"drop_fraction", "drop_decay", "update_until", "grown_value"},
        "the methods that move weights (`coppice train --methods`)",
        [](const Recipe& r) { return method_of(r).grows(); }},
+      {{"importance", "delta_begin", "delta_end"},
+       "the methods chts and chtss",
+       [](const Recipe& r) { return method_of(r).hold != nullptr; }},
       {{"update_every"},
        "the methods that change a pattern (`coppice train --methods`)",
        [](const Recipe& r) { return method_of(r).keep != nullptr; }},

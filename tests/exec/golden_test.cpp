@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // Training held against numbers frozen from PyTorch (tests/golden): logits, loss, every gradient, ten losses,
 // and the parameters and running statistics after them. For every instruction set of this machine.
+#include "support/golden.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "base/env.h"
 #include "exec/executor.h"
-#include "io/safetensors.h"
 #include "kernels/select.h"
 #include "ops/build.h"
-#include "support/batch.h"
 
 namespace coppice {
 namespace {
 
-SafetensorsFile golden(const std::string& name) {
-  return SafetensorsFile::open(Env::system(), COPPICE_SOURCE_DIR "/tests/golden/" + name + ".safetensors")
-      .take();
-}
+using testing::golden;
+using testing::GoldenBatch;
+using testing::load_golden;
+using testing::load_golden_batch;
 
 Graph mlp(double smoothing) {
   NetworkBuilder b;
@@ -59,59 +58,6 @@ Graph resnet() {
   return b.finish().take();
 }
 
-// The network with the file's masks and values. `blocks` names the block shape of some weights.
-Network load(Graph graph, const SafetensorsFile& file, const std::map<std::string, BlockShape>& blocks) {
-  Network net = Network::create(std::move(graph), {}, 1).take();
-  for (Param& param : net.params) {
-    const std::vector<float> dense = file.read<float>(param.name()).take();
-    if (!param.is_weight()) {
-      param.set_canonical(param.value, dense);
-      continue;
-    }
-    const int64_t rows = param.dims()[0], cols = param.total() / rows;
-    std::vector<int32_t> mask(dense.size(), 1);
-    if (file.has("mask." + param.name())) mask = file.read<int32_t>("mask." + param.name()).take();
-    const auto wish = blocks.find(param.name());
-    const BlockShape block = wish == blocks.end() ? BlockShape{} : wish->second;
-    std::vector<int32_t> indptr{0}, indices;
-    std::vector<float> values;
-    for (int64_t r = 0; r < rows; r += block.rows) {
-      for (int64_t c = 0; c < cols; ++c) {
-        if (!mask[static_cast<size_t>(r * cols + c)]) continue;
-        indices.push_back(static_cast<int32_t>(c));
-        for (int i = 0; i < block.rows; ++i) values.push_back(dense[static_cast<size_t>((r + i) * cols + c)]);
-      }
-      indptr.push_back(static_cast<int32_t>(indices.size()));
-    }
-    Pattern pattern = Pattern::from_indices(rows, cols, block, indptr, indices).take();
-    param = Param::weight(param.name(), param.dims(), std::move(pattern));
-    param.set_canonical(param.value, values);
-  }
-  return net;
-}
-
-struct Batch {
-  Floats x, labels;
-  BatchView view;
-};
-Batch load_batch(const SafetensorsFile& file, const Executor& executor, int64_t features) {
-  const std::vector<float> input = file.read<float>("input").take();
-  const std::vector<int32_t> labels = file.read<int32_t>("labels").take();
-  const auto samples = static_cast<int>(labels.size());
-  const int sx = executor.input_width(), st = executor.target_width();
-  Batch batch;
-  batch.x = Floats(static_cast<size_t>((samples + sx - 1) / sx * sx * features));
-  batch.labels = Floats(static_cast<size_t>((samples + st - 1) / st * st));
-  for (int n = 0; n < samples; ++n) {
-    for (int64_t f = 0; f < features; ++f)
-      batch.x[static_cast<size_t>((n / sx * features + f) * sx + n % sx)] =
-          input[static_cast<size_t>(n * features + f)];
-    std::memcpy(&batch.labels[static_cast<size_t>(n)], &labels[static_cast<size_t>(n)], sizeof(int32_t));
-  }
-  batch.view = {samples, batch.x.data(), batch.labels.data()};
-  return batch;
-}
-
 void expect_near(const std::vector<double>& got, const std::vector<float>& want, double tolerance,
                  const std::string& what) {
   ASSERT_EQ(got.size(), want.size()) << what;
@@ -127,7 +73,7 @@ void compare(const std::string& name, const Graph& graph, const Blocks& blocks, 
   const SafetensorsFile file = golden(name);
   for (const std::string& isa : available_isas()) {
     SCOPED_TRACE(name + " " + variant + optimizer + " on " + isa);
-    Network net = load(graph, file, blocks);
+    Network net = load_golden(graph, file, blocks);
     ExecOptions options;
     options.batch = 13;
     options.threads = 2;
@@ -135,7 +81,7 @@ void compare(const std::string& name, const Graph& graph, const Blocks& blocks, 
     options.keep_gradients = true;
     options.optimizer = config;
     auto executor = Executor::create(net, options).take();
-    const Batch batch = load_batch(file, *executor, graph.value(graph.input).shape.elements());
+    const GoldenBatch batch = load_golden_batch(file, *executor, graph.value(graph.input).shape.elements());
     const std::vector<float> losses = file.read<float>(variant + optimizer + ".losses").take();
     StepState state;
     state.learning_rate = rate;

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Freezes numbers of PyTorch 1.13 for a sparse MLP and a small sparse ResNet: see README.md beside this file.
+"""Freezes numbers of PyTorch 1.13 for a sparse MLP, a small sparse ResNet and pruning: see README.md beside this file.
 
 Run it without arguments to write the *.safetensors files here; the same machine writes the same bytes again.
 """
@@ -207,11 +207,105 @@ def resnet(path):
     write_safetensors(path, tensors, {**about, "batch norm": "momentum 0.1, epsilon 1e-5, training mode"})
 
 
+def top(scores, count):
+    """The mask of the `count` largest scores. They stand clear of the rest: float32 ranks them as float64 does."""
+    order = torch.sort(scores.flatten(), descending=True)
+    if 0 < count < scores.numel():
+        assert order.values[count - 1] > order.values[count] * (1 + 1e-6), "nearly a tie: choose another seed"
+    mask = torch.zeros(scores.numel())
+    mask[order.indices[:count]] = 1
+    return mask.reshape(scores.shape)
+
+
+def top_of_all(scores, count):
+    """The same among the scores of all weights together."""
+    flat = top(torch.cat([score.flatten() for score in scores.values()]), count)
+    parts = flat.split([score.numel() for score in scores.values()])
+    return {name: part.reshape(scores[name].shape) for (name, part) in zip(scores, parts)}
+
+
+def cosine(fraction, step, end):
+    return fraction / 2 * (1 + math.cos(math.pi * step / end))
+
+
+def sparsify(path):
+    """Scores of SNIP and SynFlow, and one edit of RigL, SET and GraNet, at update 4 of 40."""
+    torch.manual_seed(32)
+    sizes, batch, step, steps = (20, 24, 16, 5), 13, 4, 40
+    parameters, tensors = {}, {}
+    for i, (inputs, outputs) in enumerate(zip(sizes, sizes[1:])):
+        parameters[f"fc{i + 1}.weight"] = uniform((outputs, inputs), math.sqrt(6 / inputs))
+        parameters[f"fc{i + 1}.bias"] = uniform((outputs,), 0.25)
+    weights = [name for name in parameters if name.endswith(".weight")]
+    masks = {name: block_mask(*parameters[name].shape, 1, 0.6) for name in weights}
+    x, labels = uniform((batch, sizes[0]), 1.0), torch.randint(sizes[-1], (batch,))
+    put(tensors, "", parameters)
+    put(tensors, "mask.", {name: mask.to(torch.int32) for name, mask in masks.items()})
+    tensors["input"], tensors["labels"] = x, labels.to(torch.int32)
+    total = sum(parameters[name].numel() for name in weights)
+    double = {name: value.to(torch.float64) for name, value in parameters.items()}
+
+    def outputs_of(h, p):
+        for i in (1, 2, 3):
+            h = F.linear(h, p[f"fc{i}.weight"], p[f"fc{i}.bias"])
+            h = F.relu(h) if i < 3 else h
+        return h
+
+    def slopes(p, result_of):
+        copies = {name: value.clone().requires_grad_() for name, value in p.items()}
+        result = result_of(copies)
+        result.backward()
+        return result.item(), {name: copies[name].grad for name in weights}
+
+    def loss_slopes(p):
+        return slopes(p, lambda q: F.cross_entropy(outputs_of(x.double(), q), labels))[1]
+
+    gradient = loss_slopes(double)
+    put(tensors, "snip.", {name: (double[name] * gradient[name]).abs() for name in weights})
+
+    def flow_scores(left):
+        positive = {name: (value * left[name] if name in left else value).abs() for name, value in double.items()}
+        ones = torch.ones(1, sizes[0], dtype=torch.float64)
+        flow, gradient = slopes(positive, lambda q: outputs_of(ones, q).sum())
+        return {name: positive[name] * gradient[name].abs() / flow for name in weights}
+
+    left = {name: torch.ones_like(masks[name]) for name in weights}
+    put(tensors, "synflow.", flow_scores(left))
+    for round_number in range(1, 101):
+        left = top_of_all(flow_scores(left), round(0.1 ** (round_number / 100) * total))
+    put(tensors, "synflow.mask.", {name: mask.to(torch.int32) for name, mask in left.items()})
+
+    sparse = {name: value * masks[name] if name in masks else value for name, value in double.items()}
+    gradient = loss_slopes(sparse)
+
+    def move(live, fraction):
+        """What is left when that share of each layer is dropped by magnitude, and after as many grew by gradient."""
+        kept, moved = {}, {}
+        for name in weights:
+            alive = int(live[name].sum())
+            dropped = int(fraction * alive)
+            kept[name] = top((sparse[name] * live[name]).abs(), alive - dropped)
+            moved[name] = kept[name] + top(gradient[name].abs() * (1 - kept[name]), dropped)
+        return kept, moved
+
+    def put_masks(prefix, patterns):
+        put(tensors, prefix, {name: mask.to(torch.int32) for name, mask in patterns.items()})
+
+    put_masks("rigl.mask.", move(masks, cosine(0.3, step, 0.75 * steps))[1])
+    put_masks("set.kept.", move(masks, 0.3)[0])
+    density = 0.2 + (0.5 - 0.2) * (1 - step / (0.7 * steps)) ** 3
+    magnitudes = {name: sparse[name].abs() for name in weights}
+    put_masks("granet.mask.", move(top_of_all(magnitudes, round(density * total)), cosine(0.5, step, steps))[1])
+    about = {"model": "mlp:20-24-16-5, relu", "edits": f"before update {step} of {steps}"}
+    write_safetensors(path, tensors, {**about, "granet": "0.5 to 0.2", "synflow": "to 0.1"})
+
+
 def main():
     torch.set_num_threads(1)
     mlp(HERE / "mlp.safetensors", (1, 1, 1))
     mlp(HERE / "mlp_blocks.safetensors", (4, 16, 1))
     resnet(HERE / "resnet.safetensors")
+    sparsify(HERE / "sparsify.safetensors")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@
 
 #include "exec/executor.h"
 #include "graph/grad.h"
+#include "sparsify/flow.h"
 #include "support/batch.h"
 #include "support/networks.h"
 
@@ -137,6 +138,15 @@ int64_t expected_blocks(const Pattern& pattern, double density) {
   return std::clamp<int64_t>(std::llround(density * static_cast<double>(positions)), 1, positions);
 }
 
+double progress_of(const TopologySchedule& schedule, int64_t step) {
+  const double end = schedule.prune_end * static_cast<double>(kRun.updates);
+  const double x = end > 0 ? std::min(1.0, static_cast<double>(step) / end) : 1.0;
+  if (schedule.prune_curve == PruneCurve::kCubic) return 1.0 - (1.0 - x) * (1.0 - x) * (1.0 - x);
+  const auto sigmoid = [&](double at) { return 1.0 / (1.0 + std::exp(-at)); };
+  const double k = schedule.prune_steepness;
+  return (sigmoid(2 * k * (x - 0.5)) - sigmoid(-k)) / (sigmoid(k) - sigmoid(-k));
+}
+
 class Methods : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Methods, KeepExactCountsAndTheStateOfSurvivors) {
@@ -157,9 +167,7 @@ TEST_P(Methods, KeepExactCountsAndTheStateOfSurvivors) {
     for (const Param& param : trial.network.params)
       if (param.is_weight()) before[param.name()] = weights_of(param);
     const EditReport report = trial.edit();
-    const double end = schedule.prune_end * static_cast<double>(kRun.updates);
-    const double left = end > 0 ? std::max(0.0, 1.0 - static_cast<double>(trial.step) / end) : 0.0;
-    const double progress = 1.0 - left * left * left;
+    const double progress = progress_of(schedule, trial.step);
     int64_t dropped = 0, grown = 0, layer = 0, total = 0, largest = 0;
     for (const Param& param : trial.network.params) {
       if (!param.is_weight()) continue;
@@ -185,7 +193,10 @@ TEST_P(Methods, KeepExactCountsAndTheStateOfSurvivors) {
         ++grown;
         const auto first =
             static_cast<float>(trial.step + (find_method(GetParam().method)->grows_by_gradient ? 1 : 0));
-        ASSERT_EQ(weight, (Weight{0, 0, 0, first})) << param.name() << " [" << place << "] is grown";
+        const bool drawn = schedule.grown_value == GrownValue::kInitial;
+        ASSERT_EQ(weight, (Weight{drawn ? weight.value : 0, 0, 0, first}))
+            << param.name() << " [" << place << "] is grown";
+        ASSERT_EQ(weight.value != 0, drawn);
       }
       for (const auto& [place, weight] : old) dropped += !now.contains(place);
     }
@@ -295,6 +306,87 @@ TEST(Snip, KeepsTheLargestProductsOfWeightAndGradientOfTheWholeNetwork) {
     offset += param.total();
   }
   EXPECT_EQ(got, want);
+}
+
+// What a network without biases says to ones is the sum over all paths of the products of
+// their weights, so the flow of a weight is the sum over the paths that it lies on.
+TEST(SynFlow, FollowsEveryPathThroughTheNetwork) {
+  Network network = Network::create(mlp({3, 4, 5, 2}), {}, 3).take();
+  const auto gradients = flow_gradients(network, {}).take();
+  std::vector<std::vector<double>> w;
+  for (const char* name : {"fc1.weight", "fc2.weight", "fc3.weight"}) {
+    w.push_back(dense_values(*network.find(name), network.find(name)->value));
+    for (double& value : w.back()) value = std::abs(value);
+  }
+  double all = 0;
+  std::vector<double> through(w[1].size());
+  for (size_t i = 0; i < 3; ++i)
+    for (size_t j = 0; j < 4; ++j)
+      for (size_t k = 0; k < 5; ++k)
+        for (size_t l = 0; l < 2; ++l) {
+          const double product = w[0][j * 3 + i] * w[1][k * 4 + j] * w[2][l * 5 + k];
+          all += product;
+          through[k * 4 + j] += product;
+        }
+  for (size_t k = 0; k < through.size(); ++k)
+    EXPECT_NEAR(gradients.at("fc2.weight")[k] * w[1][k], through[k] / all, 1e-12);
+}
+
+// What flows in flows out: the scores of a layer add up to the same for each layer that all paths cross, with
+// batch norm as in an evaluation.
+TEST(SynFlow, AddsUpToTheSameForLayersThatAllPathsCross) {
+  Network network = Network::create(conv_net(true), {}, 3).take();
+  for (float& mean : network.find("bn1.running_mean")->value) mean = 0.0f;
+  for (float& variance : network.find("bn1.running_var")->value) variance = 0.37f;
+  const auto gradients = flow_gradients(network, {}).take();
+  for (const char* name : {"conv1.weight", "conv2.weight", "fc.weight"}) {
+    const std::vector<double> values = dense_values(*network.find(name), network.find(name)->value);
+    double sum = 0;
+    for (size_t i = 0; i < values.size(); ++i) sum += std::abs(values[i]) * gradients.at(name)[i];
+    EXPECT_NEAR(sum, 1.0, 1e-9) << name;
+  }
+}
+
+// 100 rounds by a plain sort, against one edit.
+TEST(SynFlow, CutsInRoundsOfEqualShares) {
+  const SparsityConfig sparsity = sparsity_of("1x1");
+  Trial trial("synflow", mlp({40, 32, 10}), sparsity);
+  std::map<std::string, std::vector<double>> left;
+  double total = 0;
+  for (const Param& param : trial.network.params)
+    if (param.is_weight()) {
+      left[param.name()] = dense_values(param, param.value);
+      total += static_cast<double>(param.total());
+    }
+  for (int round = 1; round <= 100; ++round) {
+    const auto gradients = flow_gradients(trial.network, left).take();
+    std::vector<std::pair<double, double*>> scores;
+    for (auto& [name, values] : left)
+      for (size_t i = 0; i < values.size(); ++i)
+        if (values[i] != 0) scores.emplace_back(std::abs(values[i]) * gradients.at(name)[i], &values[i]);
+    std::sort(scores.begin(), scores.end());
+    const auto keep = static_cast<size_t>(std::llround(std::pow(0.2, round / 100.0) * total));
+    for (size_t i = 0; i + keep < scores.size(); ++i) *scores[i].second = 0;
+  }
+  ASSERT_TRUE(trial.sparsifier.due(0, kRun));
+  trial.edit();
+  for (const auto& [name, values] : left) {
+    std::vector<int64_t> want;
+    for (size_t i = 0; i < values.size(); ++i)
+      if (values[i] != 0) want.push_back(static_cast<int64_t>(i));
+    EXPECT_EQ(live_places(*trial.network.find(name)), want) << name;
+  }
+  EXPECT_FALSE(trial.sparsifier.takes_batch(0, kRun));
+  EXPECT_FALSE(trial.sparsifier.due(1, kRun));
+}
+
+TEST(SynFlow, RefusesANetworkThroughWhichNothingFlows) {
+  Network network = Network::create(mlp({3, 4, 2}), {}, 3).take();
+  for (Param& param : network.params)
+    for (float& value : param.value) value = 0;
+  EXPECT_EQ(flow_gradients(network, {}).status().message(),
+            "the synaptic flow through this network is 0, which ranks no weight; choose another method, such "
+            "as snip");
 }
 
 TEST(Set, DropsTheSmallestWeightsAndGrowsElsewhere) {

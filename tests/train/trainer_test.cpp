@@ -96,7 +96,8 @@ INSTANTIATE_TEST_SUITE_P(Train, Resume,
                                            Case{"1x1", "adam", "set"}, Case{"4x1", "adam", "rigl"},
                                            Case{"1x1", "sgd", "rigl"}, Case{"16x1", "sgd", "granet"},
                                            Case{"1x1", "adamw", "granet"}, Case{"1x1", "adam", "magnitude"},
-                                           Case{"1x1", "sgd", "snip"}));
+                                           Case{"1x1", "sgd", "snip"}, Case{"4x1", "adam", "synflow"},
+                                           Case{"1x1", "sgd", "chts"}, Case{"4x1", "adam", "chtss"}));
 
 TEST(Train, GoesOnBitForBitWithFreshBoardsOfLife) {
   const std::vector<Setting> settings = {{"data", "life", "test"},        {"model", "life:1,2", "test"},

@@ -6,7 +6,7 @@ namespace {
 
 std::vector<float> keep(const LayerState& layer) {
   std::vector<float> scores(static_cast<size_t>(layer.pattern.blocks()));
-  random_scores(layer, "keep", 0, scores);
+  random_scores(layer, "keep", scores);
   return scores;
 }
 

@@ -4,9 +4,7 @@
 namespace coppice {
 namespace {
 
-void grow(const LayerState& layer, int64_t block_row, std::span<float> scores) {
-  random_scores(layer, "grow", static_cast<uint64_t>(block_row), scores);
-}
+std::vector<int64_t> grow(const LayerState& left, int64_t blocks) { return grow_anywhere(left, blocks, {}); }
 
 }  // namespace
 
