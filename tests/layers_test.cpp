@@ -27,14 +27,20 @@ struct Folder {
   int floor, step;
 };
 constexpr Folder kFolders[] = {
-    {"rt/include", 0, 0},      {"rt/c", 0, 1},        {"rt/simd", 0, 1},     {"rt/host", 0, 2},
-    {"src/base", 1, 0},        {"src/sparse", 2, 0},  {"src/io", 2, 0},      {"src/report", 2, 0},
-    {"src/ledger", 2, 0},      {"src/formats", 3, 0}, {"src/graph", 3, 0},   {"src/optim", 3, 0},
-    {"src/kernels", 4, 0},     {"src/passes", 4, 0},  {"src/dataset", 4, 0}, {"src/ops", 5, 0},
-    {"src/exec", 5, 0},        {"src/models", 6, 0},  {"src/onnx", 6, 0},    {"src/sparsify", 6, 0},
-    {"src/structure", 6, 0},
-    {"src/pack", 6, 0},        {"src/train", 7, 0},   {"src/emit", 7, 0},    {"src/study", 8, 0},
-    {"include/coppice", 9, 0}, {"cli", 9, 1},
+    {"rt/include", 0, 0},    {"rt/c", 0, 1},
+    {"rt/simd", 0, 1},       {"rt/host", 0, 2},
+    {"src/base", 1, 0},      {"src/sparse", 2, 0},
+    {"src/io", 2, 0},        {"src/report", 2, 0},
+    {"src/ledger", 2, 0},    {"src/formats", 3, 0},
+    {"src/graph", 3, 0},     {"src/optim", 3, 0},
+    {"src/kernels", 4, 0},   {"src/passes", 4, 0},
+    {"src/dataset", 4, 0},   {"src/ops", 5, 0},
+    {"src/exec", 5, 0},      {"src/models", 6, 0},
+    {"src/onnx", 6, 0},      {"src/sparsify", 6, 0},
+    {"src/structure", 6, 0}, {"src/pack", 6, 0},
+    {"src/train", 7, 0},     {"src/emit", 7, 0},
+    {"src/study", 8, 0},     {"include/coppice", 9, 0},
+    {"cli", 9, 1},
 };
 
 // Where CMake tells the compilers to look.

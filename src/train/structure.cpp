@@ -109,6 +109,7 @@ Result<PermutedRun> permute_into(Env& env, const Recipe& recipe, const std::stri
   TRY_ASSIGN(const Network network, dense_network(env, recipe));
   TRY_ASSIGN(const std::vector<LayerChoice> choices, distribute(network.graph, recipe.sparsity));
   std::vector<bool> alone;
+  alone.reserve(choices.size());
   for (const LayerChoice& choice : choices) alone.push_back(names_layer(recipe.sparsity, choice.weight));
   auto aligned = align_blocks(network, choices, alone, recipe.sparsify.schedule.ranking == Ranking::kNetwork);
   if (!aligned.ok()) return aligned.status().within(recipe.init);

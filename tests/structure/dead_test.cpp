@@ -155,9 +155,8 @@ TEST(Dead, AConstantChannelBeforePaddingStays) {
       b.softmax_cross_entropy(b.linear("fc", b.flatten("flatten", x), 3));
       Network net = trained(b.finish().take(), 1.0);
       Param& first = *net.find("conv1.weight");
-      std::vector<int32_t> indices;
-      for (int32_t i = 0; i < 9; ++i) indices.push_back(i);
-      for (int32_t i = 0; i < 9; ++i) indices.push_back(i);
+      std::vector<int32_t> indices(18);
+      for (int32_t i = 0; i < 18; ++i) indices[static_cast<size_t>(i)] = i % 9;
       first = Param::weight("conv1.weight", first.dims(),
                             Pattern::from_indices(3, 9, {}, {0, 9, 9, 18}, indices).take());
       for (float& w : first.value) w = 0.3f;
