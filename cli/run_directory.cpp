@@ -27,6 +27,13 @@ std::string new_run_directory(Env& env, const Recipe& recipe) {
   }
 }
 
+Recipe with_whole_paths(Env& env, Recipe recipe) {
+  for (std::string* path : {&recipe.data, &recipe.val_data, &recipe.teacher})
+    if (!path->empty() && (path == &recipe.teacher || is_own_data(*path)) && env.exists(*path))
+      *path = std::filesystem::absolute(*path).lexically_normal().string();
+  return recipe;
+}
+
 Result<std::string> checkpoint_path(Env& env, const std::string& run, const char* file) {
   if (!env.exists(run))
     return not_found(run + ": there is no such run or file; `coppice train` makes runs under runs/");

@@ -13,6 +13,10 @@ namespace coppice::cli {
 // "runs/glyphs-mlp-784-300-100-10-density-0.1-seed-1", with a counter behind it if that is taken.
 std::string new_run_directory(Env& env, const Recipe& recipe);
 
+// Its own data, validation samples and teacher by their whole path: so that the run goes on, and is judged,
+// from wherever somebody stands.
+Recipe with_whole_paths(Env& env, Recipe recipe);
+
 // RUN is a run directory, whose `file` is meant, or a file itself.
 Result<std::string> checkpoint_path(Env& env, const std::string& run, const char* file);
 

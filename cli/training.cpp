@@ -68,6 +68,11 @@ class Reporter {
     if (!quiet_ && line_.due()) line_.show(loading_progress(done, all));
   }
 
+  void pruning(int64_t done, int64_t all) {
+    if (!quiet_ && line_.due())
+      line_.show("pruning layer " + std::to_string(done + 1) + " of " + std::to_string(all));
+  }
+
   void plan(const PlanEvent& event) {
     line_.clear();
     loses_weights_ = event.recipe.sparsify.schedule.initial_density > event.recipe.sparsity.density;
@@ -88,6 +93,9 @@ class Reporter {
       say("table    " + cost_table_text(event.network.cost_table));
     if (recipe.sparsify.method != SparsifyConfig().method)
       say("method   " + recipe.sparsify.method + ": " + find_method(recipe.sparsify.method)->summary);
+    if (!recipe.teacher.empty())
+      say("teacher  " + recipe.teacher + ", share " + percent(recipe.teacher_share) + ", temperature " +
+          shortest(recipe.temperature));
     say("run      " + directory_ + ": " + with_commas(event.updates) + " updates, seed " +
         std::to_string(recipe.seed) + "\n");
     std::string headline = right("epoch", 7) + right("train loss", 12);
@@ -223,6 +231,7 @@ Result<Told> train_and_tell(Env& env, const std::string& command, TrainRequest r
   bool boards = false;
   TrainCallbacks callbacks;
   callbacks.on_loading = [&](int64_t done, int64_t all) { reporter.loading(done, all); };
+  callbacks.on_pruning = [&](int64_t done, int64_t all) { reporter.pruning(done, all); };
   callbacks.on_plan = [&](const PlanEvent& event) {
     boards = event.data.boards();
     reporter.plan(event);

@@ -32,6 +32,7 @@ constexpr Folder kFolders[] = {
     {"src/ledger", 2, 0},      {"src/formats", 3, 0}, {"src/graph", 3, 0},   {"src/optim", 3, 0},
     {"src/kernels", 4, 0},     {"src/passes", 4, 0},  {"src/dataset", 4, 0}, {"src/ops", 5, 0},
     {"src/exec", 5, 0},        {"src/models", 6, 0},  {"src/onnx", 6, 0},    {"src/sparsify", 6, 0},
+    {"src/structure", 6, 0},
     {"src/pack", 6, 0},        {"src/train", 7, 0},   {"src/emit", 7, 0},    {"src/study", 8, 0},
     {"include/coppice", 9, 0}, {"cli", 9, 1},
 };

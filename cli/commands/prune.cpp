@@ -10,11 +10,13 @@
 #include "command.h"
 #include "load_data.h"
 #include "models/json.h"
+#include "prune_tolerance.h"
 #include "recipe_flags.h"
 #include "run_directory.h"
 #include "stop.h"
 #include "study/metric_text.h"
 #include "terminal.h"
+#include "train/structure.h"
 #include "training.h"
 
 namespace coppice::cli {
@@ -25,13 +27,20 @@ constexpr char kExamples[] =
     "\nExamples:\n"
     "  coppice prune runs/third --density 0.1\n"
     "  coppice prune resnet20.safetensors --model resnet20 --data cifar10 --density 0.2 --epochs 14\n"
-    "  coppice prune runs/third --density 0.1 --block 16x1 --method granet\n"
+    "  coppice prune runs/third --density 0.1 --block 16x1 --permute\n"
+    "  coppice prune runs/third --density 0.3 --structure channels\n"
+    "  coppice prune runs/third --density 0.05 --distill\n"
     "  coppice prune runs/third --density 0.5 --no-finetune\n"
+    "  coppice prune runs/third --tolerance 0.5\n"
     "The pruned network is a run like any other: coppice eval, report, compare and train --resume take it.";
 
+constexpr char kWeights[] = "weights", kChannels[] = "channels";  // of --structure
+
 struct PruneArguments {
-  std::string model, out;
-  bool no_finetune = false, json = false;
+  std::string model, out, structure = kWeights;
+  std::optional<double> tolerance;
+  int tries = 5;
+  bool permute = false, no_finetune = false, distill = false, json = false;
   RecipeFlags flags;
 };
 
@@ -132,37 +141,108 @@ Result<PruneSource> source_of(Env& env, const std::string& model) {
   return source;
 }
 
+void say_dead(const DeadUnits& dead) {
+  if (dead.removed > 0)
+    say("dead     " + with_commas(dead.removed) +
+        " neurons or channels removed that no output depends on, or " + "whose constant a bias took over (" +
+        with_commas(dead.folded) + "), and " + with_commas(dead.weights) + " weights with them");
+  if (dead.constant > 0)
+    say("         " + with_commas(dead.constant) +
+        " left that always say the same, as no bias can take that over");
+}
+
+Json dead_json(const DeadUnits& dead) {
+  return Json{{"removed", dead.removed},
+              {"folded", dead.folded},
+              {"constant", dead.constant},
+              {"weights", dead.weights}};
+}
+
+// What is trained, and the network that it is compared with.
+Result<CutRun> plan_run(Env& env, const PruneArguments& arguments, const PruneSource& source,
+                        const std::vector<Setting>& chosen, const Recipe& recipe,
+                        const std::string& directory) {
+  if (arguments.structure == kWeights && !arguments.permute) return CutRun{recipe, recipe};
+  if (arguments.structure == kWeights) {
+    TRY_ASSIGN(const PermutedRun run, permute_into(env, recipe, directory));
+    if (!arguments.json)
+      say("permute  the best blocks keep " + percent(run.after) + " of the magnitude, " +
+          percent(run.before) + " in the order that there was");
+    return CutRun{recipe, run.recipe};
+  }
+  if (arguments.permute)
+    return invalid(
+        "--permute: puts units in order for blocks, which `--structure channels` has not; leave it out");
+  TRY_ASSIGN(CutRun run, cut_into(env, source, chosen, !arguments.no_finetune, directory));
+  if (!arguments.json)
+    say("cut      " + with_commas(run.removed) + " of " + with_commas(run.all) +
+        " channels and neurons; those that a sum joins count as one");
+  return run;
+}
+
 Result<int> prune(Env& env, const PruneArguments& arguments) {
   TRY_ASSIGN(const PruneSource source, source_of(env, arguments.model));
-  const std::vector<Setting> chosen = arguments.flags.settings();
+  std::vector<Setting> chosen = arguments.flags.settings();
+  if (arguments.distill && arguments.no_finetune)
+    return invalid("--distill: helps to learn, and --no-finetune learns nothing; leave one of them out");
+  if (arguments.distill) chosen.push_back({"teacher", source.file, "--distill"});
   if (!source.from &&
       std::none_of(chosen.begin(), chosen.end(), [](const Setting& s) { return s.key == "model"; }))
     return invalid(
         arguments.model +
         ": holds weights, but does not say of which network; name it with --model, and its data with --data");
-  TRY_ASSIGN(const Recipe recipe, prune_recipe(source, chosen, !arguments.no_finetune));
-  const std::string directory = arguments.out.empty() ? new_run_directory(env, recipe) : arguments.out;
-  TRY_ASSIGN(const Told told, train_and_tell(env, kName, TrainRequest{recipe, directory, std::nullopt, false},
-                                             arguments.json ? Tell::kNothing : Tell::kPeople));
+  if (arguments.tolerance && (arguments.structure != kWeights || arguments.permute))
+    return invalid("--tolerance: looks for a density of weights in the order that there is; leave out " +
+                   std::string(arguments.permute ? "--permute" : "--structure channels"));
+  Recipe recipe;
+  TrainRequest request;
+  Json tried;
+  if (arguments.tolerance) {
+    TRY_ASSIGN(Smallest smallest, find_smallest(env, source, chosen,
+                                                {*arguments.tolerance, arguments.tries,
+                                                 !arguments.no_finetune, arguments.json, arguments.out}));
+    tried = std::move(smallest.tried);
+    recipe = std::move(smallest.recipe);
+    // It may have been stopped early: what is taken is trained to the end.
+    TRY_ASSIGN(Checkpoint from, read_checkpoint(env, join_path(smallest.directory, kLastFile)));
+    request = {from.info.recipe, smallest.directory, std::move(from), true};
+    if (!arguments.json) say("\nsmallest " + request.directory + ", to its end\n");
+  } else {
+    TRY_ASSIGN(Recipe asked, prune_recipe(source, chosen, !arguments.no_finetune));
+    asked = with_whole_paths(env, std::move(asked));
+    const std::string place = arguments.out.empty() ? new_run_directory(env, asked) : arguments.out;
+    TRY_ASSIGN(CutRun run, plan_run(env, arguments, source, chosen, asked, place));
+    recipe = std::move(run.original);
+    request = {std::move(run.recipe), place, std::nullopt, false};
+  }
+  const std::string directory = request.directory;
+  TRY_ASSIGN(const Told told,
+             train_and_tell(env, kName, std::move(request), arguments.json ? Tell::kNothing : Tell::kPeople));
   if (told.stopped) return kStopped;
+  TRY_ASSIGN(const DeadUnits dead, remove_dead_from(env, directory));
   // Not before the training, which would keep a second copy of the samples beside its own.
   TRY_ASSIGN(const Dataset data, load_data(env, recipe, nullptr));
-  Side before{{}, size_of_file(env, source.file)};
-  TRY_ASSIGN(before.network, make_network(env, recipe, data));
+  TRY_ASSIGN(SavedNetwork original, network_of_file(env, source.file, recipe, data));
+  Side before{std::move(original.network), size_of_file(env, source.file)};
   const std::string best = join_path(directory, kBestFile);
   TRY_ASSIGN(Checkpoint pruned, read_checkpoint(env, best));
   Side after{std::move(pruned.network), size_of_file(env, best)};
   TRY_ASSIGN(const Metric* metric, metric_for(usual_metric(data.task), data.task));
   TRY(measure(recipe, data, *metric, {&before, &after}));
   const char* split = data.test.size() > 0 ? "test" : "validation";
-  if (arguments.json)
-    say(json_text(Json{{"run", directory},
-                       {"split", split},
-                       {"before", side_json(before, *metric)},
-                       {"after", side_json(after, *metric)},
-                       {"account", account_json(told.account, directory)}}));
-  else
+  if (!arguments.json) {
+    say_dead(dead);
     say_sides(before, after, *metric, split);
+    return kFine;
+  }
+  Json json{{"run", directory},
+            {"split", split},
+            {"before", side_json(before, *metric)},
+            {"after", side_json(after, *metric)},
+            {"dead", dead_json(dead)},
+            {"account", account_json(told.account, directory)}};
+  if (arguments.tolerance) json["tolerance"] = std::move(tried);
+  say(json_text(json));
   return kFine;
 }
 
@@ -184,8 +264,27 @@ void add_prune_command(CLI::App& app, int& exit) {
       ->type_name("MODEL");
   command->add_option("--out", arguments->out, "directory of the new run; else one under runs/")
       ->type_name("DIR");
+  command
+      ->add_option(
+          "--structure", arguments->structure,
+          "weights: single ones or blocks; channels: whole ones and neurons, for a smaller dense network")
+      ->check(CLI::IsMember({kWeights, kChannels}));
+  command->add_flag("--permute", arguments->permute,
+                    "with --block: first put units in an order in which what matters shares blocks");
   command->add_flag("--no-finetune", arguments->no_finetune,
                     "all at once, and no training: only batch norm is measured anew");
+  command
+      ->add_option("--tolerance", arguments->tolerance,
+                   "instead of a density: the smallest one that loses at most so many points on the "
+                   "validation samples; --density is then the least that is tried, else 0.01")
+      ->check(CLI::Range(0.0, 100.0))
+      ->type_name("POINTS");
+  command->add_option("--tries", arguments->tries, "densities that --tolerance tries")
+      ->check(CLI::Range(1, 20))
+      ->capture_default_str()
+      ->type_name("N");
+  command->add_flag("--distill", arguments->distill,
+                    "the trained network teaches what is left of it (--teacher-share, --temperature)");
   command->add_flag("--json", arguments->json, "print one JSON object at the end, and nothing else");
   arguments->flags.add_to(*command);
   command->footer(kExamples);

@@ -46,10 +46,7 @@ void say_methods() {
 Result<TrainRequest> new_run(Env& env, const TrainArguments& arguments) {
   TRY_ASSIGN(Recipe recipe, recipe_from(env, arguments.recipe, arguments.flags));
   std::string directory = arguments.out.empty() ? new_run_directory(env, recipe) : arguments.out;
-  // So that the run goes on, and is judged, from wherever somebody stands.
-  if (is_own_data(recipe.data) && env.exists(recipe.data))
-    recipe.data = std::filesystem::absolute(recipe.data).lexically_normal().string();
-  return TrainRequest{std::move(recipe), std::move(directory), std::nullopt, false};
+  return TrainRequest{with_whole_paths(env, std::move(recipe)), std::move(directory), std::nullopt, false};
 }
 
 Result<TrainRequest> resumed_run(Env& env, const TrainArguments& arguments) {

@@ -213,14 +213,14 @@ std::vector<PlanValue> plan_values(const Graph& graph, int batch, const std::vec
     out.elements = value.shape.elements();
     out.extent = extent_of(value.shape);
     out.width = tile_width(value.shape, batch);
-    out.input = value.kind != ValueKind::kInput ? -1 : id == graph.input ? 0 : 1;
+    out.input = value.kind != ValueKind::kInput ? -1 : id == graph.input ? 0 : id == graph.teacher ? 2 : 1;
     out.keep = id == graph.logits || id == graph.loss;
     values.push_back(std::move(out));
   }
   for (const ValueId id : keep) values[static_cast<size_t>(id)].keep = true;
-  // Loss and target have the tiles of what they belong to.
+  // Loss, target and teacher have the tiles of what they belong to.
   if (graph.logits != kNoValue)
-    for (const ValueId id : {graph.target, graph.loss})
+    for (const ValueId id : {graph.target, graph.teacher, graph.loss})
       if (id != kNoValue)
         values[static_cast<size_t>(id)].width = values[static_cast<size_t>(graph.logits)].width;
 

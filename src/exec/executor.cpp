@@ -12,6 +12,7 @@
 #include "graph/grad.h"
 #include "graph/lowering.h"
 #include "host/threads.h"
+#include "passes/add_teacher.h"
 #include "passes/fuse_add.h"
 #include "passes/fuse_relu.h"
 #include "passes/recompute.h"
@@ -95,6 +96,7 @@ class ProgramExecutor final : public Executor {
   double loss_sum(const Plan& plan, int samples) const;
   Status not_finite(const std::string& what, double value, const StepState& state) const;
   double gradient_norm() const;
+  Status check_batch(const BatchView& batch) const;
 
   Network& network_;
   ExecOptions options_;
@@ -127,6 +129,7 @@ Status ProgramExecutor::prepare() {
 
   graph_ = network_.graph;
   if (options_.training) {
+    if (options_.teacher_share > 0) TRY(add_teacher(graph_, options_.teacher_share, options_.temperature));
     TRY_ASSIGN(gradient_of_, build_gradients(graph_));
   }
   fuse_add(graph_);
@@ -307,6 +310,7 @@ coppice_run_state ProgramExecutor::run_state(const BatchView& batch, const StepS
   rs.step = static_cast<uint64_t>(state.step);
   rs.inputs[0] = batch.x;
   rs.inputs[1] = batch.target;
+  rs.inputs[2] = const_cast<float*>(batch.teacher);  // nobody writes to an input
   rs.sample_weights = batch.weights;
   return rs;
 }
@@ -347,6 +351,11 @@ Status ProgramExecutor::check_samples(int samples) const {
   return {};
 }
 
+Status ProgramExecutor::check_batch(const BatchView& batch) const {
+  if (graph_.teacher != kNoValue && !batch.teacher) return invalid("a batch without the teacher's logits");
+  return check_samples(batch.samples);
+}
+
 Status ProgramExecutor::not_finite(const std::string& what, double value, const StepState& state) const {
   return {Code::kDiverged, what + (std::isnan(value) ? " is NaN" : " is infinite") + " at step " +
                                std::to_string(state.step) + "; lower the learning rate" +
@@ -360,7 +369,7 @@ Result<double> ProgramExecutor::train_step(std::span<const BatchView> micro_batc
   if (micro_batches.empty()) return invalid("a training step needs at least one batch");
   int samples = 0;
   for (const BatchView& batch : micro_batches) {
-    TRY(check_samples(batch.samples));
+    TRY(check_batch(batch));
     samples += batch.samples;
   }
   const bool split = !fuses_updates(), timed = measures(state.step);
@@ -392,7 +401,7 @@ Result<double> ProgramExecutor::train_step(std::span<const BatchView> micro_batc
 Result<double> ProgramExecutor::dense_gradients(const BatchView& batch, const StepState& state,
                                                 const DenseGradientSink& sink) {
   if (!options_.dense_gradients_of) return invalid("this executor was made without dense gradients");
-  TRY(check_samples(batch.samples));
+  TRY(check_batch(batch));
   sink_ = sink;
   const coppice_program program = {gradient_calls_.data(), gradient_plan_.schedule.groups.data(),
                                    gradient_plan_.schedule.phases.data(),

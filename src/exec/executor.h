@@ -27,7 +27,9 @@ struct ExecOptions {
   std::string isa;       // "" = the best of this CPU; "c", "avx2", "avx512", "neon"
   bool training = true;  // false: forward only
   OptimizerConfig optimizer;
-  double clip_norm = 0;         // 0: no clipping. Above 0 gradients are stored
+  double clip_norm = 0;  // 0: no clipping. Above 0 gradients are stored
+  // Training: how much a teacher's logits count beside the labels, at this temperature; 0: there is none.
+  double teacher_share = 0, temperature = 1;
   bool keep_gradients = false;  // stored, and readable after the step
   // Weights whose whole gradient may be asked for; empty: none. See dense_gradients().
   std::function<bool(const Param&)> dense_gradients_of;
@@ -45,6 +47,8 @@ struct BatchView {
   void* target = nullptr;
   // [tiles][S] as the target: factors of the samples' losses, for gradients and the mean; null: all 1.
   const float* weights = nullptr;
+  // [tiles][classes][S] as the target: the teacher's logits, where there is one.
+  const float* teacher = nullptr;
 };
 
 struct StepState {

@@ -102,6 +102,7 @@ class Graph {
   // of ops.
   const OpDef* sum = nullptr;
   ValueId input = kNoValue, target = kNoValue, logits = kNoValue, loss = kNoValue;
+  ValueId teacher = kNoValue;  // logits of another network; only while one trains (passes/add_teacher.h)
 
  private:
   std::vector<Value> values_;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "graph/axes.h"
 #include "graph/graph.h"
 
 namespace coppice {
@@ -101,6 +102,13 @@ struct OpDef {
   // A node (without outputs) that computes the first output anew from the inputs and the other outputs, once
   // `after` is there; its op is null where that is not worth it (passes/recompute.h). Null: never.
   Node (*again)(const Node& node, ValueId after) = nullptr;
+
+  // How the units of inputs, outputs and parameters hang together: calls what graph/axes.h has for it. Null:
+  // unknown, so that nothing which the op touches is ever removed or moved.
+  void (*axes)(AxisMap& map, const Node& node) = nullptr;
+
+  // The attributes that the node has once only these units are left. Null: those that it had.
+  Attributes (*cut)(const Node& node, const KeptUnits& kept) = nullptr;
 
   // Problems whose gradients are checked against finite differences; null for gradient ops, which forward ops
   // cover.

@@ -39,7 +39,10 @@ typedef struct coppice_prelu_sums_args {
 typedef struct coppice_loss_args {
   coppice_tiled logits, target, out;
   int32_t rows;
-  float smoothing; /* label smoothing of softmax cross-entropy */
+  /* Softmax cross-entropy: label smoothing; what a teacher counts beside the labels, 0 without one, its
+   * logits [rows][S] and the temperature of both. */
+  float smoothing, teacher_share, temperature;
+  coppice_tiled teacher;
 } coppice_loss_args;
 
 /* Copies a value into another shape with as many elements, and tiles of another width: flatten, and back. */

@@ -43,6 +43,7 @@ std::vector<OpDef> add_ops() {
            .grad = grad,
            .reference = reference,
            .lower = lower,
+           .axes = link_alike,
            .samples = samples}};
 }
 

@@ -155,6 +155,11 @@ Status lower(Lowering& lowering, const Node& node) {
   return {};
 }
 
+void axes(AxisMap& map, const Node& node) {
+  for (const ValueId in : node.inputs)
+    for (const ValueId out : node.outputs) map.link_all(in, out);
+}
+
 // ---- batch_norm_again: x, scale, bias, mean, inverse deviation, after -> y. What batch_norm gave, computed
 // anew for the gradients instead of kept for them (passes/recompute.h), once the value `after` is there
 
@@ -317,6 +322,7 @@ std::vector<OpDef> batch_norm_ops() {
            .reference = reference,
            .lower = lower,
            .again = again,
+           .axes = axes,
            .samples = samples},
           {.name = "batch_norm_again",
            .summary = "batch_norm with the statistics that it has found before",

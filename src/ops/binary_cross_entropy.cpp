@@ -57,6 +57,7 @@ std::vector<OpDef> binary_cross_entropy_ops() {
        .grad = grad,
        .reference = reference,
        .lower = lower,
+       .axes = pin_loss,
        .samples = samples},
       {.name = "binary_cross_entropy_grad",
        .summary = "gradient of binary_cross_entropy",

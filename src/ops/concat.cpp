@@ -55,6 +55,15 @@ Status lower(Lowering& lowering, const Node& node) {
   return {};
 }
 
+void axes(AxisMap& map, const Node& node) {
+  int64_t first = 0;
+  for (const ValueId in : node.inputs) {
+    const int64_t channels = map.graph().value(in).shape.sizes[0];
+    for (int64_t c = 0; c < channels; ++c) map.link(in, c, node.outputs[0], first + c);
+    first += channels;
+  }
+}
+
 // concat_grad: dy, x (for its shape) -> dx
 Window part_of(const Node& node) {
   Window window;
@@ -94,6 +103,7 @@ std::vector<OpDef> concat_ops() {
            .grad = grad,
            .reference = reference,
            .lower = lower,
+           .axes = axes,
            .samples = samples},
           {.name = "concat_grad",
            .summary = "gradient of concat",

@@ -179,6 +179,22 @@ Status lower(Lowering& lowering, const Node& node) {
   return {};
 }
 
+void axes(AxisMap& map, const Node& node) {
+  map.product({.x = node.inputs[0],
+               .weight = node.inputs[1],
+               .bias = node.inputs.size() == 3 ? node.inputs[2] : kNoValue,
+               .y = node.outputs[0],
+               .groups = node.integer("groups", 1),
+               .even = node.integer("padding", 0) == 0 || node.integer("wrap", 0) != 0});
+}
+// Groups of one input go with it; all others are left with fewer inputs each.
+Attributes cut(const Node& node, const KeptUnits& kept) {
+  Attributes attributes = node.attributes;
+  if (node.integer("groups", 1) > 1 && kept(node.inputs[1], 'i').size() == 1)
+    attributes["groups"] = static_cast<int64_t>(kept(node.inputs[0], 'c').size());
+  return attributes;
+}
+
 // ---- conv2d_dw: x, dy, weight (for its pattern) -> dweight. For a first layer, which computes no dx
 
 Result<std::vector<Value>> infer_dw(const Graph& graph, const Node& node) {
@@ -444,6 +460,8 @@ std::vector<OpDef> conv2d_ops() {
        .cost = cost,
        .reference = reference,
        .lower = lower,
+       .axes = axes,
+       .cut = cut,
        .samples = samples},
       {.name = "conv2d_grad",
        .summary = "gradients of conv2d for its input and its live weights",

@@ -39,7 +39,8 @@ std::vector<OpDef> dropout_ops() {
            .attributes = kAttributes,
            .infer = infer,
            .grad = grad,
-           .lower = lower}};
+           .lower = lower,
+           .axes = link_alike}};
 }
 
 }  // namespace coppice

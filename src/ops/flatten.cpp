@@ -26,6 +26,13 @@ Status lower(Lowering& lowering, const Node& node) {
   return {};
 }
 
+void axes(AxisMap& map, const Node& node) {
+  const ValueId x = node.inputs[0], y = node.outputs[0];
+  const Shape& shape = map.graph().value(x).shape;
+  const int64_t pixels = shape.elements() / shape.sizes[0];
+  for (int64_t i = 0; i < shape.elements(); ++i) map.link(x, i / pixels, y, i);
+}
+
 // unflatten: dy, x (for its shape) -> dx
 Result<std::vector<Value>> infer_back(const Graph& graph, const Node& node) {
   TRY(expect_inputs(node, 2, 2));
@@ -53,6 +60,7 @@ std::vector<OpDef> flatten_ops() {
        .grad = grad,
        .reference = reference,
        .lower = lower,
+       .axes = axes,
        .samples = samples},
       {.name = "unflatten",
        .summary = "gradient of flatten",

@@ -91,6 +91,12 @@ std::vector<double> normalised(const ReferenceArray& x, const ReferenceArray& st
   return out;
 }
 
+void axes(AxisMap& map, const Node& node) {
+  for (const ValueId in : node.inputs) map.link_all(in, node.outputs[0]);
+  map.mix("counts in the statistics of layer_norm '" + node.name + "'");
+  map.pin(node.outputs[1], "is a statistic of a sample");
+}
+
 // ---- layer_norm_dx: x, dy, scale, statistics -> dx
 
 Result<std::vector<Value>> infer_dx(const Graph& graph, const Node& node) {
@@ -184,6 +190,7 @@ std::vector<OpDef> layer_norm_ops() {
            .grad = grad,
            .reference = reference,
            .lower = lower,
+           .axes = axes,
            .samples = samples},
           {.name = "layer_norm_dx",
            .summary = "gradient of layer_norm for its input",

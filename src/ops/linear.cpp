@@ -68,6 +68,13 @@ Status lower(Lowering& lowering, const Node& node) {
   return {};
 }
 
+void axes(AxisMap& map, const Node& node) {
+  map.product({.x = node.inputs[0],
+               .weight = node.inputs[1],
+               .bias = node.inputs.size() == 3 ? node.inputs[2] : kNoValue,
+               .y = node.outputs[0]});
+}
+
 // ---- linear_dx: dy {f=O}, weight {o,i}, [mask {f=I}] -> dx {f=I}; with a mask, dx counts where mask > 0
 
 Result<std::vector<Value>> infer_dx(const Graph& graph, const Node& node) {
@@ -200,6 +207,7 @@ std::vector<OpDef> linear_ops() {
        .cost = cost,
        .reference = reference,
        .lower = lower,
+       .axes = axes,
        .samples = samples},
       {.name = "linear_dx",
        .summary = "gradient of linear for its input",

@@ -55,6 +55,7 @@ std::vector<OpDef> mean_squared_error_ops() {
        .grad = grad,
        .reference = reference,
        .lower = lower,
+       .axes = pin_loss,
        .samples = samples},
       {.name = "mean_squared_error_grad",
        .summary = "gradient of mean_squared_error",

@@ -53,6 +53,7 @@ std::vector<OpDef> mul_ops() {
            .grad = grad,
            .reference = reference,
            .lower = lower,
+           .axes = link_alike,
            .samples = samples}};
 }
 

@@ -43,6 +43,21 @@ Status lower(Lowering& lowering, const Node& node) {
   return {};
 }
 
+void axes(AxisMap& map, const Node& node) {
+  const int64_t channels = map.graph().value(node.inputs[0]).shape.sizes[0], before = list(node, "before")[0];
+  for (int64_t c = 0; c < channels; ++c) map.link(node.inputs[0], c, node.outputs[0], before + c);
+}
+Attributes cut(const Node& node, const KeptUnits& kept) {
+  const std::vector<int64_t>& channels = kept(node.outputs[0], 'c');
+  std::vector<int64_t> before = list(node, "before"), after = list(node, "after");
+  before[0] = std::lower_bound(channels.begin(), channels.end(), before[0]) - channels.begin();
+  after[0] = static_cast<int64_t>(channels.size() - kept(node.inputs[0], 'c').size()) - before[0];
+  Attributes attributes = node.attributes;
+  attributes["before"] = before;
+  attributes["after"] = after;
+  return attributes;
+}
+
 // pad_grad: dy, x (for its shape) -> dx
 Result<std::vector<Value>> infer_grad(const Graph& graph, const Node& node) {
   TRY(expect_inputs(node, 2, 2));
@@ -82,6 +97,8 @@ std::vector<OpDef> pad_ops() {
            .grad = grad,
            .reference = reference,
            .lower = lower,
+           .axes = axes,
+           .cut = cut,
            .samples = samples},
           {.name = "pad_grad",
            .summary = "gradient of pad",

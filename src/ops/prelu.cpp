@@ -58,6 +58,12 @@ Status lower(Lowering& lowering, const Node& node) {
   return lower_with(lowering, node, lowering.pointwise->prelu);
 }
 
+void axes(AxisMap& map, const Node& node) {
+  const ValueId x = node.inputs[0], slope = node.inputs[1], y = node.outputs[0];
+  map.link_all(x, y);
+  if (map.graph().value(slope).shape.elements() > 1) map.link_all(slope, y);
+}
+
 // ---- prelu_dx: dy, x, slope -> dx
 
 Result<std::vector<Value>> infer_dx(const Graph& graph, const Node& node) {
@@ -134,6 +140,7 @@ std::vector<OpDef> prelu_ops() {
            .grad = grad,
            .reference = reference,
            .lower = lower,
+           .axes = axes,
            .samples = samples},
           {.name = "prelu_dx",
            .summary = "gradient of prelu for its input",

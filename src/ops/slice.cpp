@@ -46,6 +46,30 @@ Status lower(Lowering& lowering, const Node& node) {
   return {};
 }
 
+void axes(AxisMap& map, const Node& node) {
+  const ValueId x = node.inputs[0], y = node.outputs[0];
+  const int64_t start = list(node, "start", {0, 0, 0})[0], step = list(node, "step", {1, 1, 1})[0];
+  const int64_t channels = map.graph().value(y).shape.sizes[0];
+  for (int64_t c = 0; c < channels; ++c) map.link(x, start + c * step, y, c);
+  // What is left between the steps would have to stay as regular as it was.
+  if (step > 1 && channels > 1)
+    map.pin(x,
+            "is one of those of which slice '" + node.name + "' takes every " + std::to_string(step) + "th");
+}
+Attributes cut(const Node& node, const KeptUnits& kept) {
+  Attributes attributes = node.attributes;
+  std::vector<int64_t> start = list(node, "start", {0, 0, 0});
+  const std::vector<int64_t>& channels = kept(node.inputs[0], 'c');
+  const int64_t left = std::lower_bound(channels.begin(), channels.end(), start[0]) - channels.begin();
+  if (start[0] != left) {
+    start[0] = left;
+    attributes["start"] = start;
+  }
+  if (const auto size = attributes.find("size"); size != attributes.end())
+    std::get<std::vector<int64_t>>(size->second)[0] = static_cast<int64_t>(kept(node.outputs[0], 'c').size());
+  return attributes;
+}
+
 // slice_grad: dy, x (for its shape) -> dx
 Result<std::vector<Value>> infer_grad(const Graph& graph, const Node& node) {
   TRY(expect_inputs(node, 2, 2));
@@ -88,6 +112,8 @@ std::vector<OpDef> slice_ops() {
            .grad = grad,
            .reference = reference,
            .lower = lower,
+           .axes = axes,
+           .cut = cut,
            .samples = samples},
           {.name = "slice_grad",
            .summary = "gradient of slice",

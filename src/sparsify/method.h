@@ -81,6 +81,9 @@ struct MethodDef {
   // A score for each live block, the larger ones stay. [blocks] Null: the topology never changes.
   std::vector<float> (*keep)(const LayerState& layer) = nullptr;
   KeepGradient keep_gradient = KeepGradient::kNone;
+  // Second order: the trained network is pruned as a whole before the first update (sparsify/reconstruct.h),
+  // and the topology never changes after that.
+  bool reconstructs = false;
 
   // A score of its own for the choice of those that move. Null: keep().
   std::vector<float> (*hold)(const LayerState& layer) = nullptr;

@@ -208,7 +208,7 @@ class Growth {
 };
 
 Status check(const MethodDef& method, const TopologySchedule& s, double initial, double target) {
-  if (!method.keep && (s.initial_density > 0 || s.drop_fraction > 0))
+  if (!method.keep && !method.reconstructs && (s.initial_density > 0 || s.drop_fraction > 0))
     return invalid(std::string("method: ") + method.name + " never changes a pattern");
   if (initial < target)
     return invalid("initial_density: " + shortest(initial) + " is below the density of " + shortest(target) +
@@ -217,7 +217,7 @@ Status check(const MethodDef& method, const TopologySchedule& s, double initial,
   if (s.drop_fraction > 0 && !method.grows())
     return invalid(std::string("drop_fraction: ") + method.name +
                    " grows nothing in place of what it drops; leave it out");
-  if (method.keep && target >= 1.0)
+  if ((method.keep || method.reconstructs) && target >= 1.0)
     return invalid(std::string("method: ") + method.name +
                    " has nothing to do at density 1; lower --density");
   return {};

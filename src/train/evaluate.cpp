@@ -97,7 +97,7 @@ Preprocessing preprocessing_of(const Dataset& data) {
 DatasetOptions dataset_options(const Recipe& recipe) {
   DatasetOptions options;
   options.seed = recipe.data_seed;
-  options.validation = recipe.validation;
+  options.validation = recipe.val_data.empty() ? recipe.validation : 0;
   options.test_share = recipe.test_share;
   options.pictures = {static_cast<int>(recipe.image_height), static_cast<int>(recipe.image_width),
                       recipe.resize, recipe.grey ? 1 : 0};
@@ -115,8 +115,10 @@ DatasetOptions dataset_options(const Recipe& recipe) {
   return options;
 }
 
-Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preprocessing* model,
-                                 const std::function<void(int64_t done, int64_t all)>& on_progress) {
+namespace {
+
+Result<Dataset> load_samples(Env& env, const Recipe& recipe, const Preprocessing* model,
+                             const std::function<void(int64_t done, int64_t all)>& on_progress) {
   DatasetOptions options = dataset_options(recipe);
   options.on_progress = on_progress;
   if (model != nullptr && is_own_data(recipe.data)) {
@@ -152,6 +154,22 @@ Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preproces
   data.target_scale = model->target_scale;
   if (!model->target_names.empty()) data.target_names = model->target_names;
   if (!model->columns.features.empty()) data.columns = model->columns;
+  return data;
+}
+
+}  // namespace
+
+Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preprocessing* model,
+                                 const std::function<void(int64_t done, int64_t all)>& on_progress) {
+  TRY_ASSIGN(Dataset data, load_samples(env, recipe, model, on_progress));
+  if (recipe.val_data.empty()) return data;
+  Recipe other = recipe;
+  other.data = recipe.val_data;
+  other.test_share = 1;
+  const Preprocessing wanted = preprocessing_of(data);
+  auto samples = load_samples(env, other, &wanted, on_progress);
+  if (!samples.ok()) return samples.status().within("val_data");
+  data.validation = std::move(samples->test.size() > 0 ? samples->test : samples->train);
   return data;
 }
 

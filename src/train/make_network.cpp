@@ -36,6 +36,25 @@ Result<Network> make_network(Env& env, const Recipe& recipe, const Dataset& data
   return network;
 }
 
+Result<SavedNetwork> network_of_file(Env& env, const std::string& file, const Recipe& recipe,
+                                     const Dataset& data) {
+  SavedNetwork saved;
+  auto checkpoint = read_checkpoint(env, file);
+  if (checkpoint.ok()) {
+    saved.network = std::move(checkpoint->network);
+    saved.preprocessing = std::move(checkpoint->info.preprocessing);
+    return saved;
+  }
+  if (checkpoint.status().code() != Code::kInvalid) return checkpoint.status();
+  Recipe dense = recipe;
+  dense.sparsity = {};
+  dense.sparsify = {};
+  dense.freeze.clear();
+  dense.init = file;
+  TRY_ASSIGN(saved.network, make_network(env, dense, data, &saved.init));
+  return saved;
+}
+
 ExecOptions training_options(const Recipe& recipe) {
   ExecOptions options;
   options.batch = micro_batch(recipe);
@@ -45,6 +64,8 @@ ExecOptions training_options(const Recipe& recipe) {
   options.clip_norm = recipe.clip;
   options.keep_gradients = options.batch < recipe.batch;
   options.memory_limit = recipe.memory;
+  options.teacher_share = recipe.teacher.empty() ? 0 : recipe.teacher_share;
+  options.temperature = recipe.temperature;
   return options;
 }
 

@@ -90,7 +90,8 @@ Result<Recipe> prune_recipe(const PruneSource& source, const std::vector<Setting
     add(still, "nesterov", "false");
     add(still, "momentum", "0");
   }
-  if (find_method(recipe.sparsify.method)->defaults.initial_density > 0) add(still, "prune_end", "0");
+  const MethodDef& method = *find_method(recipe.sparsify.method);
+  if (method.keep && method.defaults.initial_density > 0) add(still, "prune_end", "0");
   return with(still);
 }
 

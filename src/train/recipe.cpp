@@ -121,6 +121,11 @@ Status check(const Recipe& recipe) {
   if (recipe.mean.size() != recipe.stddev.size())
     return invalid("mean: has " + std::to_string(recipe.mean.size()) + " numbers and stddev " +
                    std::to_string(recipe.stddev.size()) + "; give one of each for every channel");
+  if (!recipe.val_data.empty() && !is_own_data(recipe.val_data))
+    return invalid("val_data: '" + recipe.val_data +
+                   "' is a set with test samples of its own; give a path to other samples");
+  if (!recipe.val_data.empty() && recipe.val_data == recipe.data)
+    return invalid("val_data: are the samples that are learnt from; give other ones");
   if (recipe.micro_batch > recipe.batch)
     return invalid("micro_batch: " + std::to_string(recipe.micro_batch) + " is above the batch of " +
                    std::to_string(recipe.batch) + "; choose at most that");

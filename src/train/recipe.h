@@ -22,7 +22,7 @@ struct TomlNode;
 
 struct Recipe {
   // What is learnt from.
-  std::string data = "glyphs", data_dir;
+  std::string data = "glyphs", data_dir, val_data;
   uint64_t data_seed = 0;
   double validation = 0.1, test_share = 0.1;
   int64_t train_samples = 0, test_samples = 0;  // of a generated set; 0: as many as the set has by itself
@@ -47,6 +47,11 @@ struct Recipe {
   LearningRate rate;
   double clip = 0, label_smoothing = 0;
   int64_t batch = 128;
+
+  // Whom it learns from beside the labels; empty: nobody. The share and temperature are what people mostly
+  // take (Tian et al. 2020).
+  std::string teacher;
+  double teacher_share = 0.9, temperature = 4;
 
   // How long, and what it may take.
   int64_t epochs = 10, max_steps = 0, patience = 0;

@@ -235,6 +235,9 @@ void add_data_keys(std::vector<RecipeKey>& keys) {
   keys.push_back(number_key(
       {"validation", group, "SHARE", "share of the training samples kept for validation"},
       [](Recipe& r) -> double& { return r.validation; }, 0, 0.9));
+  keys.push_back(
+      text_key({"val_data", group, "PATH", "other samples of the kind for validation, instead of that share"},
+               &Recipe::val_data));
   keys.push_back(number_key(
       {"test_share", group, "SHARE", "own data without test samples: share that is kept for the test"},
       [](Recipe& r) -> double& { return r.test_share; }, 0, 0.9));
@@ -437,6 +440,19 @@ void add_learning_keys(std::vector<RecipeKey>& keys) {
       1 << 20));
 }
 
+void add_teacher_keys(std::vector<RecipeKey>& keys) {
+  const char* group = "A teacher";
+  keys.push_back(text_key(
+      {"teacher", group, "FILE", "a checkpoint, or weights of this model, whose outputs are learnt as well"},
+      &Recipe::teacher));
+  keys.push_back(number_key(
+      {"teacher_share", group, "SHARE", "how much it counts; the labels count the rest"},
+      [](Recipe& r) -> double& { return r.teacher_share; }, kSmall, 1));
+  keys.push_back(number_key(
+      {"temperature", group, "X", "softens its outputs, so that small ones count too"},
+      [](Recipe& r) -> double& { return r.temperature; }, 0.01, 1000));
+}
+
 void add_run_keys(std::vector<RecipeKey>& keys) {
   const char* group = "Run";
   keys.push_back(number_key(
@@ -491,19 +507,23 @@ void restrict_keys(std::vector<RecipeKey>& keys) {
       {{"life_steps", "life_side", "life_density"},
        "the data set life",
        [](const Recipe& r) { return r.data == "life"; }},
+      {{"validation"}, "runs without val_data", [](const Recipe& r) { return r.val_data.empty(); }},
       {{"train_samples", "test_samples"},
        "the generated sets glyphs and life",
        [](const Recipe& r) { return r.data == "life" || r.data == "glyphs"; }},
       {{"test_share", "image_size", "resize", "grey", "label", "target", "task"},
        "own data, given by its path",
        [](const Recipe& r) { return is_own_data(r.data); }},
-      {{"initial_density", "prune_begin", "prune_end", "prune_curve", "ranking"},
+      {{"prune_begin", "prune_end", "prune_curve"},
+       "the methods that prune (`coppice train --methods`)",
+       [](const Recipe& r) { return method_of(r).keep && method_of(r).defaults.initial_density > 0; }},
+      {{"initial_density", "ranking"},
        "the methods that prune (`coppice train --methods`)",
        [](const Recipe& r) { return method_of(r).defaults.initial_density > 0; }},
       {{"prune_steepness"},
        "the prune_curve sigmoid of the methods that prune",
        [](const Recipe& r) {
-         return method_of(r).defaults.initial_density > 0 &&
+         return method_of(r).keep && method_of(r).defaults.initial_density > 0 &&
                 r.sparsify.schedule.prune_curve == PruneCurve::kSigmoid;
        }},
       {{"prune_rounds"},
@@ -518,6 +538,9 @@ void restrict_keys(std::vector<RecipeKey>& keys) {
       {{"update_every"},
        "the methods that change a pattern (`coppice train --methods`)",
        [](const Recipe& r) { return method_of(r).keep != nullptr; }},
+      {{"teacher_share", "temperature"},
+       "a run with a teacher",
+       [](const Recipe& r) { return !r.teacher.empty(); }},
       {{"momentum", "nesterov"},
        "the optimizer sgd",
        [](const Recipe& r) { return r.optimizer.kind == OptimizerKind::kSgd; }},
@@ -548,6 +571,7 @@ const std::vector<RecipeKey>& recipe_keys() {
     add_network_keys(all);
     add_pruning_keys(all);
     add_learning_keys(all);
+    add_teacher_keys(all);
     add_run_keys(all);
     restrict_keys(all);
     return all;

@@ -3,6 +3,8 @@
 
 #include <sstream>
 
+#include "models/json.h"
+
 namespace coppice {
 namespace {
 constexpr uint64_t kLongest = 1 << 28;
@@ -31,7 +33,23 @@ Result<RunLog> RunLog::open(Env& env, const std::string& path, int64_t step) {
   return RunLog(std::move(file));
 }
 
-Status RunLog::append(const Json& row) {
+Status RunLog::append(const EpochEvent& event, Task task, const Metric& metric) {
+  Json row{{"epoch", event.epoch},           {"step", event.step},
+           {"seconds", event.seconds},       {"learning_rate", event.learning_rate},
+           {"train_loss", event.train_loss}, {"live_weights", event.live_weights}};
+  if (event.validation) {
+    row["validation_loss"] = event.validation->loss;
+    if (task == Task::kRegression) {
+      row["validation_rmse"] = event.validation->rmse ? Json(*event.validation->rmse) : Json();
+      row["validation_r2"] = event.validation->r2 ? Json(*event.validation->r2) : Json();
+    } else {
+      row["validation_accuracy"] = event.validation->accuracy;
+      if (task == Task::kLabels) row["validation_exact"] = event.validation->exact;
+    }
+    // Also where it is one of those: it has the same value.
+    row[std::string("validation_") + metric.name] = event.value ? Json(*event.value) : Json();
+  }
+  row["best"] = event.best;
   const std::string line = json_text(row) + "\n";
   return file_->append(line.data(), line.size());
 }

@@ -8,7 +8,7 @@
 
 #include "base/env.h"
 #include "base/result.h"
-#include "models/json.h"
+#include "train/trainer.h"
 
 namespace coppice {
 
@@ -16,7 +16,8 @@ class RunLog {
  public:
   // A run that goes on writes again what came after its checkpoint: rows beyond `step` are removed first.
   static Result<RunLog> open(Env& env, const std::string& path, int64_t step);
-  Status append(const Json& row);
+  // `metric` says which state is the best.
+  Status append(const EpochEvent& event, Task task, const Metric& metric);
 
  private:
   explicit RunLog(std::unique_ptr<WriteFile> file) : file_(std::move(file)) {}

@@ -10,6 +10,8 @@
 #include "models/models.h"
 #include "train/cost_table.h"
 #include "train/run_log.h"
+#include "train/second_order.h"
+#include "train/teacher.h"
 
 namespace coppice {
 namespace {
@@ -62,7 +64,8 @@ class Trainer {
   RunLength run_length() const { return {updates(), loader_->batches_per_epoch()}; }
   Result<double> change_topology(const Batch& batch, double learning_rate);
   void count_work(int samples);
-  BatchView micro_batch_at(const Batch& batch, int64_t begin) const;
+  Result<BatchView> micro_batch_at(const Batch& batch, int64_t begin);
+  Cost step_cost() const;
   Result<double> update(const Batch& batch, double learning_rate);
   Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Split& split, const char* name,
                               Outputs* outputs = nullptr) const;
@@ -72,9 +75,9 @@ class Trainer {
   Status validate(EpochEvent& event);
   Status judge(EpochEvent& event);
   int64_t planned_bytes() const {
-    return executor_->memory().total() + evaluator_->memory().activations + evaluator_->memory().scratch;
+    return executor_->memory().total() + evaluator_->memory().activations + evaluator_->memory().scratch +
+           (teacher_ ? teacher_->bytes() : 0);
   }
-  Status write_row(const EpochEvent& event);
   Status save(const char* file, bool with_optimizer);
   Status with_last_good(const Status& failure) const;
   Status test_best(TrainReport& report);
@@ -92,8 +95,9 @@ class Trainer {
   Sparsifier sparsifier_;
   InitReport init_;
   std::unique_ptr<Executor> executor_, evaluator_;
-  Cost sample_cost_;            // of a training step, with the pattern at hand
-  std::unique_ptr<Lock> lock_;  // two processes would write over each other's checkpoints
+  std::unique_ptr<Teacher> teacher_;  // or null
+  Cost sample_cost_;                  // of a training step, with the pattern at hand
+  std::unique_ptr<Lock> lock_;        // two processes would write over each other's checkpoints
   std::unique_ptr<Loader> loader_;
   std::optional<RunLog> log_;
   std::vector<BatchView> micro_batches_;  // of the update at hand
@@ -141,7 +145,8 @@ Status Trainer::open_network() {
     return invalid("data '" + recipe_.data + "': leaves no sample to train on; lower --validation");
   if (!from_) {
     TRY_ASSIGN(network_, make_network(env_, recipe_, data_, &init_));
-    return {};
+    if (!find_method(recipe_.sparsify.method)->reconstructs) return {};
+    return prune_second_order(network_, recipe_, data_, callbacks_.on_pruning, callbacks_.stop);
   }
   network_ = std::move(from_->network);
   for (const Param& param : network_.params) {
@@ -156,6 +161,9 @@ Status Trainer::open_network() {
 Status Trainer::open_executors() {
   TRY_ASSIGN(sparsifier_,
              Sparsifier::create(recipe_.sparsify, recipe_.sparsity, network_.graph, recipe_.seed));
+  if (!recipe_.teacher.empty()) {
+    TRY_ASSIGN(teacher_, Teacher::create(env_, recipe_, data_, network_.cost_table));
+  }
   ExecOptions options = training_options(recipe_);
   if (sparsifier_.changes())
     options.dense_gradients_of = [this](const Param& param) { return sparsifier_.wants_gradient_of(param); };
@@ -163,7 +171,7 @@ Status Trainer::open_executors() {
   TRY_ASSIGN(executor_, Executor::create(network_, options));
   TRY_ASSIGN(evaluator_, make_evaluator(network_, recipe_, data_.features));
   TRY(check_memory(options));
-  sample_cost_ = executor_->cost();
+  sample_cost_ = step_cost();
 
   LoaderOptions loading;
   loading.batch = static_cast<int>(recipe_.batch);
@@ -274,8 +282,8 @@ Status Trainer::keep_graph() {
 void Trainer::announce() {
   if (!callbacks_.on_plan) return;
   callbacks_.on_plan({recipe_, network_, data_, executor_->choices(), init_, executor_->memory(),
-                      evaluator_->memory(), executor_->cost(), executor_->isa(), thread_count(recipe_),
-                      updates(), warning_, metric_});
+                      evaluator_->memory(), teacher_ ? teacher_->bytes() : 0, executor_->isa(),
+                      thread_count(recipe_), updates(), warning_, metric_});
 }
 
 int64_t Trainer::updates() const {
@@ -351,18 +359,25 @@ Result<double> Trainer::change_topology(const Batch& batch, double learning_rate
   const double begin = now();
   double loss = 0;
   const GradientSource gradients = [&](const DenseGradientSink& sink) -> Status {
-    TRY_ASSIGN(loss, executor_->dense_gradients(micro_batch_at(batch, 0),
-                                                {recipe_.seed, progress_.step, learning_rate}, sink));
+    TRY_ASSIGN(const BatchView first, micro_batch_at(batch, 0));
+    TRY_ASSIGN(loss, executor_->dense_gradients(first, {recipe_.seed, progress_.step, learning_rate}, sink));
     return {};
   };
   TRY(sparsifier_.edit(network_, progress_.step, run_length(), gradients).status());
   TRY(executor_->rebind());
   TRY(evaluator_->rebind());
-  sample_cost_ = executor_->cost();
+  sample_cost_ = step_cost();
   ++progress_.edits;
   progress_.edit_seconds += now() - begin;
   const bool takes_batch = sparsifier_.takes_batch(progress_.step, run_length());
   return takes_batch ? loss : update(batch, learning_rate);
+}
+
+// Of a sample; what its teacher says is work as well.
+Cost Trainer::step_cost() const {
+  Cost cost = executor_->cost();
+  if (teacher_) cost += teacher_->cost();
+  return cost;
 }
 
 void Trainer::count_work(int samples) {
@@ -373,17 +388,23 @@ void Trainer::count_work(int samples) {
 }
 
 // A micro-batch is a whole number of tiles, so its rows begin where its samples do.
-BatchView Trainer::micro_batch_at(const Batch& batch, int64_t begin) const {
+Result<BatchView> Trainer::micro_batch_at(const Batch& batch, int64_t begin) {
   void* target = batch.labels != nullptr ? static_cast<void*>(batch.labels + begin)
                                          : static_cast<void*>(batch.dense + begin * data_.outputs);
   const auto samples = static_cast<int>(std::min<int64_t>(micro_batch(recipe_), batch.samples - begin));
-  return {samples, batch.x + begin * data_.features.size(), target};
+  BatchView view = {samples, batch.x + begin * data_.features.size(), target};
+  if (teacher_) {
+    TRY_ASSIGN(view.teacher, teacher_->logits(view, begin));
+  }
+  return view;
 }
 
 Result<double> Trainer::update(const Batch& batch, double learning_rate) {
   micro_batches_.clear();
-  for (int64_t begin = 0; begin < batch.samples; begin += micro_batch(recipe_))
-    micro_batches_.push_back(micro_batch_at(batch, begin));
+  for (int64_t begin = 0; begin < batch.samples; begin += micro_batch(recipe_)) {
+    TRY_ASSIGN(const BatchView view, micro_batch_at(batch, begin));
+    micro_batches_.push_back(view);
+  }
   return executor_->train_step(micro_batches_, {recipe_.seed, progress_.step, learning_rate});
 }
 
@@ -444,7 +465,7 @@ Status Trainer::end_epoch() {
   }
   TRY(judge(event));
   event.seconds = total_seconds();
-  TRY(write_row(event));
+  TRY(log_->append(event, data_.task, *metric_));
   TRY(save(kLastFile, true));
   if (callbacks_.on_epoch) callbacks_.on_epoch(event);
   return {};
@@ -476,26 +497,6 @@ Status Trainer::judge(EpochEvent& event) {
   progress_.epochs_since_best = 0;
   best_ = event.validation;
   return save(kBestFile, false);
-}
-
-Status Trainer::write_row(const EpochEvent& event) {
-  Json row{{"epoch", event.epoch},           {"step", event.step},
-           {"seconds", event.seconds},       {"learning_rate", event.learning_rate},
-           {"train_loss", event.train_loss}, {"live_weights", event.live_weights}};
-  if (event.validation) {
-    row["validation_loss"] = event.validation->loss;
-    if (data_.task == Task::kRegression) {
-      row["validation_rmse"] = event.validation->rmse ? Json(*event.validation->rmse) : Json();
-      row["validation_r2"] = event.validation->r2 ? Json(*event.validation->r2) : Json();
-    } else {
-      row["validation_accuracy"] = event.validation->accuracy;
-      if (data_.task == Task::kLabels) row["validation_exact"] = event.validation->exact;
-    }
-    // Also where it is one of those: it has the same value.
-    row[std::string("validation_") + metric_->name] = event.value ? Json(*event.value) : Json();
-  }
-  row["best"] = event.best;
-  return log_->append(row);
 }
 
 Status Trainer::save(const char* file, bool with_optimizer) {

@@ -36,13 +36,15 @@ struct PlanEvent {
   const std::vector<KernelChoice>& choices;
   const InitReport& init;             // empty without recipe.init
   MemoryReport training, evaluation;  // the parameters are counted in both and exist once
-  Cost step_cost;                     // of one sample
+  int64_t teacher_bytes = 0;
   std::string isa;
   int threads = 1;
   int64_t updates = 0;             // of the whole run
   std::string warning;             // a sentence, or empty
   const Metric* metric = nullptr;  // that says which state is the best
-  int64_t planned_bytes() const { return training.total() + evaluation.activations + evaluation.scratch; }
+  int64_t planned_bytes() const {
+    return training.total() + evaluation.activations + evaluation.scratch + teacher_bytes;
+  }
 };
 
 struct StepEvent {
@@ -100,6 +102,7 @@ struct TrainReport {
 // All are optional, and called by the thread that trains.
 struct TrainCallbacks {
   std::function<void(int64_t done, int64_t all)> on_loading;  // of pictures of files
+  std::function<void(int64_t done, int64_t all)> on_pruning;  // of layers, by the method obs
   std::function<void(const PlanEvent&)> on_plan;
   std::function<void(const StepEvent&)> on_step;
   std::function<void(const EvaluationEvent&)> on_evaluation;

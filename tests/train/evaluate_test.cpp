@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/rng.h"
+#include "support/temp_dir.h"
 #include "train/trainer.h"
 
 namespace coppice {
@@ -104,6 +105,28 @@ Dataset pictures(Task task) {
 }
 
 // Errors that are too large for a float are not known, and no errors of 0.
+// Columns go by their names, classes by theirs, and all is normalised as the samples that are learnt from.
+TEST(RecipeData, ValidationSamplesMayComeFromElsewhere) {
+  const testing::TempDir folder;
+  const std::string learnt =
+      folder.write("a.csv", "width,height,kind\n1,10,rose\n2,20,tulip\n3,30,rose\n4,40,tulip\n5,50,rose\n");
+  Recipe recipe;
+  recipe.data = learnt;
+  recipe.test_share = 0;
+  recipe.val_data = folder.write("b.csv", "height,kind,width\n70,tulip,7\n80,tulip,8\n");
+  const Dataset data = load_recipe_data(Env::system(), recipe, nullptr).take();
+  EXPECT_EQ(data.train.size(), 5);
+  ASSERT_EQ(data.validation.size(), 2);
+  EXPECT_EQ(data.validation.samples->numbers, (std::vector<float>{7, 70, 8, 80}));
+  EXPECT_EQ(data.validation.samples->labels, (std::vector<int32_t>{1, 1}));
+  recipe.val_data.clear();
+  EXPECT_EQ(load_recipe_data(Env::system(), recipe, nullptr)->normalisation.mean, data.normalisation.mean);
+
+  recipe.val_data = folder.write("c.csv", "width,depth,kind\n7,70,tulip\n");
+  const std::string refused = load_recipe_data(Env::system(), recipe, nullptr).status().message();
+  EXPECT_EQ(refused.find("val_data: "), 0u) << refused;
+}
+
 TEST(Evaluate, WhatIsTooLargeIsUnknown) {
   Dataset data = pictures(Task::kRegression);
   data.target_scale = {{3e38f, 3e38f}, {3e38f, 3e38f}};

@@ -11,9 +11,9 @@ static float weight_of(const coppice_run_state* rs, int32_t width, int32_t tile,
   return rs->sample_weights ? rs->sample_weights[(int64_t)tile * width + s] : 1.0f;
 }
 
-/* max[s], and sum[s] = sum over rows of exp(logit - max) */
-static void softmax_sums(const float* logits, int32_t rows, int32_t width, int32_t columns, float* max,
-                         float* sum) {
+/* max[s], and sum[s] = sum over rows of exp((logit - max) * coldness), the inverse of a temperature */
+static void softmax_sums(const float* logits, int32_t rows, int32_t width, int32_t columns, float coldness,
+                         float* max, float* sum) {
   for (int32_t s = 0; s < columns; ++s) {
     max[s] = logits[s];
     sum[s] = 0.0f;
@@ -24,7 +24,30 @@ static void softmax_sums(const float* logits, int32_t rows, int32_t width, int32
       max[s] = logit > max[s] ? logit : max[s];
     }
   for (int32_t row = 0; row < rows; ++row)
-    for (int32_t s = 0; s < columns; ++s) sum[s] += coppice_expf(logits[(int64_t)row * width + s] - max[s]);
+    for (int32_t s = 0; s < columns; ++s)
+      sum[s] += coppice_expf((logits[(int64_t)row * width + s] - max[s]) * coldness);
+}
+
+/* loss[s] = (1 - share) loss[s] + share T^2 KL(softmax(teacher / T) || softmax(logits / T)) (Hinton et al.
+ * 2015) */
+static void add_teacher(const coppice_loss_args* args, const coppice_run_state* rs, int32_t tile,
+                        const float* logits, float* loss) {
+  const int32_t width = args->logits.width, rows = args->rows;
+  const int32_t columns = columns_of(rs, width, tile), valid = coppice_valid(rs, width, tile);
+  const float *teacher = coppice_tile(&args->teacher, rs, tile), coldness = 1.0f / args->temperature;
+  float max[MAX_WIDTH], sum[MAX_WIDTH], teacher_max[MAX_WIDTH], teacher_sum[MAX_WIDTH];
+  softmax_sums(logits, rows, width, columns, coldness, max, sum);
+  softmax_sums(teacher, rows, width, columns, coldness, teacher_max, teacher_sum);
+  for (int32_t s = 0; s < valid; ++s) {
+    const float log_sum = logf(sum[s]), teacher_log_sum = logf(teacher_sum[s]);
+    float divergence = 0.0f;
+    for (int32_t row = 0; row < rows; ++row) {
+      const int64_t at = (int64_t)row * width + s;
+      const float said = (teacher[at] - teacher_max[s]) * coldness - teacher_log_sum;
+      divergence += coppice_expf(said) * (said - ((logits[at] - max[s]) * coldness - log_sum));
+    }
+    loss[s] += args->teacher_share * (args->temperature * args->temperature * divergence - loss[s]);
+  }
 }
 
 /* loss = -(1 - e) * log p[label] - e / rows * sum over rows of log p, e the label smoothing (Szegedy et al.
@@ -38,7 +61,7 @@ void KERNEL(softmax_cross_entropy)(const void* raw, const coppice_run_state* rs,
     const int32_t* label = (const int32_t*)coppice_tile(&args->target, rs, tile);
     float* loss = coppice_tile(&args->out, rs, tile);
     float max[MAX_WIDTH], sum[MAX_WIDTH];
-    softmax_sums(logits, rows, width, columns, max, sum);
+    softmax_sums(logits, rows, width, columns, 1.0f, max, sum);
     for (int32_t s = 0; s < width; ++s) loss[s] = 0.0f;
     for (int32_t s = 0; s < valid; ++s) {
       /* The distance to the largest logit first: for large logits its rounding would hide the logarithm. */
@@ -48,8 +71,33 @@ void KERNEL(softmax_cross_entropy)(const void* raw, const coppice_run_state* rs,
         for (int32_t row = 0; row < rows; ++row)
           mean += ((max[s] - logits[(int64_t)row * width + s]) + log_sum) / (float)rows;
       const float own = (max[s] - logits[(int64_t)label[s] * width + s]) + log_sum;
-      loss[s] = ((1.0f - args->smoothing) * own + args->smoothing * mean) * weight_of(rs, width, tile, s);
+      loss[s] = (1.0f - args->smoothing) * own + args->smoothing * mean;
     }
+    if (args->teacher_share > 0.0f) add_teacher(args, rs, tile, logits, loss);
+    for (int32_t s = 0; s < valid; ++s) loss[s] *= weight_of(rs, width, tile, s);
+  }
+}
+
+/* g += share T (softmax(logits / T) - softmax(teacher / T)) factor */
+static void add_teacher_grad(const coppice_loss_args* args, const coppice_run_state* rs, int32_t tile,
+                             const float* logits, const float* factor, float* out) {
+  const int32_t width = args->logits.width, rows = args->rows, columns = columns_of(rs, width, tile);
+  const float *teacher = coppice_tile(&args->teacher, rs, tile), coldness = 1.0f / args->temperature;
+  float max[MAX_WIDTH], sum[MAX_WIDTH], teacher_max[MAX_WIDTH], teacher_sum[MAX_WIDTH], scale[MAX_WIDTH];
+  softmax_sums(logits, rows, width, columns, coldness, max, sum);
+  softmax_sums(teacher, rows, width, columns, coldness, teacher_max, teacher_sum);
+  for (int32_t s = 0; s < columns; ++s) {
+    scale[s] = args->teacher_share * args->temperature * factor[s];
+    sum[s] = 1.0f / sum[s];
+    teacher_sum[s] = 1.0f / teacher_sum[s];
+  }
+  for (int32_t row = 0; row < rows; ++row) {
+    const float *x = logits + (int64_t)row * width, *t = teacher + (int64_t)row * width;
+    float* g = out + (int64_t)row * width;
+    for (int32_t s = 0; s < columns; ++s)
+      g[s] += (coppice_expf((x[s] - max[s]) * coldness) * sum[s] -
+               coppice_expf((t[s] - teacher_max[s]) * coldness) * teacher_sum[s]) *
+              scale[s];
   }
 }
 
@@ -63,18 +111,21 @@ void KERNEL(softmax_cross_entropy_grad)(const void* raw, const coppice_run_state
     const float* logits = coppice_tile(&args->logits, rs, tile);
     const int32_t* label = (const int32_t*)coppice_tile(&args->target, rs, tile);
     float* out = coppice_tile(&args->out, rs, tile);
-    float max[MAX_WIDTH], sum[MAX_WIDTH], factor[MAX_WIDTH];
-    softmax_sums(logits, rows, width, columns, max, sum);
-    for (int32_t s = 0; s < columns; ++s)
+    float max[MAX_WIDTH], sum[MAX_WIDTH], factor[MAX_WIDTH], own[MAX_WIDTH];
+    softmax_sums(logits, rows, width, columns, 1.0f, max, sum);
+    for (int32_t s = 0; s < columns; ++s) {
       factor[s] = s < valid ? rs->loss_scale * weight_of(rs, width, tile, s) : 0.0f;
-    for (int32_t s = 0; s < columns; ++s) sum[s] = 1.0f / sum[s];
+      own[s] = (1.0f - args->teacher_share) * factor[s];
+      sum[s] = 1.0f / sum[s];
+    }
     for (int32_t row = 0; row < rows; ++row) {
       float* g = out + (int64_t)row * width;
       for (int32_t s = 0; s < columns; ++s)
-        g[s] = (coppice_expf(logits[(int64_t)row * width + s] - max[s]) * sum[s] - off) * factor[s];
+        g[s] = (coppice_expf(logits[(int64_t)row * width + s] - max[s]) * sum[s] - off) * own[s];
       for (int32_t s = columns; s < width; ++s) g[s] = 0.0f;
     }
-    for (int32_t s = 0; s < valid; ++s) out[(int64_t)label[s] * width + s] -= on * factor[s];
+    for (int32_t s = 0; s < valid; ++s) out[(int64_t)label[s] * width + s] -= on * own[s];
+    if (args->teacher_share > 0.0f) add_teacher_grad(args, rs, tile, logits, factor, out);
   }
 }
 

@@ -55,6 +55,7 @@ std::vector<OpDef> activation_ops() {
        .grad = [](GradBuilder& builder, const Node& node) { return grad_activation(op, builder, node); },
        .reference = [](const ReferenceCall& call) { reference_activation(op, call); },
        .lower = [](Lowering& lowering, const Node& node) { return lower_activation(op, lowering, node); },
+       .axes = link_alike,
        .samples = [] { return activation_samples(op); }},
       {.name = op.grad_name,
        .summary = op.grad_summary,

@@ -29,6 +29,10 @@ Result<std::vector<Value>> same_shape(const Graph& graph, const Node& node) {
   return one(tiled_value(shape));
 }
 
+void link_alike(AxisMap& map, const Node& node) {
+  for (const ValueId in : node.inputs) map.link_all(in, node.outputs[0]);
+}
+
 Status lower_map(Lowering& lowering, const Node& node, coppice_kernel kernel) {
   auto call = lowering.call<coppice_map_args>(node.name, kernel, lowering.width(node.outputs[0]));
   call.in(&coppice_map_args::a, node.inputs[0]);

@@ -40,6 +40,9 @@ Status expect_inputs(const Node& node, size_t at_least, size_t at_most);
 // Output shaped as the first input; all inputs alike.
 Result<std::vector<Value>> same_shape(const Graph& graph, const Node& node);
 
+// OpDef::axes of an op that works on each unit alone: unit i of each input belongs to unit i of the output.
+void link_alike(AxisMap& map, const Node& node);
+
 // out = f(a) or f(a, b), element by element. `kernel` is a member of the pointwise table.
 Status lower_map(Lowering& lowering, const Node& node, coppice_kernel kernel);
 

@@ -7,6 +7,8 @@
 
 namespace coppice {
 
+// OpDef::axes: a loss is about all outputs, and neither they nor their targets go.
+void pin_loss(AxisMap& map, const Node& node);
 Status lower_loss(Lowering& lowering, const Node& node, coppice_kernel kernel);
 Result<std::vector<Value>> infer_loss_grad(const Graph& graph, const Node& node);
 // For losses with a number per output as target: shapes must agree.

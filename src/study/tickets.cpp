@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "study/tickets.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "exec/binding.h"
+#include "report/text.h"
+#include "sparsify/ticket.h"
+
+namespace coppice {
+namespace {
+
+constexpr char kRewindFile[] = "rewind.safetensors";
+constexpr uint64_t kRedrawn = 1'000'000'007;  // added to the seed of values and places that are drawn anew
+
+std::string two_digits(int number) { return (number < 10 ? "0" : "") + std::to_string(number); }
+
+// Everything with one seed.
+class Series {
+ public:
+  Series(Env& env, const TicketStudy& study, uint64_t seed, const TicketWatch& watch,
+         TicketProgress& progress, std::vector<TicketRow>& rows)
+      : env_(env),
+        study_(study),
+        watch_(watch),
+        progress_(progress),
+        rows_(rows),
+        recipe_(study.recipe),
+        directory_(join_path(study.directory, "seed-" + std::to_string(seed))) {
+    recipe_.seed = seed;
+  }
+
+  Status run() {
+    TRY(train_dense());
+    std::string before = "dense";
+    for (int round = 1; round <= study_.rounds; ++round) {
+      const std::string name = "round-" + two_digits(round);
+      TRY_ASSIGN(const Network pruned, pruned_network(before, round));
+      TRY(train_ticket(pruned, round, name));
+      if (study_.redrawn) TRY(train_redrawn(pruned, round, name + "-redrawn"));
+      if (study_.shuffled) TRY(train_shuffled(pruned, round, name + "-shuffled"));
+      before = name;
+    }
+    return {};
+  }
+
+ private:
+  std::string path(const std::string& name) const { return join_path(directory_, name); }
+  bool begun(const std::string& name) const { return env_.exists(join_path(path(name), kLastFile)); }
+
+  // A network that has not learnt anything, drawn by `seed`.
+  Result<Checkpoint> fresh(uint64_t seed) const {
+    TRY_ASSIGN(const Dataset data, load_recipe_data(env_, recipe_, nullptr));
+    if (data.task == Task::kRegression)
+      return invalid("tickets: are compared by their accuracy, and the task is regression");
+    Recipe drawn = recipe_;
+    drawn.seed = seed;
+    Checkpoint checkpoint;
+    TRY_ASSIGN(checkpoint.network, make_network(env_, drawn, data));
+    checkpoint.info.recipe = recipe_;
+    checkpoint.info.preprocessing = preprocessing_of(data);
+    TRY_ASSIGN(const Metric* metric,
+               metric_for(recipe_.metric.empty() ? usual_metric(data.task) : recipe_.metric, data.task));
+    checkpoint.info.progress.best.metric = metric->name;
+    checkpoint.info.progress.best.larger_is_better = metric->larger_is_better;
+    TRY_ASSIGN(const KernelTables tables, kernel_tables(recipe_.isa));
+    checkpoint.info.isa = tables.rt->isa;
+    return checkpoint;
+  }
+
+  // Where a run begins; it is trained as one that goes on from there.
+  Status begin(const std::string& name, const Checkpoint& checkpoint) const {
+    TRY(env_.make_directories(path(name)));
+    return write_checkpoint(env_, join_path(path(name), kLastFile), checkpoint.network, checkpoint.info,
+                            true);
+  }
+
+  // Up to an update, or to the end; what is done already stays.
+  Result<TrainReport> train_to(const std::string& name, std::optional<int64_t> step) {
+    TRY_ASSIGN(Checkpoint from, read_checkpoint(env_, join_path(path(name), kLastFile)));
+    std::atomic<bool> stop{false};
+    TrainCallbacks callbacks;
+    callbacks.stop = &stop;
+    const auto obey = [&] { stop = stop || (watch_.stop != nullptr && watch_.stop->load()); };
+    callbacks.on_evaluation = [&](const EvaluationEvent&) { obey(); };
+    callbacks.on_step = [&](const StepEvent& event) {
+      if (watch_.on_step) watch_.on_step(progress_, event);
+      stop = stop || (step && event.step >= *step);
+      obey();
+    };
+    Recipe recipe = from.info.recipe;
+    recipe.threads = recipe_.threads;
+    TRY_ASSIGN(TrainReport report,
+               train(env_, {std::move(recipe), path(name), std::move(from), true}, callbacks));
+    if (watch_.stop != nullptr && watch_.stop->load()) return Status(Code::kInterrupted, "interrupted");
+    return report;
+  }
+
+  Status finish(const std::string& name, int round, const std::string& kind) {
+    progress_.name = "seed " + std::to_string(recipe_.seed) + ", " + name;
+    TicketRow row;
+    row.seed = recipe_.seed;
+    row.round = round;
+    row.kind = kind;
+    row.directory = path(name);
+    auto account = read_account(env_, path(name));
+    if (account.ok() && account->report.stop != Stop::kInterrupted) {
+      row.account = account.take();
+    } else {
+      row.account.program = study_.program;
+      row.account.cpu = study_.cpu;
+      TRY_ASSIGN(row.account.report, train_to(name, std::nullopt));
+      TRY(write_account(env_, path(name), row.account));
+    }
+    ++progress_.done;
+    if (watch_.on_row) watch_.on_row(row);
+    rows_.push_back(std::move(row));
+    return {};
+  }
+
+  Status train_dense() {
+    const std::string rewind = path(kRewindFile);
+    progress_.name = "seed " + std::to_string(recipe_.seed) + ", dense";
+    if (!begun("dense")) {
+      TRY_ASSIGN(const Checkpoint start, fresh(recipe_.seed));
+      TRY(begin("dense", start));
+    }
+    if (!env_.exists(rewind)) {
+      if (study_.rewind_to > 0) TRY(train_to("dense", study_.rewind_to).status());
+      TRY_ASSIGN(const Checkpoint there, read_checkpoint(env_, join_path(path("dense"), kLastFile)));
+      if (there.info.progress.step != study_.rewind_to)
+        return invalid("--rewind-to: the run has " + std::to_string(there.info.progress.step) +
+                       " updates; choose fewer, or another place with --out");
+      TRY(write_checkpoint(env_, rewind, there.network, there.info, true));
+    }
+    return finish("dense", 0, "dense");
+  }
+
+  // What the round before has left of itself, without its smallest weights.
+  Result<Network> pruned_network(const std::string& before, int round) const {
+    TRY_ASSIGN(Checkpoint trained, read_checkpoint(env_, join_path(path(before), kLastFile)));
+    SparsityConfig target = recipe_.sparsity;
+    target.density = density_of(round);
+    TRY(take_smallest(trained.network, target, study_.ranking));
+    return std::move(trained.network);
+  }
+  double density_of(int round) const { return std::pow(1 - study_.share, round); }
+
+  // The recipe of what is left, and a run that has judged nothing yet.
+  void as_begun(Checkpoint& checkpoint, int round) const {
+    checkpoint.info.recipe.sparsity.density = density_of(round);
+    // Where the epoch under way stands is kept; what the dense network was like so far is not.
+    Progress& progress = checkpoint.info.progress;
+    Score best;
+    best.metric = progress.best.metric;
+    best.larger_is_better = progress.best.larger_is_better;
+    progress.best = best;
+    progress.best_epoch = progress.epochs_since_best = progress.edits = 0;
+    progress.seconds = progress.edit_seconds = 0;
+    progress.work = {};
+  }
+
+  Status train_ticket(const Network& pruned, int round, const std::string& name) {
+    if (!begun(name)) {
+      TRY_ASSIGN(Checkpoint start, read_checkpoint(env_, path(kRewindFile)));
+      as_begun(start, round);
+      TRY(keep_patterns(start.network, pruned));
+      if (study_.rewind != Rewind::kWeights) TRY(take_values(start.network, pruned));
+      if (study_.rewind == Rewind::kNone) {
+        Progress& progress = start.info.progress;
+        progress.epoch = progress.batch = progress.step = progress.judged_step = 0;
+        start.info.recipe.rate = {};
+        start.info.recipe.rate.peak = recipe_.rate.peak / 10;
+      }
+      TRY(begin(name, start));
+    }
+    return finish(name, round, "ticket");
+  }
+
+  // Of a network with the same patterns; what the optimizer knew about other values is forgotten.
+  static Status take_values(Network& network, const Network& from) {
+    for (const std::vector<Param>* list : {&from.params, &from.states})
+      for (const Param& param : *list) {
+        Param* to = network.find(param.name());
+        to->set_canonical(to->value, param.canonical(param.value));
+      }
+    forget_moments(network);
+    return {};
+  }
+
+  Status train_redrawn(const Network& pruned, int round, const std::string& name) {
+    if (!begun(name)) {
+      TRY_ASSIGN(Checkpoint start, fresh(recipe_.seed + kRedrawn));
+      as_begun(start, round);
+      TRY(keep_patterns(start.network, pruned));
+      TRY(begin(name, start));
+    }
+    return finish(name, round, "redrawn");
+  }
+
+  Status train_shuffled(const Network& pruned, int round, const std::string& name) {
+    if (!begun(name)) {
+      TRY_ASSIGN(Checkpoint start, read_checkpoint(env_, path(kRewindFile)));
+      as_begun(start, round);
+      TRY(keep_as_many(start.network, pruned, recipe_.seed + kRedrawn + static_cast<uint64_t>(round)));
+      TRY(begin(name, start));
+    }
+    return finish(name, round, "shuffled");
+  }
+
+  Env& env_;
+  const TicketStudy& study_;
+  const TicketWatch& watch_;
+  TicketProgress& progress_;
+  std::vector<TicketRow>& rows_;
+  Recipe recipe_;
+  std::string directory_;
+};
+
+Status check(const TicketStudy& study) {
+  const Recipe& recipe = study.recipe;
+  if (recipe.sparsity.density < 1)
+    return invalid("density: tickets begin with a dense network; leave it out");
+  if (recipe.sparsify.method != SparsifyConfig().method)
+    return invalid("method: tickets are pruned between runs, not in them; leave it out");
+  if (!(study.share > 0 && study.share < 1))
+    return invalid("--share: the weights that a round takes, above 0 and below 1");
+  return {};
+}
+
+std::string accuracies_text(const std::vector<double>& values) {
+  if (values.empty()) return "-";
+  const auto n = static_cast<double>(values.size());
+  double mean = 0, squares = 0;
+  for (const double value : values) mean += value / n;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  std::string text = percent(mean);
+  if (values.size() > 1) text += " +- " + decimal(100 * std::sqrt(squares / (n - 1)), 2);
+  return text;
+}
+
+}  // namespace
+
+Result<std::vector<TicketRow>> run_tickets(Env& env, const TicketStudy& study, const TicketWatch& watch) {
+  TRY(check(study));
+  std::vector<TicketRow> rows;
+  TicketProgress progress;
+  progress.all = study.seeds * (1 + int64_t{study.rounds} * (1 + study.redrawn + study.shuffled));
+  for (int s = 0; s < study.seeds; ++s)
+    TRY(Series(env, study, study.recipe.seed + static_cast<uint64_t>(s), watch, progress, rows).run());
+  return rows;
+}
+
+Table tickets_table(const std::vector<TicketRow>& rows) {
+  std::map<int, std::map<std::string, std::vector<double>>> accuracy;
+  std::map<int, double> density;
+  for (const TicketRow& row : rows) {
+    density[row.round] = row.density();
+    if (row.account.report.test)
+      accuracy[row.round][row.kind == "dense" ? "ticket" : row.kind].push_back(
+          row.account.report.test->accuracy);
+  }
+  Table table({"round", "live", "ticket", "redrawn", "shuffled"});
+  for (auto& [round, kinds] : accuracy)
+    table.add({round == 0 ? "dense" : std::to_string(round), percent(density[round]),
+               accuracies_text(kinds["ticket"]), accuracies_text(kinds["redrawn"]),
+               accuracies_text(kinds["shuffled"])});
+  return table;
+}
+
+Json ticket_json(const TicketRow& row) {
+  return {{"seed", row.seed},
+          {"round", row.round},
+          {"kind", row.kind},
+          {"density", row.density()},
+          {"account", account_json(row.account, row.directory)}};
+}
+
+}  // namespace coppice
