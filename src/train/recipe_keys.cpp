@@ -523,7 +523,7 @@ void restrict_keys(std::vector<RecipeKey>& keys) {
       {{"prune_steepness"},
        "the prune_curve sigmoid of the methods that prune",
        [](const Recipe& r) {
-         return method_of(r).defaults.initial_density > 0 &&
+         return method_of(r).keep && method_of(r).defaults.initial_density > 0 &&
                 r.sparsify.schedule.prune_curve == PruneCurve::kSigmoid;
        }},
       {{"prune_rounds"},

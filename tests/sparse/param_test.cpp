@@ -264,6 +264,18 @@ TEST(Param, ComesBackFromAnEmptyPattern) {
   param.value[0] = 1.0f;
 }
 
+TEST(Param, TheGrownStartWithTheValuesThatTheyAreGiven) {
+  Param param = param_of(Pattern::from_indices(8, 2, {4, 1}, {0, 1, 1}, {0}).take(), true);
+  param.encode(kBlocks, {});
+  std::vector<float> want = param.canonical(param.value);
+  const std::vector<float> grown = {1.5f, 2.5f, 3.5f, 4.5f, -1.5f, -2.5f, -3.5f, -4.5f};
+  ASSERT_TRUE(param.apply({{}, {1, 3}}, 7, grown).ok());
+  want.insert(want.end(), grown.begin(), grown.end());
+  EXPECT_EQ(param.canonical(param.value), want);
+  const std::vector<float> moment = param.canonical(param.moment1);
+  EXPECT_EQ(std::vector<float>(moment.begin() + 4, moment.end()), std::vector<float>(8));
+}
+
 TEST(Param, ARefusedEditChangesNothing) {
   const Pattern pattern = random_pattern(16, 16, {}, 40, 1, "w");
   Param param = param_of(pattern, true);

@@ -404,6 +404,33 @@ TEST(Set, DropsTheSmallestWeightsAndGrowsElsewhere) {
   EXPECT_EQ(now.size(), before.size());
 }
 
+// As the first weights of the layer, but for the inputs that live: a variance of 2 / live inputs.
+TEST(GrownValues, AreDrawnForTheLiveInputs) {
+  SparsifyConfig config{"chts", find_method("chts")->defaults};
+  config.schedule.grown_value = GrownValue::kInitial;
+  SparsityConfig target = sparsity_of("1x1");
+  target.distribution = Distribution::kUniform;
+  std::vector<float> grown;
+  for (int twice = 0; twice < 2; ++twice) {
+    Network network = Network::create(mlp({200, 300, 10}), target, 7).take();
+    const Sparsifier sparsifier = Sparsifier::create(config, target, network.graph, 7).take();
+    const Param& param = network.params[0];
+    const auto before = weights_of(param);
+    ASSERT_TRUE(sparsifier.edit(network, 10, kRun, {}).ok());
+    std::vector<float> values;
+    for (const auto& [place, weight] : weights_of(param))
+      if (!before.contains(place)) values.push_back(weight.value);
+    ASSERT_GT(values.size(), 2000u);
+    double squares = 0;
+    for (const float value : values) squares += static_cast<double>(value) * value;
+    EXPECT_NEAR(squares / static_cast<double>(values.size()), 2.0 / (200 * 0.2), 0.1 * 2.0 / (200 * 0.2));
+    if (twice == 1) {
+      EXPECT_EQ(values, grown);
+    }
+    grown = values;
+  }
+}
+
 // ---- what is asked for by name, and nonsense
 
 TEST(Sparsifier, LeavesLayersThatAreDenseByNameAndFrozenOnesAlone) {

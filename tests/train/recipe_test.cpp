@@ -80,6 +80,12 @@ TEST(Recipe, RefusesKeysThatContradictEachOther) {
             "step_at: belongs to the schedule step; leave it out");
   EXPECT_EQ(refusal(flags({{"schedule", "constant"}, {"last_learning_rate", "0"}})),
             "last_learning_rate: belongs to the schedules cosine and linear; leave it out");
+  EXPECT_EQ(refusal(flags({{"method", "set"}, {"delta_end", "0.9"}})),
+            "delta_end: belongs to the methods chts and chtss; leave it out");
+  EXPECT_EQ(refusal(flags({{"method", "granet"}, {"prune_steepness", "3"}})),
+            "prune_steepness: belongs to the prune_curve sigmoid of the methods that prune; leave it out");
+  EXPECT_EQ(refusal(flags({{"method", "snip"}, {"prune_rounds", "3"}})),
+            "prune_rounds: belongs to the method synflow; leave it out");
   EXPECT_NE(refusal(flags({{"optimizer", "sgd"}, {"nesterov", "true"}, {"momentum", "0"}})).find("nesterov"),
             std::string::npos);
   EXPECT_NE(refusal(flags({{"batch", "32"}, {"micro_batch", "64"}}))
