@@ -19,7 +19,7 @@ constexpr char kOrigin[] = "defaults of prune";
 // Keys that say which single weights live.
 constexpr std::string_view kOfWeights[] = {"block",       "layer",        "distribution", "initial_density",
                                            "prune_begin", "prune_end",    "ranking",      "drop_fraction",
-                                           "drop_decay",  "update_until", "update_every"};
+                                           "drop_decay",  "update_until", "update_every", "prune_curve"};
 
 Status check_channels(const std::vector<Setting>& chosen) {
   for (const Setting& setting : chosen) {
