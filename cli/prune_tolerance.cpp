@@ -56,10 +56,13 @@ class Search {
     double least = kLeast;
     for (const Setting& setting : chosen_)
       if (setting.key == "density" && !parse_number(setting.value, &least)) least = kLeast;
+    if (least >= 1)
+      return invalid(
+          "--tolerance: tries densities between 1 and that of --density, which leaves none; lower it");
     TRY_ASSIGN(const Recipe recipe, recipe_at(least));
     TRY(check_split(source_, recipe));
     directory_ = arguments_.out.empty()
-                     ? new_run_directory(env_, recipe) + "-within-" + shortest(arguments_.points)
+                     ? new_run_directory(env_, recipe, "-within-" + shortest(arguments_.points))
                      : arguments_.out;
     TRY(judge_original(recipe));
     const double wanted = original_ - arguments_.points / 100;
@@ -111,7 +114,12 @@ class Search {
         Watch watch;
         watch.stop = &stop_on_signals();
         TRY(evaluate(*evaluator, saved.network.graph, data, data.validation, watch, &outputs).status());
-        original_ = metric_->value(outputs).value_or(0);
+        const std::optional<double> value = metric_->value(outputs);
+        if (!value)
+          return invalid(std::string("--tolerance: '") + metric_->name + "' has no value for the " +
+                         std::to_string(data.validation.size()) + " validation samples, as it takes " +
+                         metric_->needs + "; choose another by --metric");
+        original_ = *value;
       }
     }
     if (learnt_from) {

@@ -10,13 +10,13 @@
 
 namespace coppice::cli {
 
-std::string new_run_directory(Env& env, const Recipe& recipe) {
+std::string new_run_directory(Env& env, const Recipe& recipe, const std::string& what) {
   // The last part of a path, also of one that ends with a slash.
   const std::string data = recipe.data.substr(0, recipe.data.find_last_not_of('/') + 1);
   const std::filesystem::path model(recipe.model);
   std::string name = data.substr(data.find_last_of('/') + 1) + "-";
   name += is_graph_file(recipe.model) ? model.stem().string() : recipe.model;
-  name += "-density-" + shortest(recipe.sparsity.density) + "-seed-" + std::to_string(recipe.seed);
+  name += "-density-" + shortest(recipe.sparsity.density) + "-seed-" + std::to_string(recipe.seed) + what;
   std::replace_if(
       name.begin(), name.end(), [](char c) { return c == ':' || c == ',' || c == '/'; }, '-');
   std::string path = join_path("runs", name);

@@ -10,8 +10,8 @@
 
 namespace coppice::cli {
 
-// "runs/glyphs-mlp-784-300-100-10-density-0.1-seed-1", with a counter behind it if that is taken.
-std::string new_run_directory(Env& env, const Recipe& recipe);
+// "runs/glyphs-mlp-784-300-100-10-density-0.1-seed-1" and `what`, with a counter behind it if that is taken.
+std::string new_run_directory(Env& env, const Recipe& recipe, const std::string& what = "");
 
 // Its own data, validation samples and teacher by their whole path: so that the run goes on, and is judged,
 // from wherever somebody stands.

@@ -148,6 +148,7 @@ int run_eval(const EvalArguments& arguments) {
     std::error_code ignored;
     if (!std::filesystem::equivalent(arguments.data, recipe.data, ignored)) recipe.test_share = 1;
     recipe.data = arguments.data;
+    recipe.val_data.clear();
   }
   if (!arguments.data_dir.empty()) recipe.data_dir = arguments.data_dir;
   recipe.threads = arguments.threads;

@@ -185,6 +185,11 @@ Result<int> prune(Env& env, const PruneArguments& arguments) {
   std::vector<Setting> chosen = arguments.flags.settings();
   if (arguments.distill && arguments.no_finetune)
     return invalid("--distill: helps to learn, and --no-finetune learns nothing; leave one of them out");
+  if (arguments.distill && arguments.structure != kWeights && !source.from)
+    return invalid(
+        "--distill: with --structure channels the teacher has to be a run, as the model becomes a smaller "
+        "one; "
+        "make one of these weights first, with `coppice train --init`");
   if (arguments.distill) chosen.push_back({"teacher", source.file, "--distill"});
   if (!source.from &&
       std::none_of(chosen.begin(), chosen.end(), [](const Setting& s) { return s.key == "model"; }))

@@ -34,7 +34,7 @@ Status run(Env& env, TicketArguments& arguments) {
   TicketStudy& study = arguments.study;
   TRY_ASSIGN(Recipe recipe, recipe_from(env, arguments.recipe, arguments.flags));
   study.recipe = with_whole_paths(env, std::move(recipe));
-  if (study.directory.empty()) study.directory = new_run_directory(env, study.recipe) + "-tickets";
+  if (study.directory.empty()) study.directory = new_run_directory(env, study.recipe, "-tickets");
   coppice_cpu cpu;
   coppice_host_cpu(&cpu);
   study.program = COPPICE_PROGRAM;

@@ -10,10 +10,11 @@ namespace coppice {
 // J L^-1 J is upper: so one factorisation and the inverse of a triangle do.
 Result<std::vector<double>> upper_factor_of_inverse(std::vector<double> a, int64_t n) {
   const auto size = static_cast<size_t>(n * n);
-  std::vector<double> lower(size), inverse(size);
+  std::vector<double> lower(size);
   const auto at = [n](std::vector<double>& m, int64_t i) { return m.data() + i * n; };
   for (int64_t i = 0; i < n; ++i)
     for (int64_t j = 0; j <= i; ++j) at(lower, i)[j] = at(a, n - 1 - j)[n - 1 - i];
+  std::vector<double>().swap(a);
   // Row by row: each number needs the rows above, whose elements lie one after the other.
   for (int64_t i = 0; i < n; ++i) {
     double* row = at(lower, i);
@@ -29,6 +30,7 @@ Result<std::vector<double>> upper_factor_of_inverse(std::vector<double> a, int64
       row[i] = std::sqrt(sum);
     }
   }
+  std::vector<double> inverse(size);
   // L X = 1 for all columns of X together, from the top.
   for (int64_t i = 0; i < n; ++i) {
     double* x = at(inverse, i);

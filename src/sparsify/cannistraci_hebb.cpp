@@ -148,10 +148,14 @@ std::vector<float> hold_by_draw(const LayerState& layer) {
                                             : keep_by_magnitude(layer);
   std::vector<float> scores(importance.size());
   random_scores(layer, "hold", scores);
-  // Each waits for an exponential time, the important ones for a short one: who comes first stays.
+  // Each waits for an exponential time, the important ones for a short one: who comes first stays. Compared
+  // as logarithms, as powers of small weights are no floats, and turned into scores, which are above 0.
+  std::vector<double> logarithms(scores.size());
   for (size_t b = 0; b < scores.size(); ++b)
-    scores[b] = static_cast<float>(std::pow(static_cast<double>(importance[b]), power) /
-                                   -std::log(static_cast<double>(scores[b])));
+    logarithms[b] = power * std::log(std::max(static_cast<double>(importance[b]), 1e-300)) -
+                    std::log(-std::log(std::max(static_cast<double>(scores[b]), 1e-30)));
+  const double most = logarithms.empty() ? 0 : *std::max_element(logarithms.begin(), logarithms.end());
+  for (size_t b = 0; b < scores.size(); ++b) scores[b] = static_cast<float>(1 / (1 + most - logarithms[b]));
   return scores;
 }
 

@@ -4,22 +4,15 @@
 #include <algorithm>
 
 #include "graph/op.h"
+#include "passes/nodes.h"
 
 namespace coppice {
 namespace {
-
-bool is_linear(const Node& node) { return std::string(node.op->name) == "linear"; }
 
 // Neither a product nor an op with parameters, which may mix the numbers of a sample, as layer_norm does.
 bool keeps_neurons_apart(const Graph& graph, const Node& node) {
   return node.inputs.size() == 1 && node.outputs.size() == 1 &&
          graph.value(node.inputs[0]).shape == graph.value(node.outputs[0]).shape;
-}
-
-int64_t readers(const Graph& graph, ValueId value) {
-  int64_t count = 0;
-  for (const Node& node : graph.nodes()) count += std::count(node.inputs.begin(), node.inputs.end(), value);
-  return count;
 }
 
 // Calls f(block, block row, block column) for each block that is kept.
@@ -65,12 +58,12 @@ bool remove_between(Links& before, Links& after) {
 std::vector<Chain> find_chains(const Graph& graph) {
   std::vector<Chain> chains;
   for (const Node& node : graph.nodes()) {
-    if (!is_linear(node)) continue;
+    if (!is(node, "linear")) continue;
     for (ValueId x = node.inputs[0]; readers(graph, x) == 1;) {
       const NodeId producer = graph.producer(x);
       if (producer < 0) break;
       const Node& from = graph.node(producer);
-      if (is_linear(from))
+      if (is(from, "linear"))
         chains.push_back({graph.value(from.inputs[1]).name, graph.value(node.inputs[1]).name});
       if (!keeps_neurons_apart(graph, from)) break;
       x = from.inputs[0];

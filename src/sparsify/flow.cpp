@@ -9,11 +9,10 @@
 #include "exec/oracle.h"
 #include "graph/grad.h"
 #include "graph/op.h"
+#include "passes/nodes.h"
 
 namespace coppice {
 namespace {
-
-bool is_op(const Node& node, const char* name) { return std::string(node.op->name) == name; }
 
 // Evaluation knows no dropout, and its random numbers have no reference.
 void remove_dropout(Graph& graph) {
@@ -21,9 +20,10 @@ void remove_dropout(Graph& graph) {
   for (Node& node : graph.nodes_for_pass()) {
     for (ValueId& in : node.inputs)
       if (const auto found = instead.find(in); found != instead.end()) in = found->second;
-    if (is_op(node, "dropout")) instead[node.outputs[0]] = node.inputs[0];
+    if (is(node, "dropout")) instead[node.outputs[0]] = node.inputs[0];
   }
-  std::erase_if(graph.nodes_for_pass(), [](const Node& node) { return is_op(node, "dropout"); });
+  if (const auto found = instead.find(graph.logits); found != instead.end()) graph.logits = found->second;
+  std::erase_if(graph.nodes_for_pass(), [](const Node& node) { return is(node, "dropout"); });
 }
 
 }  // namespace
@@ -33,6 +33,10 @@ Result<std::map<std::string, std::vector<double>>> flow_gradients(
   Graph graph = network.graph;
   remove_dropout(graph);
   TRY_ASSIGN(const std::vector<ValueId> gradient_of, build_gradients(graph));
+  if (gradient_of[static_cast<size_t>(graph.logits)] == kNoValue)
+    return unsupported(
+        "the synaptic flow goes through the outputs that the loss reads, and this network says "
+        "others; choose another method, such as snip");
   const auto elements = [&graph](ValueId id) {
     return static_cast<size_t>(graph.value(id).shape.elements());
   };
@@ -52,7 +56,7 @@ Result<std::map<std::string, std::vector<double>>> flow_gradients(
   run.replace[outputs].assign(elements(graph.logits), 1.0);
   // In evaluation the statistics of batch norm are numbers that no gradient passes through.
   for (const Node& node : graph.nodes())
-    if (is_op(node, "batch_norm_totals"))
+    if (is(node, "batch_norm_totals"))
       run.replace[graph.value(node.outputs[0]).name].assign(elements(node.outputs[0]), 0.0);
 
   TRY_ASSIGN(const std::vector<ReferenceArray> values, run_oracle(graph, network, run));
@@ -64,8 +68,11 @@ Result<std::map<std::string, std::vector<double>>> flow_gradients(
   std::map<std::string, std::vector<double>> gradients;
   for (const Param& param : network.params) {
     const ValueId gradient = gradient_of[static_cast<size_t>(graph.find(param.name()))];
-    if (!param.is_weight() || gradient == kNoValue) continue;
-    std::vector<double> over_flow = values[static_cast<size_t>(gradient)].data;
+    if (!param.is_weight()) continue;
+    // Nothing flows through what the outputs do not depend on.
+    std::vector<double> over_flow = gradient == kNoValue
+                                        ? std::vector<double>(static_cast<size_t>(param.total()))
+                                        : values[static_cast<size_t>(gradient)].data;
     for (double& g : over_flow) g /= flow;
     gradients[param.name()] = std::move(over_flow);
   }

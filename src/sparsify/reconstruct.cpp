@@ -9,6 +9,7 @@
 #include "base/cholesky.h"
 #include "base/rng.h"
 #include "graph/op.h"
+#include "passes/nodes.h"
 #include "sparse/select.h"
 #include "sparsify/ticket.h"
 
@@ -22,9 +23,7 @@ constexpr int64_t kPlaces = 32;
 // Rows that are enough for a Hessian of a thousand columns and more.
 constexpr int64_t kRows = 16384;
 
-bool is_product(const Node& node) {
-  return node.op->name == std::string_view("linear") || node.op->name == std::string_view("conv2d");
-}
+bool is_product(const Node& node) { return is(node, "linear") || is(node, "conv2d"); }
 
 // Reads what a layer multiplies with its weights: a row of numbers for each sample or place of one.
 class Rows {
@@ -61,8 +60,8 @@ class Rows {
           int64_t iy = place / out_w_ * stride - padding + ky * dilation;
           int64_t ix = place % out_w_ * stride - padding + kx * dilation;
           if (wrap) {
-            iy = (iy + height_) % height_;
-            ix = (ix + width_) % width_;
+            iy = (iy % height_ + height_) % height_;
+            ix = (ix % width_ + width_) % width_;
           }
           const bool inside = iy >= 0 && iy < height_ && ix >= 0 && ix < width_;
           *row++ = inside ? tile[(c * plane + (iy + x.halo) * line + ix + x.halo) * x.width] : 0.0f;
@@ -278,6 +277,12 @@ Result<std::map<std::string, int64_t>> budgets(const Network& network, const Spa
                                                Ranking ranking) {
   std::map<std::string, int64_t> blocks;
   TRY_ASSIGN(const std::vector<LayerChoice> choices, distribute(network.graph, target));
+  // Of a network that a file brought, with its own blocks.
+  for (const LayerChoice& choice : choices)
+    for (const Param& param : network.params)
+      if (param.name() == choice.weight && param.pattern().block() != choice.block)
+        return invalid("layer '" + param.name() + "': is sparse already, in blocks of " +
+                       param.pattern().block().text() + "; choose them with --block");
   for (const LayerChoice& choice : choices) {
     const Value& value = network.graph.value(network.graph.find(choice.weight));
     if (value.frozen || (names_layer(target, choice.weight) && choice.density >= 1)) continue;

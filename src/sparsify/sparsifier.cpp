@@ -420,9 +420,9 @@ void Sparsifier::cut_network(std::vector<Layer>& layers, int64_t budget) const {
     const size_t first = blocks.size();
     for (size_t b = 0; b < score.size(); ++b)
       if (layers[l].kept[b]) blocks.push_back({score[b], l, b, false});
-    std::max_element(blocks.begin() + static_cast<std::ptrdiff_t>(first), blocks.end(),
-                     [](const Block& a, const Block& b) { return a.score < b.score; })
-        ->first = true;
+    const auto best = std::max_element(blocks.begin() + static_cast<std::ptrdiff_t>(first), blocks.end(),
+                                       [](const Block& a, const Block& b) { return a.score < b.score; });
+    if (best != blocks.end()) best->first = true;
     std::fill(layers[l].kept.begin(), layers[l].kept.end(), false);
     layers[l].kept_blocks = 0;
   }

@@ -5,14 +5,16 @@
 #include <cmath>
 #include <map>
 
+#include "base/text.h"
 #include "exec/binding.h"
 #include "report/text.h"
 #include "sparsify/ticket.h"
+#include "study/sweep_study.h"
 
 namespace coppice {
 namespace {
 
-constexpr char kRewindFile[] = "rewind.safetensors";
+constexpr char kRewindFile[] = "rewind.safetensors", kStudyFile[] = "study.txt";
 constexpr uint64_t kRedrawn = 1'000'000'007;  // added to the seed of values and places that are drawn anew
 
 std::string two_digits(int number) { return (number < 10 ? "0" : "") + std::to_string(number); }
@@ -55,10 +57,19 @@ class Series {
     TRY_ASSIGN(const Dataset data, load_recipe_data(env_, recipe_, nullptr));
     if (data.task == Task::kRegression)
       return invalid("tickets: are compared by their accuracy, and the task is regression");
+    const int64_t batches = (data.train.size() + recipe_.batch - 1) / recipe_.batch;
+    const int64_t updates = recipe_.max_steps > 0 ? std::min(recipe_.max_steps, recipe_.epochs * batches)
+                                                  : recipe_.epochs * batches;
+    if (study_.rewind_to >= updates)
+      return invalid("--rewind-to: the run has " + std::to_string(updates) + " updates; choose fewer");
     Recipe drawn = recipe_;
     drawn.seed = seed;
     Checkpoint checkpoint;
     TRY_ASSIGN(checkpoint.network, make_network(env_, drawn, data));
+    SparsityConfig last = recipe_.sparsity;
+    last.density = density_of(study_.rounds);
+    if (const auto possible = distribute(checkpoint.network.graph, last); !possible.ok())
+      return possible.status().within("--rounds: the last of " + std::to_string(study_.rounds));
     checkpoint.info.recipe = recipe_;
     checkpoint.info.preprocessing = preprocessing_of(data);
     TRY_ASSIGN(const Metric* metric,
@@ -85,6 +96,7 @@ class Series {
     callbacks.stop = &stop;
     const auto obey = [&] { stop = stop || (watch_.stop != nullptr && watch_.stop->load()); };
     callbacks.on_evaluation = [&](const EvaluationEvent&) { obey(); };
+    callbacks.on_loading = [&](int64_t, int64_t) { obey(); };
     callbacks.on_step = [&](const StepEvent& event) {
       if (watch_.on_step) watch_.on_step(progress_, event);
       stop = stop || (step && event.step >= *step);
@@ -128,11 +140,15 @@ class Series {
       TRY(begin("dense", start));
     }
     if (!env_.exists(rewind)) {
-      if (study_.rewind_to > 0) TRY(train_to("dense", study_.rewind_to).status());
-      TRY_ASSIGN(const Checkpoint there, read_checkpoint(env_, join_path(path("dense"), kLastFile)));
+      const auto dense = [&] { return read_checkpoint(env_, join_path(path("dense"), kLastFile)); };
+      TRY_ASSIGN(Checkpoint there, dense());
+      if (there.info.progress.step < study_.rewind_to) {
+        TRY(train_to("dense", study_.rewind_to).status());
+        TRY_ASSIGN(there, dense());
+      }
       if (there.info.progress.step != study_.rewind_to)
-        return invalid("--rewind-to: the run has " + std::to_string(there.info.progress.step) +
-                       " updates; choose fewer, or another place with --out");
+        return corrupt(path("dense") + ": is beyond the point that rounds go back to, and " + rewind +
+                       " is not there; choose another place with --out");
       TRY(write_checkpoint(env_, rewind, there.network, there.info, true));
     }
     return finish("dense", 0, "dense");
@@ -170,7 +186,8 @@ class Series {
       if (study_.rewind != Rewind::kWeights) TRY(take_values(start.network, pruned));
       if (study_.rewind == Rewind::kNone) {
         Progress& progress = start.info.progress;
-        progress.epoch = progress.batch = progress.step = progress.judged_step = 0;
+        progress.epoch = progress.batch = progress.step = progress.judged_step = progress.loss_samples = 0;
+        progress.loss_sum = 0;
         start.info.recipe.rate = {};
         start.info.recipe.rate.peak = recipe_.rate.peak / 10;
       }
@@ -230,6 +247,31 @@ Status check(const TicketStudy& study) {
   return {};
 }
 
+// Two studies in one place would tell the results of one as those of the other.
+Status keep_study(Env& env, const TicketStudy& study) {
+  const std::string file = join_path(study.directory, kStudyFile);
+  std::string text = "share = " + shortest(study.share) +
+                     "\nrewind = " + std::to_string(static_cast<int>(study.rewind)) +
+                     "\nrewind_to = " + std::to_string(study.rewind_to) +
+                     "\ncompete = " + std::to_string(static_cast<int>(study.ranking)) + "\n";
+  for (const RecipeKey& key : recipe_keys())
+    if (!changes_no_result(key.name) && key.name != std::string("seed"))
+      text += std::string(key.name) + " = " + key.print(study.recipe) + "\n";
+  if (!env.exists(file)) {
+    TRY(env.make_directories(study.directory));
+    return write_atomic(env, file, text);
+  }
+  TRY_ASSIGN(const std::string there, read_all(env, file, 1 << 20));
+  return there == text
+             ? Status()
+             : invalid(study.directory + ": holds another study of tickets; choose another place with --out");
+}
+
+std::optional<double> accuracy_of(const TrainReport& report) {
+  if (report.test) return report.test->accuracy;
+  return report.validation ? std::optional(report.validation->accuracy) : std::nullopt;
+}
+
 std::string accuracies_text(const std::vector<double>& values) {
   if (values.empty()) return "-";
   const auto n = static_cast<double>(values.size());
@@ -245,6 +287,7 @@ std::string accuracies_text(const std::vector<double>& values) {
 
 Result<std::vector<TicketRow>> run_tickets(Env& env, const TicketStudy& study, const TicketWatch& watch) {
   TRY(check(study));
+  TRY(keep_study(env, study));
   std::vector<TicketRow> rows;
   TicketProgress progress;
   progress.all = study.seeds * (1 + int64_t{study.rounds} * (1 + study.redrawn + study.shuffled));
@@ -258,9 +301,8 @@ Table tickets_table(const std::vector<TicketRow>& rows) {
   std::map<int, double> density;
   for (const TicketRow& row : rows) {
     density[row.round] = row.density();
-    if (row.account.report.test)
-      accuracy[row.round][row.kind == "dense" ? "ticket" : row.kind].push_back(
-          row.account.report.test->accuracy);
+    if (const auto value = accuracy_of(row.account.report))
+      accuracy[row.round][row.kind == "dense" ? "ticket" : row.kind].push_back(*value);
   }
   Table table({"round", "live", "ticket", "redrawn", "shuffled"});
   for (auto& [round, kinds] : accuracy)

@@ -65,11 +65,12 @@ struct TicketWatch {
   const std::atomic<bool>* stop = nullptr;  // true: save and fail with kInterrupted
 };
 
-// Trains what is missing in the directory. Fails where the recipe is not that of a dense network which learns
-// classes or labels.
+// Trains what is missing in the directory, which holds one study. Fails where the recipe is not that of a
+// dense network which learns classes or labels.
 Result<std::vector<TicketRow>> run_tickets(Env& env, const TicketStudy& study, const TicketWatch& watch = {});
 
-// A line for each round: mean and deviation over the seeds of the test accuracy of each kind.
+// A line for each round: mean and deviation over the seeds of the accuracy of each kind, on the test samples,
+// or where there are none on those of the validation.
 Table tickets_table(const std::vector<TicketRow>& rows);
 Json ticket_json(const TicketRow& row);
 

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/text.h"
+#include "study/sweep_study.h"
 
 namespace coppice {
 namespace {
@@ -34,12 +35,12 @@ Result<std::optional<Checkpoint>> begun(Env& env, const TrialRequest& request) {
   const std::string last = join_path(request.directory, kLastFile);
   if (!env.exists(last)) return std::optional<Checkpoint>();
   TRY_ASSIGN(Checkpoint from, read_checkpoint(env, last));
-  // Of the graph and the table the run has copies; all else has to be the same.
-  Recipe there = from.info.recipe;
-  there.cost_table = request.recipe.cost_table;
-  there.model = request.recipe.model;
-  if (recipe_to_toml(there) != recipe_to_toml(request.recipe))
-    return invalid(request.directory + ": holds a run of another recipe; choose another place with --out");
+  // Of the graph and the table the run has copies; all else that decides about bits has to be the same.
+  for (const RecipeKey& key : recipe_keys())
+    if (!changes_no_result(key.name) && key.name != std::string("model") &&
+        key.name != std::string("cost_table") && key.print(from.info.recipe) != key.print(request.recipe))
+      return invalid(request.directory + ": holds a run with another " + key.name +
+                     "; choose another place with --out");
   return std::optional<Checkpoint>(std::move(from));
 }
 
@@ -82,6 +83,8 @@ Result<Trial> run_trial(Env& env, const TrialRequest& request, const std::atomic
   if (from) {
     TRY_ASSIGN(RunRecord record, read_run(env, request.directory));
     rows = std::move(record.epochs);
+    // Those that were written before a crash kept the state from being saved are trained again.
+    std::erase_if(rows, [&](const EpochRow& row) { return row.step > from->info.progress.step; });
     if (const Trial trial = trial_of(request, rows); is_over(trial)) return trial;
   }
   std::atomic<bool> ended{false};
@@ -95,6 +98,7 @@ Result<Trial> run_trial(Env& env, const TrialRequest& request, const std::atomic
     obey();
   };
   callbacks.on_evaluation = [&](const EvaluationEvent&) { obey(); };
+  callbacks.on_loading = callbacks.on_pruning = [&](int64_t, int64_t) { obey(); };
   callbacks.on_epoch = [&](const EpochEvent& event) {
     EpochRow row;
     row.epoch = event.epoch;

@@ -169,7 +169,11 @@ Result<Dataset> load_recipe_data(Env& env, const Recipe& recipe, const Preproces
   const Preprocessing wanted = preprocessing_of(data);
   auto samples = load_samples(env, other, &wanted, on_progress);
   if (!samples.ok()) return samples.status().within("val_data");
-  data.validation = std::move(samples->test.size() > 0 ? samples->test : samples->train);
+  for (Split* split : {&samples->validation, &samples->test, &samples->train})
+    if (split->size() > 0) {
+      data.validation = std::move(*split);
+      break;
+    }
   return data;
 }
 

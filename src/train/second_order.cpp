@@ -2,6 +2,7 @@
 #include "train/second_order.h"
 
 #include <algorithm>
+#include <string>
 
 #include "dataset/loader.h"
 #include "sparsify/reconstruct.h"
@@ -22,6 +23,16 @@ Status prune_second_order(Network& network, const Recipe& recipe, const Dataset&
   options.memory_limit = recipe.memory;
   options.training = false;
   options.keep = reconstruction_inputs(network.graph);
+  // Hessian and factor, and the layer's weights beside them.
+  for (const Param& param : network.params) {
+    if (!param.is_weight()) continue;
+    const Pattern pattern = param.pattern();
+    const int64_t columns = std::min(pattern.cols(), kMostReconstructed);
+    const int64_t bytes = 8 * (2 * columns * columns + pattern.total());
+    if (recipe.memory > 0 && bytes > recipe.memory)
+      return {Code::kNoMemory, "method: obs needs " + std::to_string(bytes >> 20) + " MiB for '" +
+                                   param.name() + "', above the limit of --memory"};
+  }
   TRY_ASSIGN(const std::unique_ptr<Executor> executor, Executor::create(network, options));
   LoaderOptions loading;
   loading.batch = kBatch;

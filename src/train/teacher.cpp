@@ -63,15 +63,16 @@ Result<std::unique_ptr<Teacher>> Teacher::create(Env& env, const Recipe& recipe,
                    "; leave it out");
   auto network = network_of(env, recipe, data);
   if (!network.ok()) return network.status().within("teacher");
-  std::unique_ptr<Teacher> teacher(new Teacher(network.take()));
+  std::unique_ptr<Teacher> teacher(new Teacher(network.take(), micro_batch(recipe)));
   teacher->network_.cost_table = table;
   ExecOptions options = training_options(recipe);
   options.training = options.keep_gradients = false;
   options.clip_norm = options.teacher_share = 0;
   TRY_ASSIGN(teacher->executor_, Executor::create(teacher->network_, options));
   const int64_t width = teacher->executor_->target_width();
-  const int64_t tiles = (recipe.batch + width - 1) / width;
-  teacher->logits_ = Floats(static_cast<size_t>(tiles * width * data.outputs));
+  const int64_t micro = teacher->micro_batch_;
+  teacher->region_ = (micro + width - 1) / width * width * data.outputs;
+  teacher->logits_ = Floats(static_cast<size_t>((recipe.batch + micro - 1) / micro * teacher->region_));
   return teacher;
 }
 
@@ -80,7 +81,7 @@ Result<const float*> Teacher::logits(const BatchView& batch, int64_t begin) {
   const ValueId id = network_.graph.logits;
   const coppice_tiled said = executor_->view(id);
   const int64_t tile = network_.graph.value(id).shape.elements() * said.width;
-  float* first = logits_.data() + begin / said.width * tile;
+  float* first = logits_.data() + begin / micro_batch_ * region_;
   for (int64_t t = 0; t * said.width < batch.samples; ++t)
     std::copy_n(said.base + t * said.tile_stride, tile, first + t * tile);
   return first;

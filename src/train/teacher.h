@@ -23,17 +23,22 @@ class Teacher {
   static Result<std::unique_ptr<Teacher>> create(Env& env, const Recipe& recipe, const Dataset& data,
                                                  const CostTable& table);
 
-  // Its logits [tiles][classes][S] for a (micro-)batch that begins at sample `begin` of a batch. They stay
-  // until the same place is asked for again. 0 <= begin, a multiple of S.
+  // Its logits [tiles][classes][S] for a micro-batch that begins at sample `begin` of a batch, a multiple of
+  // the samples of a micro-batch. They stay until the same place is asked for again.
   Result<const float*> logits(const BatchView& batch, int64_t begin);
 
-  int64_t bytes() const { return executor_->memory().total(); }
+  int64_t bytes() const {
+    return executor_->memory().total() + static_cast<int64_t>(logits_.size() * sizeof(float));
+  }
   Cost cost() const { return executor_->cost(); }  // of a sample
 
  private:
-  explicit Teacher(Network network) : network_(std::move(network)) {}
+  Teacher(Network network, int64_t micro_batch) : network_(std::move(network)), micro_batch_(micro_batch) {}
   Network network_;
   std::unique_ptr<Executor> executor_;
+  int64_t micro_batch_;  // samples
+  int64_t region_ =
+      0;           // numbers that a micro-batch has in logits_: whole tiles, as its last may be half full
   Floats logits_;  // of a batch
 };
 

@@ -44,6 +44,7 @@ class Trainer {
   Status open_executors();
   Status check_memory(const ExecOptions& options);
   Status check_last_batch() const;
+  Status check_free() const;
   Status open_directory();
   Status keep_cost_table();
   Status keep_graph();
@@ -146,6 +147,9 @@ Status Trainer::open_network() {
   if (!from_) {
     TRY_ASSIGN(network_, make_network(env_, recipe_, data_, &init_));
     if (!find_method(recipe_.sparsify.method)->reconstructs) return {};
+    // It takes long: what would be refused afterwards is refused before.
+    TRY(check_free());
+    TRY(Sparsifier::create(recipe_.sparsify, recipe_.sparsity, network_.graph, recipe_.seed).status());
     return prune_second_order(network_, recipe_, data_, callbacks_.on_pruning, callbacks_.stop);
   }
   network_ = std::move(from_->network);
@@ -242,6 +246,12 @@ Status Trainer::go_on() {
   return {};
 }
 
+Status Trainer::check_free() const {
+  if (from_ || !env_.exists(join_path(directory_, kLastFile))) return {};
+  return invalid(directory_ +
+                 ": holds a run already; go on with --resume, or choose another place with --out");
+}
+
 Status Trainer::open_directory() {
   TRY(env_.make_directories(directory_));
   TRY_ASSIGN(lock_, env_.lock_directory(directory_));
@@ -249,9 +259,7 @@ Status Trainer::open_directory() {
     return {Code::kIo, directory_ +
                            ": another process trains here; wait for it, stop it, or choose another "
                            "place with --out"};
-  if (!from_ && env_.exists(join_path(directory_, kLastFile)))
-    return invalid(directory_ +
-                   ": holds a run already; go on with --resume, or choose another place with --out");
+  TRY(check_free());
   // What an earlier part of the run came to is no longer what the run came to.
   if (const std::string account = join_path(directory_, kAccountFile); env_.exists(account))
     TRY(env_.remove(account));
@@ -537,6 +545,7 @@ Result<TrainReport> Trainer::report(Stop stop) {
   // What follows needs their memory for the best network.
   executor_.reset();
   evaluator_.reset();
+  teacher_.reset();
   if (stop != Stop::kInterrupted) TRY(test_best(report));
   report.validation = best_;
   report.seconds = now() - began_;

@@ -136,12 +136,36 @@ TEST(Tickets, GoOnAfterAnInterruption) {
   }
 }
 
+// Ctrl-C at the very update that rounds go back to.
+TEST(Tickets, GoOnFromTheRewindPoint) {
+  const TempDir whole, parts;
+  StopIn after("dense", 5);
+  EXPECT_EQ(run_tickets(Env::system(), study_of(parts, Rewind::kWeights, 5), after.watch).status().code(),
+            Code::kInterrupted);
+  const auto rest = run_tickets(Env::system(), study_of(parts, Rewind::kWeights, 5));
+  ASSERT_TRUE(rest.ok()) << rest.status().message();
+  EXPECT_EQ(accuracies(*rest),
+            accuracies(run_tickets(Env::system(), study_of(whole, Rewind::kWeights, 5)).take()));
+  TicketStudy other = study_of(parts, Rewind::kWeights, 5);
+  other.share = 0.4;
+  EXPECT_EQ(run_tickets(Env::system(), other).status().message(),
+            parts.path() + ": holds another study of tickets; choose another place with --out");
+}
+
 TEST(Tickets, RefuseWhatIsNoDenseNetworkOfClasses) {
   const TempDir directory;
   TicketStudy study = study_of(directory);
   study.recipe.sparsity.density = 0.5;
   EXPECT_EQ(run_tickets(Env::system(), study).status().message(),
             "density: tickets begin with a dense network; leave it out");
+  study = study_of(directory, Rewind::kWeights, 20);
+  EXPECT_EQ(run_tickets(Env::system(), study).status().message(),
+            "--rewind-to: the run has 20 updates; choose fewer");
+  const TempDir long_one;
+  study = study_of(long_one);
+  study.rounds = 40;
+  EXPECT_EQ(run_tickets(Env::system(), study).status().message().find("--rounds: the last of 40: density "),
+            0u);
   study = study_of(directory);
   study.recipe.sparsify.method = "rigl";
   EXPECT_EQ(run_tickets(Env::system(), study).status().message(),

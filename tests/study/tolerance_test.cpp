@@ -104,7 +104,7 @@ TEST(Trial, GoesOnAfterCtrlCAndRefusesAnotherRecipe) {
   TrialRequest other = request_of(parts.path(), 1.1);
   other.recipe.seed = 5;
   EXPECT_EQ(run_trial(Env::system(), other, nullptr, {}).status().message(),
-            parts.path() + ": holds a run of another recipe; choose another place with --out");
+            parts.path() + ": holds a run with another seed; choose another place with --out");
 }
 
 }  // namespace

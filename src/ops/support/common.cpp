@@ -80,7 +80,9 @@ void lower_dense_dw_as(Lowering& lowering, const Node& node, const coppice_conv_
 }
 
 ValueId numbers_of_tiles(Lowering& lowering, const Node& node, int64_t count, int width) {
-  return lowering.temporary(node.name + " of tiles", (count + width - 1) / width, width);
+  // A layer whose weights are all gone has none, but a place all the same.
+  return lowering.temporary(node.name + " of tiles", std::max<int64_t>(1, (count + width - 1) / width),
+                            width);
 }
 
 void sum_tiles(Lowering& lowering, const Node& node, const Param& param, ValueId tiles, int width,
