@@ -23,9 +23,12 @@ constexpr char kExamples[] =
     "  coppice tickets --data glyphs --rewind rate\n"
     "Ctrl-C stops and saves; the same command with the same --out goes on. Each round is a run of its own.";
 
+constexpr char kWeights[] = "weights", kRate[] = "rate", kNone[] = "none";  // of --rewind
+constexpr char kNetwork[] = "network", kLayer[] = "layer";                  // of --compete
+
 struct TicketArguments {
   TicketStudy study;
-  std::string recipe;
+  std::string recipe, rewind = kWeights, compete = kNetwork;
   bool json = false;
   RecipeFlags flags;
 };
@@ -33,6 +36,10 @@ struct TicketArguments {
 Status run(Env& env, TicketArguments& arguments) {
   TicketStudy& study = arguments.study;
   TRY_ASSIGN(Recipe recipe, recipe_from(env, arguments.recipe, arguments.flags));
+  study.rewind = arguments.rewind == kWeights ? Rewind::kWeights
+                 : arguments.rewind == kRate  ? Rewind::kRate
+                                              : Rewind::kNone;
+  study.ranking = arguments.compete == kLayer ? Ranking::kLayer : Ranking::kNetwork;
   study.recipe = with_whole_paths(env, std::move(recipe));
   if (study.directory.empty()) study.directory = new_run_directory(env, study.recipe, "-tickets");
   coppice_cpu cpu;
@@ -93,24 +100,20 @@ void add_tickets_command(CLI::App& app, int& exit) {
       ->check(CLI::Range(0.001, 0.99))
       ->capture_default_str();
   command
-      ->add_option("--rewind", study.rewind,
+      ->add_option("--rewind", arguments->rewind,
                    "what is left begins with its values of the first run (weights), or goes on with what it "
                    "has learnt, from that point of the schedule (rate) or at a tenth of the rate (none)")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, Rewind>{
-          {"weights", Rewind::kWeights}, {"rate", Rewind::kRate}, {"none", Rewind::kNone}}))
-      ->type_name("weights | rate | none")
-      ->default_str("weights");
+      ->check(CLI::IsMember({kWeights, kRate, kNone}))
+      ->capture_default_str();
   command->add_option("--rewind-to", study.rewind_to, "the point of the first run, in updates")
       ->check(CLI::Range(int64_t{0}, int64_t{1000000000}))
       ->type_name("N")
       ->capture_default_str();
   command
-      ->add_option("--compete", study.ranking,
+      ->add_option("--compete", arguments->compete,
                    "weights with all of the network, or in their layer, whose density --distribution says")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, Ranking>{{"network", Ranking::kNetwork}, {"layer", Ranking::kLayer}}))
-      ->type_name("network | layer")
-      ->default_str("network");
+      ->check(CLI::IsMember({kNetwork, kLayer}))
+      ->capture_default_str();
   command->add_flag("--redrawn", study.redrawn, "control: the same pattern, other first values");
   command->add_flag("--shuffled", study.shuffled, "control: as many weights of each layer, elsewhere");
   command->add_option("--seeds", study.seeds, "repetitions, counted up from --seed")
