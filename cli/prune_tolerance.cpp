@@ -102,8 +102,7 @@ class Search {
         return invalid(
             "--tolerance: chooses by validation samples; give --validation a share above 0, or "
             "name other samples with --val-data");
-      TRY_ASSIGN(metric_,
-                 metric_for(recipe.metric.empty() ? usual_metric(data.task) : recipe.metric, data.task));
+      TRY_ASSIGN(metric_, metric_of(recipe, data.task));
       if (metric_->unit != Unit::kShare)
         return invalid(std::string("--tolerance: counts points of a hundred, and ") + metric_->name +
                        " is no share; choose another by --metric");

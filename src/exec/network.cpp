@@ -278,6 +278,10 @@ Param* Network::find(const std::string& name) {
   return nullptr;
 }
 
+const Param* Network::find(const std::string& name) const {
+  return const_cast<Network*>(this)->find(name);  // finding changes nothing
+}
+
 bool Network::frozen(const Param& param) const { return graph.value(graph.find(param.name())).frozen; }
 
 Param& Network::param(ValueId value) { return *find(graph.value(value).name); }

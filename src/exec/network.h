@@ -63,7 +63,8 @@ class Network {
 
   Param& param(ValueId value);
   bool frozen(const Param& param) const;
-  Param* find(const std::string& name);
+  Param* find(const std::string& name);  // parameter or state; null if there is none
+  const Param* find(const std::string& name) const;
   int64_t live_weights() const;  // of linear and convolution layers
   int64_t total_weights() const;
 };

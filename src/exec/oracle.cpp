@@ -7,12 +7,9 @@ std::vector<double> dense_values(const Param& param, const Floats& array) {
   const std::vector<float> live = param.canonical(array);
   if (!param.is_weight()) return {live.begin(), live.end()};
   const Pattern pattern = param.pattern();
-  const TransposedPattern single = unblocked(pattern);
   std::vector<double> out(static_cast<size_t>(pattern.total()), 0.0);
   size_t k = 0;
-  for (int64_t r = 0; r < pattern.rows(); ++r)
-    for (const int32_t c : single.pattern.row(r))
-      out[static_cast<size_t>(r * pattern.cols() + c)] = live[static_cast<size_t>(single.source[k++])];
+  for (const size_t place : live_places(pattern)) out[place] = static_cast<double>(live[k++]);
   return out;
 }
 

@@ -62,6 +62,19 @@ Result<Pattern> Pattern::from_indices(int64_t rows, int64_t cols, BlockShape blo
   return Pattern(rows, cols, block, std::move(indptr), std::move(indices));
 }
 
+std::vector<size_t> live_places(const Pattern& pattern) {
+  const BlockShape block = pattern.block();
+  std::vector<size_t> places;
+  places.reserve(static_cast<size_t>(pattern.live()));
+  for (int64_t row = 0; row < pattern.block_rows(); ++row)
+    for (const int32_t column : pattern.row(row))
+      for (int r = 0; r < block.rows; ++r)
+        for (int c = 0; c < block.cols; ++c)
+          places.push_back(
+              static_cast<size_t>((row * block.rows + r) * pattern.cols() + column * block.cols + c));
+  return places;
+}
+
 TransposedPattern transpose(const Pattern& pattern) {
   assert(pattern.block() == BlockShape{});
   const auto rows = pattern.rows(), cols = pattern.cols();

@@ -61,6 +61,9 @@ class Pattern {
   std::vector<int32_t> indptr_, indices_;
 };
 
+// Where in the row-major dense matrix each live weight is, in canonical order. [live]
+std::vector<size_t> live_places(const Pattern& pattern);
+
 // The same positions with rows and columns exchanged, 1x1 only. source[k] is the canonical index in `pattern`
 // of the k-th weight of the result.
 struct TransposedPattern {

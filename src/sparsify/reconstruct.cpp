@@ -128,7 +128,7 @@ class Layer {
     const std::vector<float> value = param.canonical(param.value);
     weights_.resize(static_cast<size_t>(pattern.total()));
     size_t k = 0;
-    for_each_live([&](size_t at) { weights_[at] = static_cast<double>(value[k++]); });
+    for (const size_t place : live_places(pattern)) weights_[place] = static_cast<double>(value[k++]);
   }
 
   Status prune(std::vector<double> hessian) {
@@ -154,15 +154,6 @@ class Layer {
 
  private:
   size_t positions() const { return static_cast<size_t>(pattern_.block_rows() * pattern_.block_cols()); }
-  template <class Do>
-  void for_each_live(const Do& act) const {
-    const BlockShape block = pattern_.block();
-    for (int64_t row = 0; row < pattern_.block_rows(); ++row)
-      for (const int32_t column : pattern_.row(row))
-        for (int r = 0; r < block.rows; ++r)
-          for (int c = 0; c < block.cols; ++c)
-            act(static_cast<size_t>((row * block.rows + r) * pattern_.cols() + column * block.cols + c));
-  }
   bool lives(int64_t block_row, int64_t column) const {
     const auto row = pattern_.row(block_row);
     return std::binary_search(row.begin(), row.end(), static_cast<int32_t>(column));
@@ -252,15 +243,9 @@ class Layer {
         ++block;
       }
     TRY(param_.apply(edit, 0));
-    const Pattern left = param_.pattern();
     std::vector<float> value;
-    const BlockShape shape = left.block();
-    for (int64_t row = 0; row < left.block_rows(); ++row)
-      for (const int32_t column : left.row(row))
-        for (int r = 0; r < shape.rows; ++r)
-          for (int c = 0; c < shape.cols; ++c)
-            value.push_back(static_cast<float>(weights_[static_cast<size_t>(
-                (row * shape.rows + r) * left.cols() + column * shape.cols + c)]));
+    for (const size_t place : live_places(param_.pattern()))
+      value.push_back(static_cast<float>(weights_[place]));
     param_.set_canonical(param_.value, value);
     return {};
   }

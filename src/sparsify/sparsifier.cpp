@@ -114,20 +114,6 @@ void take_live(const Pattern& pattern, const DenseGradientBlock& rows, std::vect
   }
 }
 
-// Where in the dense matrix each live weight is, in canonical order.
-std::vector<size_t> live_places(const Pattern& pattern) {
-  const BlockShape block = pattern.block();
-  std::vector<size_t> places;
-  places.reserve(static_cast<size_t>(pattern.live()));
-  for (int64_t row = 0; row < pattern.block_rows(); ++row)
-    for (const int32_t column : pattern.row(row))
-      for (int r = 0; r < block.rows; ++r)
-        for (int c = 0; c < block.cols; ++c)
-          places.push_back(
-              static_cast<size_t>((row * block.rows + r) * pattern.cols() + column * block.cols + c));
-  return places;
-}
-
 // The mean |gradient| of each block of one row of blocks.
 void score_row(BlockShape block, const DenseGradientBlock& rows, int64_t row, std::span<float> scores) {
   if (block.size() == 1) {

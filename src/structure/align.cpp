@@ -126,7 +126,7 @@ class Aligner {
     std::map<ValueId, size_t> layer_of;
     Pool together;
     for (size_t l = 0; l < choices.size(); ++l) {
-      const Param& weight = param_named(network, choices[l].weight);
+      const Param& weight = *network.find(choices[l].weight);
       if (choices[l].density >= 1 || choices[l].block.rows == 1) continue;
       layer_of[network.graph.find(weight.name())] = layers_.size();
       Pool own{{layers_.size()}, choices[l].density * static_cast<double>(weight.total())};

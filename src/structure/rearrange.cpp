@@ -2,7 +2,6 @@
 #include "structure/rearrange.h"
 
 #include <algorithm>
-#include <cassert>
 #include <map>
 #include <set>
 #include <tuple>
@@ -122,8 +121,7 @@ class Rearranger {
         to->push_back(std::move(made));
       }
     out.choices = network_.choices;
-    for (LayerChoice& choice : out.choices)
-      choice.density = param_named(out, choice.weight).pattern().density();
+    for (LayerChoice& choice : out.choices) choice.density = out.find(choice.weight)->pattern().density();
     out.cost_table = network_.cost_table;
     return out;
   }
@@ -191,15 +189,6 @@ class Rearranger {
 };
 
 }  // namespace
-
-const Param& param_named(const Network& network, const std::string& name) {
-  const auto named = [&name](const Param& param) { return param.name() == name; };
-  const auto at = std::find_if(network.params.begin(), network.params.end(), named);
-  if (at != network.params.end()) return *at;
-  const auto state = std::find_if(network.states.begin(), network.states.end(), named);
-  assert(state != network.states.end());
-  return *state;
-}
 
 void tie_blocks(AxisMap& map, const Network& network) {
   for (const Param& param : network.params) {

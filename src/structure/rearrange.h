@@ -29,7 +29,4 @@ Result<Network> cut(const Network& network, const AxisMap& map, const AxisMap::C
 Result<Network> permute(const Network& network, const AxisMap& map, const AxisMap::Components& components,
                         const std::vector<int32_t>& source);
 
-// The parameter or statistic of that name, which is there.
-const Param& param_named(const Network& network, const std::string& name);
-
 }  // namespace coppice

@@ -10,6 +10,7 @@
 #include "report/text.h"
 #include "sparsify/ticket.h"
 #include "study/sweep_study.h"
+#include "study/sweep_table.h"
 
 namespace coppice {
 namespace {
@@ -72,8 +73,7 @@ class Series {
       return possible.status().within("--rounds: the last of " + std::to_string(study_.rounds));
     checkpoint.info.recipe = recipe_;
     checkpoint.info.preprocessing = preprocessing_of(data);
-    TRY_ASSIGN(const Metric* metric,
-               metric_for(recipe_.metric.empty() ? usual_metric(data.task) : recipe_.metric, data.task));
+    TRY_ASSIGN(const Metric* metric, metric_of(recipe_, data.task));
     checkpoint.info.progress.best.metric = metric->name;
     checkpoint.info.progress.best.larger_is_better = metric->larger_is_better;
     TRY_ASSIGN(const KernelTables tables, kernel_tables(recipe_.isa));
@@ -274,12 +274,9 @@ std::optional<double> accuracy_of(const TrainReport& report) {
 
 std::string accuracies_text(const std::vector<double>& values) {
   if (values.empty()) return "-";
-  const auto n = static_cast<double>(values.size());
-  double mean = 0, squares = 0;
-  for (const double value : values) mean += value / n;
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  std::string text = percent(mean);
-  if (values.size() > 1) text += " +- " + decimal(100 * std::sqrt(squares / (n - 1)), 2);
+  const Spread spread = spread_of(values);
+  std::string text = percent(spread.mean);
+  if (spread.deviation) text += " +- " + decimal(100 * *spread.deviation, 2);
   return text;
 }
 

@@ -94,6 +94,12 @@ Preprocessing preprocessing_of(const Dataset& data) {
           data.fit,      data.task,          data.target_names, data.target_scale, data.columns};
 }
 
+Result<const Metric*> metric_of(const Recipe& recipe, Task task) {
+  auto metric = metric_for(recipe.metric.empty() ? usual_metric(task) : recipe.metric, task);
+  if (!metric.ok()) return metric.status().within("metric");
+  return metric;
+}
+
 DatasetOptions dataset_options(const Recipe& recipe) {
   DatasetOptions options;
   options.seed = recipe.data_seed;

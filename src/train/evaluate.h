@@ -31,6 +31,9 @@ struct Evaluation {
 // What samples are to the network that was trained on `data`.
 Preprocessing preprocessing_of(const Dataset& data);
 
+// The metric that says which state is the best.
+Result<const Metric*> metric_of(const Recipe& recipe, Task task);
+
 // Where a recipe's data comes from, and how it is cut.
 DatasetOptions dataset_options(const Recipe& recipe);
 

@@ -23,13 +23,7 @@ std::string sizes_text(const std::vector<int64_t>& sizes) {
 std::vector<float> live_of(const Pattern& pattern, const std::vector<float>& matrix) {
   std::vector<float> live;
   live.reserve(static_cast<size_t>(pattern.live()));
-  const BlockShape block = pattern.block();
-  for (int64_t row = 0; row < pattern.rows() / block.rows; ++row)
-    for (const int32_t column : pattern.row(row))
-      for (int r = 0; r < block.rows; ++r)
-        for (int c = 0; c < block.cols; ++c)
-          live.push_back(matrix[static_cast<size_t>((row * block.rows + r) * pattern.cols() +
-                                                    int64_t{column} * block.cols + c)]);
+  for (const size_t place : live_places(pattern)) live.push_back(matrix[place]);
   return live;
 }
 

@@ -128,10 +128,7 @@ Status Trainer::open() {
 
 // A run that goes on has chosen already, but the recipe and the data still say the same.
 Status Trainer::choose_metric() {
-  const auto metric =
-      metric_for(recipe_.metric.empty() ? usual_metric(data_.task) : recipe_.metric, data_.task);
-  if (!metric.ok()) return metric.status().within("metric");
-  metric_ = *metric;
+  TRY_ASSIGN(metric_, metric_of(recipe_, data_.task));
   if (!from_ && data_.validation.size() > 0 && !can_judge(*metric_, data_, data_.validation))
     return invalid(std::string("metric: '") + metric_->name + "' has no value for the " +
                    std::to_string(data_.validation.size()) + " validation samples, as it takes " +

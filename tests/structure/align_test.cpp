@@ -68,7 +68,7 @@ TEST(Align, IsTheSameEachTime) {
   const auto a = align(net, {16, 1}, 0.2), b = align(net, {16, 1}, 0.2);
   for (const Param& param : a->network.params)
     EXPECT_EQ(param.canonical(param.value),
-              param_named(b->network, param.name()).canonical(param_named(b->network, param.name()).value));
+              b->network.find(param.name())->canonical(b->network.find(param.name())->value));
 }
 
 TEST(Align, WantsADenseNetwork) {

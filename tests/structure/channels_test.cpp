@@ -57,7 +57,7 @@ TEST(Channels, TheSmallestOfEachLayerGoWhateverItsScale) {
   EXPECT_EQ(cut->removed, 6);
   EXPECT_EQ(cut->all, 20);
   for (const char* name : {"fc1.weight", "fc2.weight"}) {
-    const Param& left = param_named(cut->network, name);
+    const Param& left = *cut->network.find(name);
     const std::vector<float> values = left.canonical(left.value);
     EXPECT_EQ(left.dims()[0], 7);
     EXPECT_TRUE(std::all_of(values.begin(), values.end(), [&](float x) { return x == values[0]; })) << name;
