@@ -69,8 +69,12 @@ TEST(PruneRecipe, NeedsADensity) {
 // Every weight that is left has the value it had, and batch norm knows the network that is left.
 TEST(Prune, WithoutFineTuningOnlyRunningStatisticsChange) {
   const TempDir before, after;
-  const Recipe dense =
-      small_recipe({{"model", "resnet8"}, {"density", "1"}, {"epochs", "1"}, {"optimizer", "sgd"}});
+  const Recipe dense = small_recipe({{"model", "resnet8"},
+                                     {"density", "1"},
+                                     {"epochs", "1"},
+                                     {"optimizer", "sgd"},
+                                     {"train_samples", "96"},
+                                     {"test_samples", "16"}});
   ASSERT_TRUE(run(Env::system(), dense, before.path(), false).ok());
   const std::string file = join_path(before.path(), kBestFile);
   const Recipe recipe = pruned({file, dense}, {{"density", "0.3", "test"}, {"batch", "32", "test"}}, false);
