@@ -10,11 +10,6 @@
 
 #include "base/rng.h"
 
-// Clang would fuse products and sums where the machine can, and the bytes would depend on the machine.
-#ifdef __clang__
-#pragma clang fp contract(off)
-#endif
-
 namespace coppice {
 namespace {
 
