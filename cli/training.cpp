@@ -70,7 +70,7 @@ class Reporter {
 
   void pruning(int64_t done, int64_t all) {
     if (!quiet_ && line_.due())
-      line_.show("pruning layer " + std::to_string(done + 1) + " of " + std::to_string(all));
+      line_.show("pruning, step " + std::to_string(done + 1) + " of " + std::to_string(all));
   }
 
   void plan(const PlanEvent& event) {

@@ -513,13 +513,15 @@ std::vector<float> Sparsifier::grown_values(const Layer& layer, const Network& n
 }
 
 Result<EditReport> Sparsifier::edit(Network& network, int64_t step, const RunLength& run,
-                                    const GradientSource& gradients) const {
+                                    const GradientSource& gradients,
+                                    const std::function<Status(int64_t, int64_t)>& on_round) const {
   EditReport report;
   if (!due(step, run)) return report;
   std::vector<Layer> layers = layers_of(network, step, run);
   const bool cuts = prunes(step, run);
   const int64_t rounds = cuts ? schedule_.rounds : 1;
   for (int64_t round = 1; round <= rounds; ++round) {
+    if (on_round) TRY(on_round(round - 1, rounds));
     TRY(score(layers, network, gradients));
     if (cuts)
       cut(layers, network, progress(step, run), static_cast<double>(round) / static_cast<double>(rounds));

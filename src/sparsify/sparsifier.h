@@ -57,9 +57,11 @@ class Sparsifier {
 
   // Edits the network before the update `step`. `gradients` is only asked where takes_batch(). Live counts
   // are exact, ties are broken by place, and the result depends on seed, step and network alone. Each layer
-  // keeps a block at least. Memory: O(live weights), and the rows of a layer at work.
+  // keeps a block at least. Memory: O(live weights), and the rows of a layer at work. `on_round`, which may
+  // be empty, is asked before each of the rounds; its error leaves the network as it was.
   Result<EditReport> edit(Network& network, int64_t step, const RunLength& run,
-                          const GradientSource& gradients) const;
+                          const GradientSource& gradients,
+                          const std::function<Status(int64_t done, int64_t all)>& on_round = {}) const;
 
  private:
   struct Layer;

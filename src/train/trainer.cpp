@@ -316,7 +316,11 @@ Result<Stop> Trainer::loop() {
   if (const auto stop = ended(); untold_ && stop) return *stop;
   while (true) {
     // A run that was stopped in the middle of an evaluation goes on with that.
-    if (!judgement_due()) TRY(step());
+    if (!judgement_due()) {
+      // So with an edit of many rounds, which has then changed nothing.
+      const Status stepped = step();
+      if (stepped.code() != Code::kInterrupted) TRY(stepped);
+    }
     if (judgement_due()) {
       const Status judged = end_epoch();
       if (judged.code() != Code::kInterrupted) TRY(judged);
@@ -368,7 +372,11 @@ Result<double> Trainer::change_topology(const Batch& batch, double learning_rate
     TRY_ASSIGN(loss, executor_->dense_gradients(first, {recipe_.seed, progress_.step, learning_rate}, sink));
     return {};
   };
-  TRY(sparsifier_.edit(network_, progress_.step, run_length(), gradients).status());
+  const auto on_round = [this](int64_t done, int64_t all) -> Status {
+    if (all > 1 && callbacks_.on_pruning) callbacks_.on_pruning(done, all);
+    return interrupted() ? Status(Code::kInterrupted, "interrupted") : Status();
+  };
+  TRY(sparsifier_.edit(network_, progress_.step, run_length(), gradients, on_round).status());
   TRY(executor_->rebind());
   TRY(evaluator_->rebind());
   sample_cost_ = step_cost();

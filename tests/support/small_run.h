@@ -81,6 +81,22 @@ inline std::vector<Json> diary(Env& env, const std::string& directory) {
   return rows;
 }
 
+inline Checkpoint last_of(const std::string& directory) {
+  auto checkpoint = read_checkpoint(Env::system(), join_path(directory, kLastFile));
+  EXPECT_TRUE(checkpoint.ok()) << checkpoint.status().message();
+  return checkpoint.take();
+}
+
+// State and diary of two runs, bit for bit.
+inline void expect_same_run(const std::string& a, const std::string& b) {
+  const Checkpoint x = last_of(a), y = last_of(b);
+  expect_same_network(x.network, y.network);
+  EXPECT_EQ(x.info.progress.step, y.info.progress.step);
+  EXPECT_EQ(x.info.progress.best.loss, y.info.progress.best.loss);
+  EXPECT_EQ(x.info.progress.best_epoch, y.info.progress.best_epoch);
+  EXPECT_EQ(diary(Env::system(), a), diary(Env::system(), b));
+}
+
 // Starts a run, or goes on with the one that lies in `directory`.
 inline Result<TrainReport> run(Env& env, const Recipe& recipe, const std::string& directory, bool resume,
                                const TrainCallbacks& callbacks = {}) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 
 #include "exec/oracle.h"
@@ -13,6 +14,7 @@
 namespace coppice {
 namespace {
 
+using testing::expect_same_run;
 using testing::run;
 using testing::small_recipe;
 using testing::TempDir;
@@ -95,6 +97,29 @@ TEST(Prune, WithoutFineTuningOnlyRunningStatisticsChange) {
     changed |= was.canonical(was.value) != state.canonical(state.value);
   }
   EXPECT_TRUE(changed);
+}
+
+// An edit of a hundred rounds takes minutes in a large network.
+TEST(Prune, AnEditOfManyRoundsEndsAtOnceAndIsMadeUpFor) {
+  const Recipe recipe = small_recipe({{"method", "synflow"}, {"density", "0.1"}});
+  const TempDir whole, parts;
+  ASSERT_TRUE(run(Env::system(), recipe, whole.path(), false).ok());
+  std::atomic<bool> stop{false};
+  int64_t rounds = 0;
+  TrainCallbacks callbacks;
+  callbacks.stop = &stop;
+  callbacks.on_pruning = [&](int64_t done, int64_t all) {
+    EXPECT_EQ(done, rounds++);
+    EXPECT_EQ(all, 100);
+    stop = done == 3;
+  };
+  const auto part = run(Env::system(), recipe, parts.path(), false, callbacks);
+  ASSERT_TRUE(part.ok()) << part.status().message();
+  EXPECT_EQ(part->stop, Stop::kInterrupted);
+  EXPECT_EQ(rounds, 4);
+  EXPECT_EQ(part->progress.step, 0);
+  ASSERT_TRUE(run(Env::system(), recipe, parts.path(), true).ok());
+  expect_same_run(whole.path(), parts.path());
 }
 
 // The best state of a run that prunes is one that has lost what it should.

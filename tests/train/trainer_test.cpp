@@ -19,24 +19,11 @@ namespace {
 
 using testing::diary;
 using testing::expect_same_network;
+using testing::expect_same_run;
+using testing::last_of;
 using testing::run;
 using testing::small_recipe;
 using testing::TempDir;
-
-Checkpoint last_of(const std::string& directory) {
-  auto checkpoint = read_checkpoint(Env::system(), join_path(directory, kLastFile));
-  EXPECT_TRUE(checkpoint.ok()) << checkpoint.status().message();
-  return checkpoint.take();
-}
-
-void expect_same_run(const std::string& a, const std::string& b) {
-  const Checkpoint x = last_of(a), y = last_of(b);
-  expect_same_network(x.network, y.network);
-  EXPECT_EQ(x.info.progress.step, y.info.progress.step);
-  EXPECT_EQ(x.info.progress.best.loss, y.info.progress.best.loss);
-  EXPECT_EQ(x.info.progress.best_epoch, y.info.progress.best_epoch);
-  EXPECT_EQ(diary(Env::system(), a), diary(Env::system(), b));
-}
 
 // Stops a run after a number of updates, as Ctrl-C does.
 struct StopAfter {
