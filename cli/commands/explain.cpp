@@ -94,6 +94,17 @@ void say_calls(const Schedule& schedule) {
   say(table.text());
 }
 
+// Of a network that is to lose weights in training: what is shown is how that begins.
+void say_start(const Recipe& recipe) {
+  const double initial = Sparsifier::initial(recipe.sparsify, recipe.sparsity).density;
+  if (initial <= recipe.sparsity.density) return;
+  const double end = recipe.sparsify.schedule.prune_end;
+  say("This is the start: " + recipe.sparsify.method + " takes the density from " + percent(initial) +
+      " to " + percent(recipe.sparsity.density) +
+      (end > 0 ? " within " + percent(end) + " of the run" : " before the first update") +
+      ".\nWith --method static you see a random network of the final density.\n");
+}
+
 Result<int> explain(const ExplainArguments& arguments) {
   TRY_ASSIGN(Subject subject, subject_of(Env::system(), arguments));
   if (arguments.graph) {
@@ -105,6 +116,7 @@ Result<int> explain(const ExplainArguments& arguments) {
   say(subject.recipe.model + " on " + subject.recipe.data + ", batch " + std::to_string(options.batch) +
       ", " + std::to_string(options.threads) + (options.threads == 1 ? " thread, " : " threads, ") +
       executor->isa() + " kernels\n");
+  if (!is_run(arguments)) say_start(subject.recipe);
   say_layers(subject.network, *executor);
   say("\nFormats are chosen by the cost table " + cost_table_text(subject.network.cost_table) +
       (is_run(arguments) ? "; the run keeps it" : ""));

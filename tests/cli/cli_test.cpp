@@ -82,6 +82,16 @@ TEST_F(Cli, HelpNamesEveryCommandAndExample) {
   EXPECT_EQ(coppice("").code, 2);
 }
 
+TEST_F(Cli, ExplainsThatANetworkIsStillToLoseWeights) {
+  const auto said = [&](const std::string& flags) {
+    return coppice("explain --data glyphs --model mlp:784-16-10 --density 0.1 " + flags).out;
+  };
+  EXPECT_NE(said("--method granet").find("granet takes the density from 50.00 % to 10.00 % within 70.00 %"),
+            std::string::npos);
+  EXPECT_NE(said("--method obs").find("from 100.00 % to 10.00 % before the first update"), std::string::npos);
+  EXPECT_EQ(said("--method rigl").find("the start"), std::string::npos);
+}
+
 TEST_F(Cli, TrainsAndEvaluates) {
   const Outcome trained = coppice(std::string("train --density 0.2") + kSmall);
   ASSERT_EQ(trained.code, 0) << trained.err;
