@@ -248,9 +248,12 @@ Result<Sparsifier> Sparsifier::create(const SparsifyConfig& config, const Sparsi
   return out;
 }
 
+bool Sparsifier::wants_gradients() const {
+  return method_ && (method_->grows_by_gradient || method_->keep_gradient == KeepGradient::kBatch);
+}
+
 bool Sparsifier::wants_gradient_of(const Param& param) const {
-  return method_ && (method_->grows_by_gradient || method_->keep_gradient == KeepGradient::kBatch) &&
-         shares_.contains(param.name());
+  return wants_gradients() && may_change(param);
 }
 
 // ---- when

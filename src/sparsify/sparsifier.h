@@ -52,8 +52,9 @@ class Sparsifier {
   bool takes_batch(int64_t step, const RunLength& run) const;
   // Whether the density before the update `step` is the one asked for.
   bool is_final(int64_t step, const RunLength& run) const;
+  bool wants_gradients() const;                      // ever
   bool wants_gradient_of(const Param& param) const;  // ever
-  bool changes() const { return method_ != nullptr; }
+  bool may_change(const Param& param) const { return shares_.contains(param.name()); }
 
   // Edits the network before the update `step`. `gradients` is only asked where takes_batch(). Live counts
   // are exact, ties are broken by place, and the result depends on seed, step and network alone. Each layer
