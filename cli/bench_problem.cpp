@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench_problem.h"
 
+#include <filesystem>
+
 #include "base/rng.h"
 #include "base/text.h"
+#include "coppice_build.h"
+#include "host/cpu.h"
 #include "models/models.h"
 #include "ops/ops.h"
 #include "train/recipe.h"
@@ -69,8 +73,19 @@ Result<Graph> layer_graph(const BenchRequest& request) {
   return graph;
 }
 
+Result<SparsityConfig> sparsity_of(const BenchRequest& request) {
+  SparsityConfig sparsity;
+  sparsity.density = request.density;
+  TRY_ASSIGN(sparsity.block, BlockShape::parse(request.block));
+  TRY_ASSIGN(const Recipe recipe, make_recipe({{"distribution", request.distribution, "bench"}}));
+  sparsity.distribution = recipe.sparsity.distribution;
+  return sparsity;
+}
+
+}  // namespace
+
 // The data that a model is usually trained on gives its shape: an MLP says its own.
-Result<Graph> step_graph(const std::string& model) {
+Result<Graph> bench_graph(const std::string& model) {
   std::vector<ModelInput> shapes = {{3, 32, 32, 10}, {1, 28, 28, 10}, {1, 16, 16, 256, Task::kLabels}};
   if (model.rfind("mlp:", 0) == 0) {
     TRY_ASSIGN(const std::vector<int64_t> sizes, parse_sizes(model, model.substr(4), '-'));
@@ -85,16 +100,37 @@ Result<Graph> step_graph(const std::string& model) {
   return first;
 }
 
-Result<SparsityConfig> sparsity_of(const BenchRequest& request) {
-  SparsityConfig sparsity;
-  sparsity.density = request.density;
-  TRY_ASSIGN(sparsity.block, BlockShape::parse(request.block));
-  TRY_ASSIGN(const Recipe recipe, make_recipe({{"distribution", request.distribution, "bench"}}));
-  sparsity.distribution = recipe.sparsity.distribution;
-  return sparsity;
+Json machine_json(const std::string& isa, const CostTable& table) {
+  coppice_cpu cpu;
+  coppice_host_cpu(&cpu);
+  return Json{{"library", "coppice " COPPICE_BUILD_VERSION},
+              {"commit", COPPICE_BUILD_COMMIT},
+              {"cpu", cpu.model},
+              {"isa", isa},
+              // Rows are published: the place on this machine is nobody's business.
+              {"cost_table", std::filesystem::path(table.origin).filename().string()}};
 }
 
-}  // namespace
+BenchBatch::BenchBatch(const Graph& graph, const Executor& executor, int samples, bool binary)
+    : x_(random_floats(graph.value(graph.input).shape.elements() * padded(samples, executor.input_width()),
+                       "x")) {
+  const Value& target = graph.value(graph.target);
+  const int64_t columns = padded(samples, executor.target_width());
+  view_.samples = samples;
+  view_.x = x_.data();
+  if (target.integer) {
+    const int64_t outputs = graph.value(graph.logits).shape.elements();
+    labels_.resize(static_cast<size_t>(columns));
+    Rng rng(kSeed, stream_id("bench", "labels"));
+    for (int32_t& label : labels_) label = static_cast<int32_t>(rng.below(static_cast<uint64_t>(outputs)));
+    view_.target = labels_.data();
+  } else {
+    dense_target_ = random_floats(target.shape.elements() * columns, "target");
+    for (float& value : dense_target_)
+      if (binary) value = value > 0 ? 1.0f : 0.0f;
+    view_.target = dense_target_.data();
+  }
+}
 
 std::string BenchRequest::layer_text() const {
   std::string what = kind;
@@ -114,13 +150,23 @@ std::string BenchRequest::text() const {
 
 Result<std::unique_ptr<BenchProblem>> BenchProblem::create(const BenchRequest& request) {
   auto problem = std::make_unique<BenchProblem>();
-  TRY(request.kind == "step" ? problem->open_step(request) : problem->open_layer(request));
+  if (request.kind == "step") {
+    TRY(problem->open_step(request));
+    return problem;
+  }
+  TRY_ASSIGN(Graph graph, layer_graph(request));
+  TRY(problem->open_layer(std::move(graph), request));
   return problem;
 }
 
-Status BenchProblem::open_layer(const BenchRequest& request) {
+Result<std::unique_ptr<BenchProblem>> BenchProblem::create(Graph layer, const BenchRequest& request) {
+  auto problem = std::make_unique<BenchProblem>();
+  TRY(problem->open_layer(std::move(layer), request));
+  return problem;
+}
+
+Status BenchProblem::open_layer(Graph graph, const BenchRequest& request) {
   TRY_ASSIGN(const SparsityConfig sparsity, sparsity_of(request));
-  TRY_ASSIGN(Graph graph, layer_graph(request));
   TRY_ASSIGN(network_, Network::create(std::move(graph), sparsity, kSeed));
   network_.cost_table = request.cost_table;
   ExecOptions options;
@@ -133,14 +179,14 @@ Status BenchProblem::open_layer(const BenchRequest& request) {
   for (const Node& node : network_.graph.nodes())
     options.keep.insert(options.keep.end(), node.outputs.begin(), node.outputs.end());
   TRY_ASSIGN(executor_, Executor::create(network_, options));
-  make_batch(request, false);
+  batch_.emplace(network_.graph, *executor_, request.batch, false);
   return {};
 }
 
 Status BenchProblem::open_step(const BenchRequest& request) {
   training_ = true;
   TRY_ASSIGN(const SparsityConfig sparsity, sparsity_of(request));
-  TRY_ASSIGN(Graph graph, step_graph(request.model));
+  TRY_ASSIGN(Graph graph, bench_graph(request.model));
   TRY_ASSIGN(network_, Network::create(std::move(graph), sparsity, kSeed));
   network_.cost_table = request.cost_table;
   TRY_ASSIGN(const Recipe recipe, make_recipe({{"optimizer", request.optimizer, "bench"}}));
@@ -151,38 +197,17 @@ Status BenchProblem::open_step(const BenchRequest& request) {
   options.time_every = request.time_calls ? 1 : 0;
   options.optimizer = recipe.optimizer;
   TRY_ASSIGN(executor_, Executor::create(network_, options));
-  make_batch(request, network_.graph.value(network_.graph.target).integer);
+  batch_.emplace(network_.graph, *executor_, request.batch, true);
   return {};
-}
-
-void BenchProblem::make_batch(const BenchRequest& request, bool labels) {
-  const Graph& graph = network_.graph;
-  x_ = random_floats(
-      graph.value(graph.input).shape.elements() * padded(request.batch, executor_->input_width()), "x");
-  const int64_t columns = padded(request.batch, executor_->target_width());
-  const int64_t outputs = graph.value(graph.logits).shape.elements();
-  batch_.samples = request.batch;
-  batch_.x = x_.data();
-  if (labels) {
-    labels_.resize(static_cast<size_t>(columns));
-    Rng rng(kSeed, stream_id("bench", "labels"));
-    for (int32_t& label : labels_) label = static_cast<int32_t>(rng.below(static_cast<uint64_t>(outputs)));
-    batch_.target = labels_.data();
-  } else {
-    dense_target_ = random_floats(outputs * columns, "target");
-    for (float& value : dense_target_)
-      if (training_) value = value > 0 ? 1.0f : 0.0f;
-    batch_.target = dense_target_.data();
-  }
 }
 
 Status BenchProblem::run() {
   if (!training_) {
-    TRY(executor_->evaluate(batch_).status());
+    TRY(executor_->evaluate(batch_->view()).status());
     return {};
   }
   // A rate so small that the weights, and with them the work, stay what they are.
-  const auto loss = executor_->train_step({&batch_, 1}, {kSeed, step_++, 1e-6});
+  const auto loss = executor_->train_step({&batch_->view(), 1}, {kSeed, step_++, 1e-6});
   return loss.ok() ? Status() : loss.status();
 }
 

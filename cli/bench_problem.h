@@ -6,12 +6,34 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "exec/executor.h"
+#include "models/json.h"
 
 namespace coppice::cli {
+
+// A model on data of the shape that it is usually trained on.
+Result<Graph> bench_graph(const std::string& model);
+
+// What a row says about program, machine and kernels.
+Json machine_json(const std::string& isa, const CostTable& table);
+
+// A batch of made-up numbers, and classes or numbers to learn.
+class BenchBatch {
+ public:
+  // `binary`: the numbers to learn are 0 and 1.
+  BenchBatch(const Graph& graph, const Executor& executor, int samples, bool binary);
+  const BatchView& view() const { return view_; }
+
+ private:
+  Floats x_, dense_target_;
+  std::vector<int32_t> labels_;
+  BatchView view_;
+};
 
 struct BenchRequest {
   std::string kind;                                          // "linear", "conv", "step"
@@ -32,26 +54,26 @@ struct BenchRequest {
 class BenchProblem {
  public:
   static Result<std::unique_ptr<BenchProblem>> create(const BenchRequest& request);
+  // The nodes of a graph whose input is x and whose target is dy; of the request count batch, threads,
+  // kernels, density and block.
+  static Result<std::unique_ptr<BenchProblem>> create(Graph layer, const BenchRequest& request);
 
   Status run();
   int64_t live_weights() const { return network_.live_weights(); }
   int64_t total_weights() const { return network_.total_weights(); }
   int64_t flops() const {
-    return executor_->cost().useful * batch_.samples;
+    return executor_->cost().useful * batch_->view().samples;
   }  // of one iteration, on live weights
-  int64_t dense_flops() const { return executor_->cost().dense * batch_.samples; }
+  int64_t dense_flops() const { return executor_->cost().dense * batch_->view().samples; }
   const Executor& executor() const { return *executor_; }
 
  private:
-  Status open_layer(const BenchRequest& request);
+  Status open_layer(Graph graph, const BenchRequest& request);
   Status open_step(const BenchRequest& request);
-  void make_batch(const BenchRequest& request, bool labels);
 
   Network network_;
   std::unique_ptr<Executor> executor_;
-  Floats x_, dense_target_;
-  std::vector<int32_t> labels_;
-  BatchView batch_;
+  std::optional<BenchBatch> batch_;
   bool training_ = false;
   int64_t step_ = 0;
 };

@@ -84,29 +84,29 @@ coppice_speed Calibration::measure() {
   return {speed.gflops * threads, speed.gbytes * threads};
 }
 
-Result<double> timed(BenchProblem& problem, Clock clock) {
+Result<double> timed(const std::function<Status()>& run, Clock clock) {
   const auto time = [clock] { return clock == Clock::kThread ? coppice_host_thread_seconds() : now(); };
   double ms = 0;
   for (const double shortest : {kWarmUp, kShortestBurst}) {
     const double begin = time();
     int64_t iterations = 0;
     double elapsed = 0;
-    for (; elapsed < shortest; elapsed = time() - begin, ++iterations) TRY(problem.run());
+    for (; elapsed < shortest; elapsed = time() - begin, ++iterations) TRY(run());
     ms = 1000 * elapsed / static_cast<double>(iterations);
   }
   return ms;
 }
 
-Result<std::vector<Sampled>> sample_in_turn(const std::vector<BenchProblem*>& problems,
-                                            Calibration& calibration, const Sampling& sampling) {
-  std::vector<std::vector<Sample>> samples(problems.size());
+Result<std::vector<Sampled>> sample_in_turn(const std::vector<TakeSample>& all, Calibration& calibration,
+                                            const Sampling& sampling) {
+  std::vector<std::vector<Sample>> samples(all.size());
   const double begin = now();
   coppice_speed before = calibration.measure();
   for (size_t round = 1;; ++round) {
-    for (size_t p = 0; p < problems.size(); ++p) {
+    for (size_t p = 0; p < all.size(); ++p) {
       if (sampling.stop != nullptr && sampling.stop->load(std::memory_order_relaxed))
         return Status(Code::kInterrupted, "interrupted");
-      TRY_ASSIGN(const double ms, timed(*problems[p], sampling.clock));
+      TRY_ASSIGN(const double ms, all[p]());
       const coppice_speed after = calibration.measure();
       samples[p].push_back({ms, slower(before, after)});
       before = after;
@@ -125,6 +125,15 @@ Result<std::vector<Sampled>> sample_in_turn(const std::vector<BenchProblem*>& pr
   results.reserve(samples.size());
   for (const std::vector<Sample>& list : samples) results.push_back(judged(list, calibration.peak()));
   return results;
+}
+
+Result<std::vector<Sampled>> sample_in_turn(const std::vector<BenchProblem*>& problems,
+                                            Calibration& calibration, const Sampling& sampling) {
+  std::vector<TakeSample> all;
+  for (BenchProblem* problem : problems)
+    all.emplace_back(
+        [problem, clock = sampling.clock] { return timed([problem] { return problem->run(); }, clock); });
+  return sample_in_turn(all, calibration, sampling);
 }
 
 }  // namespace coppice::cli

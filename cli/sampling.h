@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -44,7 +45,7 @@ class Calibration {
 enum class Clock { kWall, kThread };
 
 // Milliseconds of one iteration: a burst to warm up, then one that counts.
-Result<double> timed(BenchProblem& problem, Clock clock = Clock::kWall);
+Result<double> timed(const std::function<Status()>& run, Clock clock = Clock::kWall);
 
 struct Sampled {
   double ms = 0;
@@ -60,8 +61,13 @@ struct Sampling {
   std::function<void(double share)> progress;  // optional
 };
 
-// All problems in turn, so that all meet the same noise; at least three samples of each. A stop is a failure
-// with the code kInterrupted.
+// Takes one sample: milliseconds.
+using TakeSample = std::function<Result<double>()>;
+
+// All in turn, so that all meet the same noise; at least three samples of each. A stop is a failure with the
+// code kInterrupted.
+Result<std::vector<Sampled>> sample_in_turn(const std::vector<TakeSample>& all, Calibration& calibration,
+                                            const Sampling& sampling);
 Result<std::vector<Sampled>> sample_in_turn(const std::vector<BenchProblem*>& problems,
                                             Calibration& calibration, const Sampling& sampling);
 

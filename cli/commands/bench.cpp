@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <numeric>
 
 #include "base/text.h"
+#include "bench_edit.h"
 #include "bench_problem.h"
 #include "command.h"
-#include "coppice_build.h"
-#include "host/cpu.h"
 #include "host/usage.h"
 #include "models/json.h"
 #include "sampling.h"
@@ -59,25 +57,18 @@ Result<int> say_calls(const BenchArguments& arguments, BenchProblem& problem) {
 }
 
 Json set_up_json(const BenchRequest& request, const BenchProblem& problem) {
-  coppice_cpu cpu;
-  coppice_host_cpu(&cpu);
+  Json json{{"what", request.text()}, {"threads", request.threads}};
+  json.update(machine_json(problem.executor().isa(), request.cost_table));
   Json formats = Json::object();
   for (const KernelChoice& choice : problem.executor().choices()) formats[choice.weight] = choice.format;
-  return Json{{"what", request.text()},
-              {"threads", request.threads},
-              {"library", "coppice " COPPICE_BUILD_VERSION},
-              {"commit", COPPICE_BUILD_COMMIT},
-              {"cpu", cpu.model},
-              {"isa", problem.executor().isa()},
-              // Rows are published: the place on this machine is nobody's business.
-              {"cost_table", std::filesystem::path(request.cost_table.origin).filename().string()},
-              {"formats", std::move(formats)},
-              {"live_weights", problem.live_weights()},
-              {"total_weights", problem.total_weights()},
-              {"flops", problem.flops()},
-              {"dense_flops", problem.dense_flops()},
-              {"planned_bytes", problem.executor().memory().total()},
-              {"peak_bytes", coppice_host_peak_bytes()}};
+  json.update(Json{{"formats", std::move(formats)},
+                   {"live_weights", problem.live_weights()},
+                   {"total_weights", problem.total_weights()},
+                   {"flops", problem.flops()},
+                   {"dense_flops", problem.dense_flops()},
+                   {"planned_bytes", problem.executor().memory().total()},
+                   {"peak_bytes", coppice_host_peak_bytes()}});
+  return json;
 }
 
 // A processor that slept while the other side had its turn needs some milliseconds to get back its clock.
@@ -97,7 +88,7 @@ Result<int> serve(const BenchArguments& arguments, BenchProblem& problem, Calibr
   say(json_text(ready));
   for (std::string line; std::getline(std::cin, line) && line != "quit";) {
     if (line == "go") {
-      TRY_ASSIGN(const double ms, timed(problem));
+      TRY_ASSIGN(const double ms, timed([&] { return problem.run(); }));
       say(json_text(Json{{"ms", ms}}));
     } else if (line == "cal") {
       const coppice_speed speed = settled(calibration), peak = calibration.peak();
@@ -116,7 +107,8 @@ Result<int> serve(const BenchArguments& arguments, BenchProblem& problem, Calibr
 Result<int> measure(const BenchArguments& arguments, BenchProblem& problem, Calibration& calibration) {
   Sampling sampling;
   sampling.seconds = arguments.seconds;
-  TRY_ASSIGN(const std::vector<Sampled> samples, sample_in_turn({&problem}, calibration, sampling));
+  TRY_ASSIGN(const std::vector<Sampled> samples,
+             sample_in_turn(std::vector<BenchProblem*>{&problem}, calibration, sampling));
   const Sampled& sampled = samples.front();
   const double gflops = static_cast<double>(problem.flops()) / sampled.ms / 1e6;
   if (arguments.json) {
@@ -167,7 +159,8 @@ int run_bench(BenchArguments& arguments) {
 }  // namespace
 
 void add_bench_command(CLI::App& app, int& exit) {
-  CLI::App* command = app.add_subcommand(kName, "Time one layer with its gradients, or whole training steps");
+  CLI::App* command = app.add_subcommand(
+      kName, "Time one layer with its gradients, whole training steps, or edits of the topology");
   command->footer(
       "\nExamples:\n"
       "  coppice bench linear --rows 1024 --cols 1024 --density 0.1 --block 16x1\n"
@@ -221,6 +214,7 @@ void add_bench_command(CLI::App& app, int& exit) {
       exit = run_bench(*arguments);
     });
   }
+  add_bench_edit(*command, exit);
 }
 
 }  // namespace coppice::cli

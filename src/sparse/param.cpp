@@ -8,6 +8,14 @@ namespace coppice {
 namespace {
 // One item updates this many entries of a bias: small enough to share out, large enough to be worth an item.
 constexpr int64_t kVectorPart = 1024;
+
+// In canonical order; without positions it is in that order already.
+std::vector<float> gathered(const Floats& array, std::span<const int32_t> positions) {
+  if (positions.empty()) return {array.begin(), array.end()};
+  std::vector<float> out(positions.size());
+  for (size_t k = 0; k < out.size(); ++k) out[k] = array[static_cast<size_t>(positions[k])];
+  return out;
+}
 }  // namespace
 
 Param Param::weight(std::string name, std::vector<int64_t> dims, Pattern pattern) {
@@ -45,11 +53,7 @@ Pattern Param::pattern() const {
 }
 
 std::vector<float> Param::canonical(const Floats& array) const {
-  if (!encoding_) return {array.begin(), array.end()};
-  const std::vector<int32_t> positions = encoding_->positions();
-  std::vector<float> out(positions.size());
-  for (size_t k = 0; k < out.size(); ++k) out[k] = array[static_cast<size_t>(positions[k])];
-  return out;
+  return gathered(array, encoding_ ? encoding_->positions() : std::vector<int32_t>());
 }
 
 void Param::set_canonical(Floats& array, std::span<const float> canonical) const {
@@ -70,17 +74,21 @@ void Param::ensure(Floats& array) const {
 void Param::encode(const FormatDef& format, const Tiling& tiling) {
   assert(is_weight_ && format.refuses(pattern()).empty());
   const Pattern old = pattern();
+  std::vector<int32_t> positions;
+  if (encoding_) positions = encoding_->positions();
   std::vector<std::pair<Floats*, std::vector<float>>> arrays;
   for (Floats* array : {&value, &moment1, &moment2, &gradient, &born})
-    if (!array->empty()) arrays.emplace_back(array, canonical(*array));
+    if (!array->empty()) arrays.emplace_back(array, gathered(*array, positions));
 
   format_ = &format;
   tiling_ = tiling;
   encoding_ = format.encode(old, tiling);
   pattern_.reset();
+  positions = encoding_->positions();
   for (auto& [array, content] : arrays) {
     *array = Floats();
-    set_canonical(*array, content);
+    ensure(*array);
+    for (size_t k = 0; k < content.size(); ++k) (*array)[static_cast<size_t>(positions[k])] = content[k];
   }
   view_ = encoding_->bind(value.data());
   copy_.reset();
@@ -112,13 +120,15 @@ const std::vector<int32_t>& Param::part_start() const {
 
 Status Param::apply(const TopologyEdit& edit, int64_t first_update, std::span<const float> grown) {
   TRY_ASSIGN(EditedPattern edited, apply_edit(pattern(), edit));
+  std::vector<int32_t> positions;
+  if (encoding_) positions = encoding_->positions();
   const auto block = static_cast<size_t>(edited.pattern.block().size());
   std::vector<std::pair<Floats*, std::vector<float>>> arrays;
   // Only Adam, which keeps two moments, asks for the age of a weight.
   if (!moment2.empty() && !edit.grow.empty()) ensure(born);
   for (Floats* array : {&value, &moment1, &moment2, &born}) {
     if (array->empty() && array != &value) continue;
-    const std::vector<float> before = canonical(*array);
+    const std::vector<float> before = gathered(*array, positions);
     std::vector<float> after(edited.source.size() * block,
                              array == &born ? static_cast<float>(first_update) : 0.0f);
     std::span<const float> left = array == &value ? grown : std::span<const float>();

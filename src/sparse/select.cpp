@@ -2,37 +2,108 @@
 #include "sparse/select.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cassert>
+#include <functional>
+#include <utility>
 
 namespace coppice {
+namespace {
+
+// An order of integers: by the score, zeros of both signs alike, and of equal ones the smaller index is
+// better.
+uint64_t rank_of(int64_t index, float score) {
+  assert(index >= 0 && index <= UINT32_MAX);
+  const auto bits = std::bit_cast<uint32_t>(score + 0.0f);
+  const uint32_t key = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+  return uint64_t{key} << 32 | static_cast<uint32_t>(~index);
+}
+int64_t index_of(uint64_t rank) { return static_cast<uint32_t>(~rank); }
+float score_of(uint64_t rank) {
+  const auto key = static_cast<uint32_t>(rank >> 32);
+  return std::bit_cast<float>(key & 0x80000000u ? key & 0x7fffffffu : ~key);
+}
+
+// The k-th largest of different numbers. Counts digits, the highest that differ first, as each comparison of
+// a sort is a guess of the processor.
+uint64_t kth_largest(std::vector<uint64_t> numbers, size_t k) {
+  constexpr int kBits = 11;
+  constexpr size_t kFew = 64;
+  std::array<uint32_t, 1 << kBits> counts;
+  const size_t last = counts.size() - 1;
+  while (numbers.size() > kFew) {
+    // Digits that are alike would be counted in one place, each waiting for the one before.
+    const auto [least, most] = std::minmax_element(numbers.begin(), numbers.end());
+    const int low = std::max(0, static_cast<int>(std::bit_width(*least ^ *most)) - kBits);
+    const auto digit_of = [&](uint64_t number) { return static_cast<size_t>(number >> low) & last; };
+    counts.fill(0);
+    for (const uint64_t number : numbers) ++counts[digit_of(number)];
+    size_t digit = last;
+    while (counts[digit] < k) k -= counts[digit--];
+    size_t left = 0;
+    for (const uint64_t number : numbers) {
+      numbers[left] = number;
+      left += digit_of(number) == digit;
+    }
+    numbers.resize(left);
+  }
+  const auto at = numbers.begin() + static_cast<std::ptrdiff_t>(k - 1);
+  std::nth_element(numbers.begin(), at, numbers.end(), std::greater<>());
+  return *at;
+}
+
+}  // namespace
 
 std::vector<int64_t> select_top_k(std::span<const float> scores, int64_t k) {
   assert(k >= 0 && k <= static_cast<int64_t>(scores.size()));
-  std::vector<int64_t> order(scores.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i);
-  const auto better = [scores](int64_t a, int64_t b) {
-    const float sa = scores[static_cast<size_t>(a)], sb = scores[static_cast<size_t>(b)];
-    return sa != sb ? sa > sb : a < b;
-  };
-  std::nth_element(order.begin(), order.begin() + k, order.end(), better);
-  order.resize(static_cast<size_t>(k));
-  std::sort(order.begin(), order.end());
-  return order;
+  if (k == 0) return {};
+  std::vector<uint64_t> ranks(scores.size());
+  for (size_t i = 0; i < ranks.size(); ++i) ranks[i] = rank_of(static_cast<int64_t>(i), scores[i]);
+  const uint64_t worst = kth_largest(ranks, static_cast<size_t>(k));
+  std::vector<int64_t> chosen;
+  chosen.reserve(static_cast<size_t>(k));
+  for (const uint64_t rank : ranks)
+    if (rank >= worst) chosen.push_back(index_of(rank));
+  return chosen;
+}
+
+void sort_places(std::vector<int64_t>& places) {
+  constexpr int kBits = 11;
+  constexpr size_t kFew = 256;  // the passes over the digits would cost more
+  if (places.size() <= kFew) return std::sort(places.begin(), places.end());
+  const int64_t largest = *std::max_element(places.begin(), places.end());
+  std::vector<int64_t> other(places.size());
+  for (int low = 0; low < 63 && largest >> low > 0; low += kBits) {
+    const auto digit = [low](int64_t place) {
+      return static_cast<size_t>(place >> low) & ((1u << kBits) - 1);
+    };
+    std::array<size_t, 1 << kBits> start{};
+    for (const int64_t place : places) ++start[digit(place)];
+    size_t sum = 0;
+    for (size_t& at : start) sum += std::exchange(at, sum);
+    for (const int64_t place : places) other[start[digit(place)]++] = place;
+    places.swap(other);
+  }
 }
 
 void StreamingTopK::offer(int64_t index, float score) {
   if (k_ == 0 || (has_bar_ && score < bar_)) return;
-  entries_.push_back({score, index});
+  entries_.push_back(rank_of(index, score));
   // Room for k more before each cut makes a cut O(1) amortised per offer.
   if (entries_.size() >= 2 * k_ + 16) cut();
 }
 
 void StreamingTopK::cut() {
   if (entries_.size() <= k_) return;
-  std::nth_element(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(k_ - 1), entries_.end(),
-                   better);
-  entries_.resize(k_);
-  bar_ = entries_.back().score;
+  const uint64_t worst = kth_largest(entries_, k_);
+  size_t left = 0;
+  for (const uint64_t rank : entries_) {
+    entries_[left] = rank;
+    left += rank >= worst;
+  }
+  entries_.resize(left);
+  bar_ = score_of(worst);
   has_bar_ = true;
 }
 
@@ -40,8 +111,8 @@ std::vector<int64_t> StreamingTopK::take() {
   cut();
   std::vector<int64_t> indices;
   indices.reserve(entries_.size());
-  for (const Entry& entry : entries_) indices.push_back(entry.index);
-  std::sort(indices.begin(), indices.end());
+  for (const uint64_t rank : entries_) indices.push_back(index_of(rank));
+  sort_places(indices);
   entries_.clear();
   has_bar_ = false;
   return indices;

@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "base/text.h"
+#include "sparse/select.h"
 
 namespace coppice {
 
@@ -67,8 +68,12 @@ std::vector<int64_t> draw_different(int64_t count, int64_t tries, const std::fun
     const auto before = static_cast<std::ptrdiff_t>(numbers.size());
     for (int64_t missing = count - before; missing > 0 && tries > 0; --missing, --tries)
       if (const int64_t number = draw(); number >= 0) numbers.push_back(number);
-    std::sort(numbers.begin() + before, numbers.end());
-    std::inplace_merge(numbers.begin(), numbers.begin() + before, numbers.end());
+    if (before == 0) {
+      sort_places(numbers);
+    } else {
+      std::sort(numbers.begin() + before, numbers.end());
+      std::inplace_merge(numbers.begin(), numbers.begin() + before, numbers.end());
+    }
     numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
   }
   return numbers;

@@ -116,11 +116,6 @@ void take_live(const Pattern& pattern, const DenseGradientBlock& rows, std::vect
 
 // The mean |gradient| of each block of one row of blocks.
 void score_row(BlockShape block, const DenseGradientBlock& rows, int64_t row, std::span<float> scores) {
-  if (block.size() == 1) {
-    const float* values = rows.values.data() + row * rows.cols;
-    for (size_t b = 0; b < scores.size(); ++b) scores[b] = std::abs(values[b]);
-    return;
-  }
   for (size_t b = 0; b < scores.size(); ++b) {
     float sum = 0;
     for (int r = 0; r < block.rows; ++r)
@@ -156,34 +151,46 @@ class Growth {
   Growth(const Pattern& pattern, const std::vector<bool>& kept, int64_t blocks)
       : pattern_(pattern), kept_(kept), best_(blocks) {}
 
-  // Positions whose block stays are no candidates.
+  // Of what is offered the magnitude counts. Positions whose block stays are no candidates.
   void offer(int64_t block_row, std::span<const float> scores) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    // Most scores are too low to be kept: those are passed over a vector at a time.
-    constexpr size_t kAtOnce = 64;
-    for (size_t begin = 0; begin < scores.size(); begin += kAtOnce) {
-      const std::span<const float> some = scores.subspan(begin, std::min(kAtOnce, scores.size() - begin));
-      // As integers, whose order is the same for what is not negative: compilers vectorise that. NaN is above
-      // all.
-      int32_t largest = 0;
-      for (const float score : some) largest = std::max(largest, std::bit_cast<int32_t>(score));
-      if (!(std::bit_cast<float>(largest) < best_.bar()))
-        offer_some(block_row, static_cast<int64_t>(begin), some);
+    std::span<const int32_t> live = pattern_.row(block_row);
+    Row row{block_row * pattern_.block_cols(), live.data(), live.data() + live.size(),
+            static_cast<size_t>(pattern_.indptr()[static_cast<size_t>(block_row)])};
+    // Most scores are too low to be kept: those are passed over a few vectors at a time. As integers, whose
+    // order is the same for what is not negative: compilers vectorise that. NaN is above all.
+    constexpr size_t kAtOnce = 32;
+    const size_t whole = scores.size() / kAtOnce * kAtOnce;
+    for (size_t begin = 0; begin < whole; begin += kAtOnce) {
+      const float* some = scores.data() + begin;
+      const int32_t bar = least();
+      int32_t any = 0;  // negative as soon as one reaches the bar
+      for (size_t i = 0; i < kAtOnce; ++i) any |= bar - 1 - magnitude(some[i]);
+      if (any < 0) offer_some(row, begin, scores.subspan(begin, kAtOnce), bar);
     }
+    offer_some(row, whole, scores.subspan(whole), least());
   }
   std::vector<int64_t> take() { return best_.take(); }
 
  private:
-  void offer_some(int64_t block_row, int64_t column, std::span<const float> scores) {
-    const std::span<const int32_t> live = pattern_.row(block_row);
-    auto next = std::lower_bound(live.begin(), live.end(), column);
-    auto block =
-        static_cast<size_t>(pattern_.indptr()[static_cast<size_t>(block_row)] + (next - live.begin()));
-    for (const float score : scores) {
-      bool stays = false;
-      if (next != live.end() && *next == column) stays = kept_[block++], ++next;
-      if (!stays) best_.offer(block_row * pattern_.block_cols() + column, orderly(score));
-      ++column;
+  static int32_t magnitude(float score) { return std::bit_cast<int32_t>(score) & INT32_MAX; }
+
+  // What can still be kept at all, as magnitude() has it.
+  int32_t least() const { return best_.bar() > 0 ? std::bit_cast<int32_t>(best_.bar()) : 0; }
+
+  // A row of blocks while it is passed: its first position, the live blocks ahead, the index of the next one.
+  struct Row {
+    int64_t position;
+    const int32_t *next, *end;
+    size_t block;
+  };
+  void offer_some(Row& row, size_t begin, std::span<const float> scores, int32_t bar) {
+    for (size_t i = 0; i < scores.size(); ++i) {
+      if (magnitude(scores[i]) < bar) continue;
+      const auto column = static_cast<int32_t>(begin + i);
+      for (; row.next != row.end && *row.next < column; ++row.next) ++row.block;
+      if (row.next != row.end && *row.next == column && kept_[row.block]) continue;
+      best_.offer(row.position + column, orderly(std::abs(scores[i])));
     }
   }
 
@@ -248,9 +255,12 @@ Result<Sparsifier> Sparsifier::create(const SparsifyConfig& config, const Sparsi
   return out;
 }
 
+bool Sparsifier::wants_gradients() const {
+  return method_ && (method_->grows_by_gradient || method_->keep_gradient == KeepGradient::kBatch);
+}
+
 bool Sparsifier::wants_gradient_of(const Param& param) const {
-  return method_ && (method_->grows_by_gradient || method_->keep_gradient == KeepGradient::kBatch) &&
-         shares_.contains(param.name());
+  return wants_gradients() && may_change(param);
 }
 
 // ---- when
@@ -476,6 +486,13 @@ Result<std::vector<std::vector<int64_t>>> Sparsifier::grow_by_gradient(
         std::find_if(layers.begin(), layers.end(), [&](const Layer& l) { return l.param == &rows.param; });
     if (at == layers.end() || at->to_grow == 0) return;
     const BlockShape block = at->pattern.block();
+    if (block.size() == 1) {  // the score of a weight is its gradient
+      for (int64_t row = 0; row < rows.rows; ++row)
+        growth.at(at->param).offer(
+            rows.first_row + row,
+            rows.values.subspan(static_cast<size_t>(row * rows.cols), static_cast<size_t>(rows.cols)));
+      return;
+    }
     std::vector<float> scores(static_cast<size_t>(at->pattern.block_cols()));
     for (int64_t row = 0; row < rows.rows; row += block.rows) {
       score_row(block, rows, row, scores);
@@ -513,8 +530,7 @@ std::vector<float> Sparsifier::grown_values(const Layer& layer, const Network& n
 }
 
 Result<EditReport> Sparsifier::edit(Network& network, int64_t step, const RunLength& run,
-                                    const GradientSource& gradients,
-                                    const std::function<Status(int64_t, int64_t)>& on_round) const {
+                                    const GradientSource& gradients, const EditWatch& on_round) const {
   EditReport report;
   if (!due(step, run)) return report;
   std::vector<Layer> layers = layers_of(network, step, run);

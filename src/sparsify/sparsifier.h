@@ -30,6 +30,9 @@ struct RunLength {
 // Hands the dense gradients of one batch to the sink (Executor::dense_gradients).
 using GradientSource = std::function<Status(const DenseGradientSink& sink)>;
 
+// Told before each round of an edit; its error gives up.
+using EditWatch = std::function<Status(int64_t done, int64_t all)>;
+
 // What an edit came to.
 struct EditReport {
   int64_t dropped = 0, grown = 0;  // weights
@@ -52,16 +55,16 @@ class Sparsifier {
   bool takes_batch(int64_t step, const RunLength& run) const;
   // Whether the density before the update `step` is the one asked for.
   bool is_final(int64_t step, const RunLength& run) const;
+  bool wants_gradients() const;                      // ever
   bool wants_gradient_of(const Param& param) const;  // ever
-  bool changes() const { return method_ != nullptr; }
+  bool may_change(const Param& param) const { return shares_.contains(param.name()); }
 
   // Edits the network before the update `step`. `gradients` is only asked where takes_batch(). Live counts
   // are exact, ties are broken by place, and the result depends on seed, step and network alone. Each layer
   // keeps a block at least. Memory: O(live weights), and the rows of a layer at work. `on_round`, which may
   // be empty, is asked before each of the rounds; its error leaves the network as it was.
   Result<EditReport> edit(Network& network, int64_t step, const RunLength& run,
-                          const GradientSource& gradients,
-                          const std::function<Status(int64_t done, int64_t all)>& on_round = {}) const;
+                          const GradientSource& gradients, const EditWatch& on_round = {}) const;
 
  private:
   struct Layer;

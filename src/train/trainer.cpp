@@ -12,6 +12,7 @@
 #include "train/run_log.h"
 #include "train/second_order.h"
 #include "train/teacher.h"
+#include "train/topology.h"
 
 namespace coppice {
 namespace {
@@ -166,8 +167,7 @@ Status Trainer::open_executors() {
     TRY_ASSIGN(teacher_, Teacher::create(env_, recipe_, data_, network_.cost_table));
   }
   ExecOptions options = training_options(recipe_);
-  if (sparsifier_.changes())
-    options.dense_gradients_of = [this](const Param& param) { return sparsifier_.wants_gradient_of(param); };
+  prepare_for_edits(options, sparsifier_);
   options.time_every = kTimeEvery;
   TRY_ASSIGN(executor_, Executor::create(network_, options));
   TRY_ASSIGN(evaluator_, make_evaluator(network_, recipe_, data_.features));
@@ -376,9 +376,10 @@ Result<double> Trainer::change_topology(const Batch& batch, double learning_rate
     if (all > 1 && callbacks_.on_pruning) callbacks_.on_pruning(done, all);
     return interrupted() ? Status(Code::kInterrupted, "interrupted") : Status();
   };
-  TRY(sparsifier_.edit(network_, progress_.step, run_length(), gradients, on_round).status());
-  TRY(executor_->rebind());
-  TRY(evaluator_->rebind());
+  Executor* const executors[] = {executor_.get(), evaluator_.get()};
+  TRY(coppice::change_topology(sparsifier_, network_, progress_.step, run_length(), gradients, executors,
+                               on_round)
+          .status());
   sample_cost_ = step_cost();
   ++progress_.edits;
   progress_.edit_seconds += now() - begin;
