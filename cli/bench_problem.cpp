@@ -155,17 +155,21 @@ Result<std::unique_ptr<BenchProblem>> BenchProblem::create(const BenchRequest& r
     return problem;
   }
   TRY_ASSIGN(Graph graph, layer_graph(request));
-  TRY(problem->open_layer(std::move(graph), request));
+  // Nobody reads them here, as the layer before and the optimizer would; they count as work all the same.
+  std::vector<ValueId> all;
+  for (const Node& node : graph.nodes()) all.insert(all.end(), node.outputs.begin(), node.outputs.end());
+  TRY(problem->open_layer(std::move(graph), std::move(all), request));
   return problem;
 }
 
-Result<std::unique_ptr<BenchProblem>> BenchProblem::create(Graph layer, const BenchRequest& request) {
+Result<std::unique_ptr<BenchProblem>> BenchProblem::create(Graph layer, std::vector<ValueId> wanted,
+                                                           const BenchRequest& request) {
   auto problem = std::make_unique<BenchProblem>();
-  TRY(problem->open_layer(std::move(layer), request));
+  TRY(problem->open_layer(std::move(layer), std::move(wanted), request));
   return problem;
 }
 
-Status BenchProblem::open_layer(Graph graph, const BenchRequest& request) {
+Status BenchProblem::open_layer(Graph graph, std::vector<ValueId> wanted, const BenchRequest& request) {
   TRY_ASSIGN(const SparsityConfig sparsity, sparsity_of(request));
   TRY_ASSIGN(network_, Network::create(std::move(graph), sparsity, kSeed));
   network_.cost_table = request.cost_table;
@@ -175,9 +179,7 @@ Status BenchProblem::open_layer(Graph graph, const BenchRequest& request) {
   options.isa = request.isa;
   options.time_every = request.time_calls ? 1 : 0;
   options.training = false;
-  // Nobody reads them here, as the layer before and the optimizer would; they count as work all the same.
-  for (const Node& node : network_.graph.nodes())
-    options.keep.insert(options.keep.end(), node.outputs.begin(), node.outputs.end());
+  options.keep = std::move(wanted);
   TRY_ASSIGN(executor_, Executor::create(network_, options));
   batch_.emplace(network_.graph, *executor_, request.batch, false);
   return {};

@@ -54,9 +54,10 @@ struct BenchRequest {
 class BenchProblem {
  public:
   static Result<std::unique_ptr<BenchProblem>> create(const BenchRequest& request);
-  // The nodes of a graph whose input is x and whose target is dy; of the request count batch, threads,
-  // kernels, density and block.
-  static Result<std::unique_ptr<BenchProblem>> create(Graph layer, const BenchRequest& request);
+  // A graph whose input is x and whose target is dy, as far as these values need it; of the request count
+  // batch, threads, kernels, density and block.
+  static Result<std::unique_ptr<BenchProblem>> create(Graph layer, std::vector<ValueId> wanted,
+                                                      const BenchRequest& request);
 
   Status run();
   int64_t live_weights() const { return network_.live_weights(); }
@@ -68,7 +69,7 @@ class BenchProblem {
   const Executor& executor() const { return *executor_; }
 
  private:
-  Status open_layer(Graph graph, const BenchRequest& request);
+  Status open_layer(Graph graph, std::vector<ValueId> wanted, const BenchRequest& request);
   Status open_step(const BenchRequest& request);
 
   Network network_;

@@ -33,15 +33,21 @@ std::string choices_text() {
 
 Status check_method(const std::string& name) {
   const MethodDef* method = find_method(name);
-  if (!method) return invalid("--method: " + unknown_method(name) + "; there are " + choices_text());
+  if (!method)
+    return invalid("--method: " + unknown_method(name) + "; those that move weights are " + choices_text());
   if (!method->grows())
     return invalid("--method: " + name + " moves no weights, so it has no edit to time; choose of " +
                    choices_text());
   return {};
 }
 
-// dW alone of the node that multiplies with this weight.
-Result<Graph> gradient_graph(const Graph& network, const Node& node) {
+struct GradientGraph {
+  Graph graph;
+  ValueId dw;
+};
+
+// The node that multiplies with this weight, which decides about formats and halos, and its dW.
+Result<GradientGraph> gradient_graph(const Graph& network, const Node& node) {
   Graph graph;
   const auto add_input = [&graph](const char* name, const Shape& shape) {
     Value value;
@@ -53,12 +59,11 @@ Result<Graph> gradient_graph(const Graph& network, const Node& node) {
   graph.input = add_input("x", network.value(node.inputs[0]).shape);
   graph.target = add_input("dy", network.value(node.outputs[0]).shape);
   const ValueId weight = graph.add_value(network.value(node.inputs[1]));
+  TRY(graph.add(*node.op, "y", {graph.input, weight}, node.attributes).status());
   const bool linear = std::string_view(node.op->name) == "linear";
-  TRY(graph
-          .add(*find_op(linear ? "linear_dw" : "conv2d_dw"), "dw", {graph.input, graph.target, weight},
-               linear ? Attributes() : node.attributes)
-          .status());
-  return graph;
+  TRY_ASSIGN(const std::vector<ValueId> dw, graph.add(*find_op(linear ? "linear_dw" : "conv2d_dw"), "dw",
+                                                      {graph.input, graph.target, weight}, node.attributes));
+  return GradientGraph{std::move(graph), dw.front()};
 }
 
 }  // namespace
@@ -164,8 +169,9 @@ Result<std::unique_ptr<DenseGradients>> DenseGradients::create(const EditProblem
   for (const Node& node : network.graph.nodes()) {
     // Matrix products have a cost, and their second input is the weight.
     if (!node.op->cost || !problem.edits(*network.find(network.graph.value(node.inputs[1]).name))) continue;
-    TRY_ASSIGN(Graph graph, gradient_graph(network.graph, node));
-    TRY_ASSIGN(std::unique_ptr<BenchProblem> layer, BenchProblem::create(std::move(graph), request));
+    TRY_ASSIGN(GradientGraph gradient, gradient_graph(network.graph, node));
+    TRY_ASSIGN(std::unique_ptr<BenchProblem> layer,
+               BenchProblem::create(std::move(gradient.graph), {gradient.dw}, request));
     out->layers_.push_back(std::move(layer));
   }
   return out;
@@ -178,7 +184,8 @@ Status DenseGradients::run() {
 
 int64_t DenseGradients::flops() const {
   int64_t sum = 0;
-  for (const std::unique_ptr<BenchProblem>& layer : layers_) sum += layer->flops();
+  // Half: the forward pass has as many, and does not run, as nobody reads it.
+  for (const std::unique_ptr<BenchProblem>& layer : layers_) sum += layer->flops() / 2;
   return sum;
 }
 

@@ -16,6 +16,10 @@ Result<EditedPattern> apply_edit(const Pattern& pattern, const TopologyEdit& edi
       return invalid("topology edit: grow list is not ascending within 0.." + std::to_string(positions - 1));
 
   std::vector<int32_t> indptr{0}, indices, source;
+  const size_t most = static_cast<size_t>(pattern.blocks()) + edit.grow.size();
+  indptr.reserve(static_cast<size_t>(pattern.block_rows()) + 1);
+  indices.reserve(most);
+  source.reserve(most);
   size_t dropped = 0, grown = 0;
   for (int64_t r = 0; r < pattern.block_rows(); ++r) {
     int32_t k = pattern.indptr()[static_cast<size_t>(r)];
@@ -27,7 +31,7 @@ Result<EditedPattern> apply_edit(const Pattern& pattern, const TopologyEdit& edi
       if (fresh == live)
         return invalid("topology edit: grows position " + std::to_string(fresh) + ", which is live already");
       if (fresh < live) {
-        indices.push_back(static_cast<int32_t>(fresh % width));
+        indices.push_back(static_cast<int32_t>(fresh - r * width));
         source.push_back(-1);
         ++grown;
         continue;
@@ -35,7 +39,7 @@ Result<EditedPattern> apply_edit(const Pattern& pattern, const TopologyEdit& edi
       if (dropped < edit.drop.size() && edit.drop[dropped] == k) {
         ++dropped;
       } else {
-        indices.push_back(static_cast<int32_t>(live % width));
+        indices.push_back(static_cast<int32_t>(live - r * width));
         source.push_back(k);
       }
       ++k;

@@ -94,11 +94,13 @@ void Param::encode(const FormatDef& format, const Tiling& tiling) {
   copy_.reset();
 }
 
-void Param::add_copy() {
+void Param::add_copy() { add_copy(pattern()); }
+
+void Param::add_copy(const Pattern& pattern) {
   assert(encoding_ && !copy_);
   if (!format_->encode_copy) return;
   copy_ = std::make_unique<Copy>();
-  copy_->encoding = format_->encode_copy(pattern(), tiling_);
+  copy_->encoding = format_->encode_copy(pattern, tiling_);
   copy_->value = Floats(static_cast<size_t>(copy_->encoding->size()));
   copy_->view = copy_->encoding->bind(copy_->value.data());
   const std::vector<int32_t> here = encoding_->positions(), there = copy_->encoding->positions();
@@ -120,45 +122,53 @@ const std::vector<int32_t>& Param::part_start() const {
 
 Status Param::apply(const TopologyEdit& edit, int64_t first_update, std::span<const float> grown) {
   TRY_ASSIGN(EditedPattern edited, apply_edit(pattern(), edit));
-  std::vector<int32_t> positions;
-  if (encoding_) positions = encoding_->positions();
+  const bool with_gradient = !gradient.empty(), with_copy = copy_ != nullptr;
+  copy_.reset();
+  view_ = nullptr;
+  if (format_ && !format_->refuses(edited.pattern).empty()) format_ = nullptr;
+  std::unique_ptr<Encoding> next = format_ ? format_->encode(edited.pattern, tiling_) : nullptr;
+  // Each array moves once, from the old order into the new one.
+  std::vector<int32_t> here, there;
+  if (encoding_) here = encoding_->positions();
+  if (next) there = next->positions();
   const auto block = static_cast<size_t>(edited.pattern.block().size());
-  std::vector<std::pair<Floats*, std::vector<float>>> arrays;
+  const auto live = edited.source.size() * block;
+  std::vector<int32_t> from(live);  // place of each weight, or -1 for a grown one
+  for (size_t k = 0; k < live; ++k) {
+    const int32_t source = edited.source[k / block];
+    const auto old = static_cast<size_t>(source) * block + k % block;
+    from[k] = source < 0 ? -1 : here.empty() ? static_cast<int32_t>(old) : here[old];
+  }
   // Only Adam, which keeps two moments, asks for the age of a weight.
   if (!moment2.empty() && !edit.grow.empty()) ensure(born);
   for (Floats* array : {&value, &moment1, &moment2, &born}) {
     if (array->empty() && array != &value) continue;
-    const std::vector<float> before = gathered(*array, positions);
-    std::vector<float> after(edited.source.size() * block,
-                             array == &born ? static_cast<float>(first_update) : 0.0f);
+    const float fresh = array == &born ? static_cast<float>(first_update) : 0.0f;
     std::span<const float> left = array == &value ? grown : std::span<const float>();
-    for (size_t b = 0; b < edited.source.size(); ++b) {
-      std::span<const float> from;
-      if (edited.source[b] >= 0) {
-        from = std::span(before).subspan(static_cast<size_t>(edited.source[b]) * block, block);
+    Floats after(next ? static_cast<size_t>(next->size()) : live);
+    for (size_t k = 0; k < live; ++k) {
+      float moved = fresh;
+      if (from[k] >= 0) {
+        moved = (*array)[static_cast<size_t>(from[k])];
       } else if (!left.empty()) {
-        from = left.first(block);
-        left = left.subspan(block);
+        moved = left.front();
+        left = left.subspan(1);
       }
-      std::copy(from.begin(), from.end(), after.begin() + static_cast<std::ptrdiff_t>(b * block));
+      after[there.empty() ? k : static_cast<size_t>(there[k])] = moved;
     }
-    arrays.emplace_back(array, std::move(after));
+    *array = std::move(after);
   }
-  const bool with_gradient = !gradient.empty(), with_copy = copy_ != nullptr;
-  encoding_.reset();
-  copy_.reset();
-  view_ = nullptr;
   live_ = edited.pattern.live();
-  pattern_ = std::move(edited.pattern);
-  for (auto& [array, content] : arrays) {
-    *array = Floats();
-    set_canonical(*array, content);
-  }
+  encoding_ = std::move(next);
   gradient = Floats();
   if (with_gradient) ensure(gradient);
-  if (format_ && !format_->refuses(*pattern_).empty()) format_ = nullptr;
-  if (format_) encode(*format_, tiling_);
-  if (format_ && with_copy) add_copy();
+  if (!encoding_) {
+    pattern_ = std::move(edited.pattern);
+    return {};
+  }
+  pattern_.reset();
+  view_ = encoding_->bind(value.data());
+  if (with_copy) add_copy(edited.pattern);
   return {};
 }
 

@@ -77,6 +77,7 @@ class Param {
 
  private:
   Param() = default;
+  void add_copy(const Pattern& pattern);  // which is its own
   std::string name_;
   std::vector<int64_t> dims_;
   bool is_weight_ = false;

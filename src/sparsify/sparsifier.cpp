@@ -422,19 +422,37 @@ void Sparsifier::cut_network(std::vector<Layer>& layers, int64_t budget) const {
     std::fill(layers[l].kept.begin(), layers[l].kept.end(), false);
     layers[l].kept_blocks = 0;
   }
+  const auto size_of = [&layers](const Block& block) { return layers[block.layer].pattern.block().size(); };
+  const auto keep = [&](const Block& block) {
+    budget -= size_of(block);
+    layers[block.layer].kept[block.index] = true;
+    ++layers[block.layer].kept_blocks;
+  };
+  // Where all are alike, as mostly, nothing has to be sorted.
+  if (std::all_of(blocks.begin(), blocks.end(),
+                  [&](const Block& block) { return size_of(block) == size_of(blocks.front()); })) {
+    std::vector<float> scores;
+    std::vector<size_t> others;
+    for (size_t b = 0; b < blocks.size(); ++b) {
+      if (blocks[b].first) {
+        keep(blocks[b]);
+        continue;
+      }
+      scores.push_back(blocks[b].score);
+      others.push_back(b);
+    }
+    if (others.empty()) return;
+    const int64_t fit = std::clamp<int64_t>(budget / size_of(blocks.front()), 0, std::ssize(others));
+    for (const int64_t at : select_top_k(scores, fit)) keep(blocks[others[static_cast<size_t>(at)]]);
+    return;
+  }
   std::sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) {
     if (a.first != b.first) return a.first;
     if (a.score != b.score) return a.score > b.score;
     return a.layer != b.layer ? a.layer < b.layer : a.index < b.index;
   });
-  for (const Block& block : blocks) {
-    Layer& layer = layers[block.layer];
-    const int64_t size = layer.pattern.block().size();
-    if (!block.first && size > budget) continue;
-    budget -= size;
-    layer.kept[block.index] = true;
-    ++layer.kept_blocks;
-  }
+  for (const Block& block : blocks)
+    if (block.first || size_of(block) <= budget) keep(block);
 }
 
 // As many grow as are dropped: the live count stays.
