@@ -10,10 +10,9 @@
 #include <vector>
 
 #include "base/text.h"
-#include "exec/executor.h"
 #include "io/npy.h"
 #include "onnx/import.h"
-#include "support/batch.h"
+#include "support/answers.h"
 #include "support/data_dir.h"
 
 namespace coppice {
@@ -87,27 +86,6 @@ void finish(const std::string& ending, std::vector<float>& out, size_t width) {
   }
 }
 
-std::vector<float> answers(Network& network, const std::vector<float>& input, int samples) {
-  ExecOptions options;
-  options.batch = samples;
-  options.training = false;
-  auto executor = Executor::create(network, options);
-  EXPECT_TRUE(executor.ok()) << executor.status().message();
-  if (!executor.ok()) return {};
-  const int width = (*executor)->input_width();
-  const auto elements = static_cast<int64_t>(input.size()) / samples;
-  const int tiles = (samples + width - 1) / width;
-  Floats x(static_cast<size_t>(tiles * elements * width));
-  for (int64_t n = 0; n < samples; ++n)
-    for (int64_t e = 0; e < elements; ++e)
-      x[static_cast<size_t>((n / width * elements + e) * width + n % width)] =
-          input[static_cast<size_t>(n * elements + e)];
-  const auto loss = (*executor)->evaluate({samples, x.data(), nullptr});
-  EXPECT_TRUE(loss.ok()) << loss.status().message();
-  const ValueId logits = network.graph.logits;
-  return untile((*executor)->view(logits), network.graph.value(logits).shape.elements(), samples);
-}
-
 std::string folder_of(const std::string& path) { return path.substr(0, path.find_last_of('/')); }
 
 class ImportData : public ::testing::TestWithParam<Case> {};
@@ -128,7 +106,7 @@ TEST_P(ImportData, AnswersAsItDidOrIsRefusedByName) {
   const std::vector<float> input = floats_of(join_path(folder_of(path), "input.npy")),
                            wanted = floats_of(join_path(folder_of(path), "output.npy"));
   constexpr int kSamples = 3;
-  std::vector<float> said = answers(imported->network, input, kSamples);
+  std::vector<float> said = testing::answers(imported->network, input, kSamples);
   ASSERT_EQ(said.size(), wanted.size());
   const size_t width = wanted.size() / kSamples;
   finish(imported->ending, said, width);
