@@ -140,8 +140,8 @@ Status import_gelu(At& at) {
 // gelu by PyTorch before opset 20: x / sqrt(2) -> Erf -> + 1 -> * x -> * 0.5, the last two in any order.
 Status import_gelu_by_erf(At& at) {
   const bool divides = at.node.op == "Div";
-  const Status no = unsupported(divides ? "coppice divides only where a gelu does"
-                                        : "coppice has no product with a constant");
+  Status no = unsupported(divides ? "coppice divides only where a gelu does"
+                                  : "coppice has no product with a constant");
   if (at.node.inputs.size() != 2 || at.node.outputs.empty()) return no;
   const bool first = !at.is_constant(0);
   TRY_ASSIGN(const Activation input, at.activation(first ? 0 : 1));
