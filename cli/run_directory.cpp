@@ -37,7 +37,12 @@ Recipe with_whole_paths(Env& env, Recipe recipe) {
 Result<std::string> checkpoint_path(Env& env, const std::string& run, const char* file) {
   if (!env.exists(run))
     return not_found(run + ": there is no such run or file; `coppice train` makes runs under runs/");
-  if (!env.is_directory(run)) return run;
+  if (!env.is_directory(run)) {
+    if (run.ends_with(".onnx"))
+      return invalid(run + ": is an ONNX file; make a run of it with `coppice import " + run +
+                     " --out runs/NAME`, and take that");
+    return run;
+  }
   std::string path = join_path(run, file);
   if (env.exists(path)) return path;
   const std::string last = join_path(run, kLastFile);

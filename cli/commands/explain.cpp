@@ -37,7 +37,9 @@ bool is_run(const ExplainArguments& arguments) {
 
 Result<Subject> subject_of(Env& env, const ExplainArguments& arguments) {
   if (is_run(arguments)) {
-    TRY_ASSIGN(const std::string path, checkpoint_path(env, arguments.subject, kLastFile));
+    // An imported network has one state, the best.
+    const bool last = env.exists(join_path(arguments.subject, kLastFile));
+    TRY_ASSIGN(const std::string path, checkpoint_path(env, arguments.subject, last ? kLastFile : kBestFile));
     TRY_ASSIGN(Checkpoint run, read_checkpoint(env, path));
     TRY_ASSIGN(run.info.recipe, recipe_of_run(run.info.recipe, arguments.flags));
     return Subject{run.info.recipe, std::move(run.network)};

@@ -13,6 +13,7 @@
 #include "study/account.h"
 #include "study/sweep_rows.h"
 #include "support/memory_env.h"
+#include "support/onnx_bytes.h"
 #include "support/pictures.h"
 #include "support/sweep_plan.h"
 #include "support/tar.h"
@@ -293,6 +294,39 @@ std::string sweep_rows_text(const Evaluation& test) {
   return text;
 }
 
+void add_onnx(std::vector<Seed>& seeds) {
+  using namespace testing;  // the functions that make ONNX files
+  seeds.push_back({"onnx", "cnn", onnx_cnn().bytes()});
+  OnnxFile linear = onnx_linear();
+  linear.initializer(onnx_tensor_of("q", {3, 2}, kOnnxInt8, std::vector<int8_t>{1, 0, 3, -1, 5, -2}))
+      .initializer(onnx_floats("scale", {2}, {.25F, .5F}))
+      .initializer(onnx_floats("b", {2}, onnx_numbers(2)))
+      .node("DequantizeLinear", "dq", {"q", "scale"}, {"w"}, {onnx_integer("axis", 1)});
+  seeds.push_back({"onnx", "int8", linear.bytes()});
+  // Pads, windows, parts and sums of old opsets.
+  OnnxFile old;
+  old.opset = 9;
+  old.ir = 4;
+  old.input("x", {1, 2, 6, 6}).output("y");
+  old.initializer(onnx_floats("w", {4, 1, 2, 2}, onnx_numbers(16)));
+  old.initializer(onnx_floats("s", {4, 1, 1}, onnx_numbers(4)));
+  old.node("Pad", "pad", {"x"}, {"p"}, {onnx_list("pads", {0, 0, 0, 1, 0, 0, 1, 0})});
+  old.node("Conv", "conv", {"p", "w"}, {"c"},
+           {onnx_text("auto_pad", "SAME_UPPER"), onnx_integer("group", 2)});
+  old.node("PRelu", "prelu", {"c", "s"}, {"a"});
+  old.node("Clip", "clip", {"c"}, {"b"}, {onnx_real("min", 0), onnx_real("max", 6)});
+  old.node("Add", "add", {"a", "b"}, {"d"});
+  old.node("Slice", "slice", {"d"}, {"e"},
+           {onnx_list("starts", {0}), onnx_list("ends", {INT64_MAX}), onnx_list("axes", {1})});
+  old.node("MaxPool", "max", {"e"}, {"f"}, {onnx_list("kernel_shape", {2, 2}), onnx_list("strides", {2, 2})});
+  old.node("AveragePool", "mean", {"f"}, {"g"}, {onnx_list("kernel_shape", {2, 2})});
+  old.node("Sigmoid", "gate", {"g"}, {"h"}).node("Mul", "mul", {"g", "h"}, {"i"});
+  old.node("Concat", "concat", {"i", "g"}, {"j"}, {onnx_integer("axis", 1)});
+  old.node("Transpose", "turn", {"j"}, {"k"}, {onnx_list("perm", {0, 1, 2, 3})});
+  old.node("Flatten", "flat", {"k"}, {"y"}, {onnx_integer("axis", 1)});
+  seeds.push_back({"onnx", "old-opset", old.bytes()});
+}
+
 void add_runs(std::vector<Seed>& seeds) {
   const std::string recipe = recipe_to_toml(make_recipe({{"data", "glyphs", "seed"}}).take());
   const std::string first = R"({"epoch":1,"step":5,"seconds":0.5,"learning_rate":0.1,"train_loss":2.5,)",
@@ -333,6 +367,7 @@ std::vector<Seed> make_seeds() {
   add_data_sets(seeds);
   add_pictures(seeds);
   add_networks(seeds);
+  add_onnx(seeds);
   add_runs(seeds);
   return seeds;
 }
