@@ -21,7 +21,6 @@ namespace coppice::cli {
 namespace {
 
 constexpr char kName[] = "import";
-constexpr char kUnknownData[] = "unknown";  // of a recipe, until somebody says --data
 
 struct ImportArguments {
   std::string model, out, data, data_dir, mean, stddev, task;

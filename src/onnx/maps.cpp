@@ -71,7 +71,7 @@ Status end_with(At& at, const char* ending, bool fits) {
 Status import_softmax_as(At& at, const char* ending) {
   TRY_ASSIGN(const int64_t axis, at.integer("axis", at.importer.opset() < 13 ? 1 : -1));
   if (at.importer.options().task && *at.importer.options().task != Task::kClasses)
-    return unsupported("ends a network of classes; leave --task out");
+    return unsupported("ends a network of classes; choose data of classes, or leave --task out");
   return end_with(at, ending, axis == 1 || axis == -1);
 }
 

@@ -125,6 +125,8 @@ namespace {
 
 Result<Dataset> load_samples(Env& env, const Recipe& recipe, const Preprocessing* model,
                              const std::function<void(int64_t done, int64_t all)>& on_progress) {
+  if (recipe.data == kUnknownData && !env.exists(recipe.data))
+    return invalid("data: an imported network does not say what it learnt from; name it with --data");
   DatasetOptions options = dataset_options(recipe);
   options.on_progress = on_progress;
   if (model != nullptr && is_own_data(recipe.data)) {

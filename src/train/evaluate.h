@@ -28,6 +28,9 @@ struct Evaluation {
   std::optional<double> rmse, r2;  // quantities, in their own unit: see the metrics of these names
 };
 
+// The data of the recipe of an imported network, which does not say what it learnt from.
+inline constexpr char kUnknownData[] = "unknown";
+
 // What samples are to the network that was trained on `data`.
 Preprocessing preprocessing_of(const Dataset& data);
 
