@@ -130,6 +130,7 @@ Result<std::vector<Sampled>> sample_in_turn(const std::vector<TakeSample>& all, 
 Result<std::vector<Sampled>> sample_in_turn(const std::vector<BenchProblem*>& problems,
                                             Calibration& calibration, const Sampling& sampling) {
   std::vector<TakeSample> all;
+  all.reserve(problems.size());
   for (BenchProblem* problem : problems)
     all.emplace_back(
         [problem, clock = sampling.clock] { return timed([problem] { return problem->run(); }, clock); });
