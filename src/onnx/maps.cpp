@@ -30,6 +30,7 @@ const std::string& other(const Node& node, const std::string& one) {
 
 // y = x * node(x), with a product that nobody else reads: the product, or null.
 const Node* gated(const At& at) {
+  if (!at.has(0)) return nullptr;
   const Node* product = reader(at, at.node.outputs[0], "Mul");
   if (product == nullptr || product->inputs.size() != 2) return nullptr;
   return other(*product, at.node.outputs[0]) == at.node.inputs[0] ? product : nullptr;
