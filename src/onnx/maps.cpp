@@ -30,6 +30,7 @@ const std::string& other(const Node& node, const std::string& one) {
 
 // y = x * node(x), with a product that nobody else reads: the product, or null.
 const Node* gated(const At& at) {
+  if (!at.has(0)) return nullptr;
   const Node* product = reader(at, at.node.outputs[0], "Mul");
   if (product == nullptr || product->inputs.size() != 2) return nullptr;
   return other(*product, at.node.outputs[0]) == at.node.inputs[0] ? product : nullptr;
@@ -59,9 +60,9 @@ Status map_two(At& at, const char* op) {
 }
 
 Status end_with(At& at, const char* ending, bool fits) {
-  TRY_ASSIGN(const Activation x, at.activation(0));
   if (at.node.outputs.empty() || !at.importer.is_output(at.node.outputs[0]))
     return unsupported("stands between layers; coppice has it only as a part of the loss, at the end");
+  TRY_ASSIGN(const Activation x, at.activation(0));
   if (!fits) return unsupported("goes along an axis that is not the last");
   if (x.sizes.size() != 1) return unsupported("is of " + sizes_text(x.sizes) + ", here it is of a list");
   at.importer.end_with(ending);

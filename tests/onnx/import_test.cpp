@@ -369,6 +369,12 @@ TEST(ImportOnnx, RefusesWhatContradictsItself) {
   OnnxFile missing = onnx_linear();
   missing.initializer(onnx_floats("b", {2}, onnx_numbers(2)));
   expect_refusal(missing, "MatMul '/fc/MatMul'");
+  for (const char* op : {"Sigmoid", "HardSigmoid"}) {
+    OnnxFile without;
+    without.input("x", {-1, 3}).output("y");
+    without.node(op, "s", {}, {"g"}, {onnx_real("alpha", 1.0F / 6)}).node("Mul", "m", {"x", "g"}, {"y"});
+    expect_refusal(without, "lacks input 0");
+  }
   OnnxFile nothing;
   nothing.input("x", {-1, 3}).output("x");
   expect_refusal(nothing, "does nothing");
