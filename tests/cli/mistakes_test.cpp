@@ -194,7 +194,7 @@ constexpr Mistake kMistakes[] = {
     {"eval random", 1, "is it a safetensors file?"},
     {"eval model.pt", 1, "model.pt: is a PyTorch file"},
     {"inspect nowhere", 1, "nowhere: there is no such run or file"},
-    {"explain folder", 1, "folder: holds no last.safetensors"},
+    {"explain folder", 1, "folder: holds no best.safetensors"},
     {"train --resume nowhere", 1, "nowhere: there is no such run or file"},
     {"train --resume runs/x --out y", 2,
      "--resume: takes recipe and place from the run; leave the others out"},
