@@ -102,7 +102,7 @@ struct TrainReport {
 // All are optional, and called by the thread that trains.
 struct TrainCallbacks {
   std::function<void(int64_t done, int64_t all)> on_loading;  // of pictures of files
-  std::function<void(int64_t done, int64_t all)> on_pruning;  // of layers by the method obs, of rounds by synflow
+  std::function<void(int64_t done, int64_t all)> on_pruning;  // of layers (obs) or of rounds (synflow)
   std::function<void(const PlanEvent&)> on_plan;
   std::function<void(const StepEvent&)> on_step;
   std::function<void(const EvaluationEvent&)> on_evaluation;

@@ -28,8 +28,7 @@ INLINE void visit_weight(vec* dx, const vec* x, float w, const float* in, float*
     }
   }
   UNROLL for (int j = 0; j < kPixelVectors; ++j) {
-    /* Of two pixels odd is one product: no compiler joins it with the sum in dW alone and not in dX and dW.
-     */
+    /* Of two pixels odd is one product. Joined with the sum in one form only, it changes bits. */
     if (rows * columns == 2) KEEP_VECTOR(odd[j]);
     v_store(lanes + j * LANES, rows * columns > 1 ? even[j] + odd[j] : even[j]);
   }
