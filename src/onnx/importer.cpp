@@ -274,13 +274,18 @@ void Importer::absorb(const Node& node, const char* why) {
 }
 
 std::string Importer::unique(const std::string& wish) {
-  std::string name = wish;
-  for (int number = 2;; ++number) {
-    bool free = true;
+  const auto taken = [this](const std::string& name) {
     for (const char* of : {"", ".weight", ".bias", ".running_mean", ".running_var", ".1", ".2"})
-      free = free && names_.count(name + of) == 0 && graph_.find(name + of) == kNoValue;
-    if (free) break;
+      if (names_.count(name + of) > 0 || graph_.find(name + of) != kNoValue) return true;
+    return false;
+  };
+  // Goes on where it ended: a file may give a million nodes one name.
+  int& number = numbered_[wish];
+  std::string name = wish;
+  while (number > 0 || taken(name)) {
+    number = std::max(number, 1) + 1;
     name = wish + "_" + std::to_string(number);
+    if (!taken(name)) break;
   }
   names_.insert(name);
   return name;

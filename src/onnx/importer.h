@@ -129,6 +129,7 @@ class Importer {
   std::vector<size_t> order_;
   std::set<const Node*> absorbed_;
   std::set<std::string> names_;
+  std::map<std::string, int> numbered_;  // the last number that a name was given
   std::map<ValueId, ValueId> flat_;
   std::map<std::string, std::vector<float>> values_;
   std::string problems_;
