@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -295,6 +296,18 @@ TEST(ImportOnnx, TheMeanOfAPictureIsOneOpInAllItsSpellings) {
   expect_near(said(file(13, 1), onnx_numbers(64)), wanted);
   expect_near(said(file(18, 2), onnx_numbers(64)), wanted);
   expect_near(said(file(13, 3), onnx_numbers(64)), wanted);
+}
+
+// Would be asked for a name half a billion times, if each looked for a free number from the start.
+TEST(ImportOnnx, ManyNodesOfOneNameTakeNoLonger) {
+  constexpr int kNodes = 30000;
+  OnnxFile file;
+  file.input("v0", {-1, 4});
+  for (int i = 0; i < kNodes; ++i)
+    file.node("Relu", "r", {"v" + std::to_string(i)}, {"v" + std::to_string(i + 1)});
+  file.output("v" + std::to_string(kNodes));
+  const std::vector<std::string> ops = ops_of(file);
+  EXPECT_EQ(std::count(ops.begin(), ops.end(), "relu"), kNodes);
 }
 
 TEST(ImportOnnx, SaysAllThatIsMissingAtOnce) {
