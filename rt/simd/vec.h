@@ -4,7 +4,8 @@
  * instruction set. Multiplications followed by additions become FMAs (-ffp-contract=fast). What the
  * extensions cannot say, or say badly, is in one header per instruction set: v_splat4(p) (four floats into
  * each quarter), v_quarters_sum(v), v_relu(v) (a NaN passes), v_gate(v, m) (v where m > 0, else 0),
- * v_over_root(m, v, e) (m / (sqrt(v) + e)), and the switch that makes denormals zero. */
+ * v_reaching(v, bar) (which lanes reach it), v_over_root(m, v, e) (m / (sqrt(v) + e)), and the switch that
+ * makes denormals zero. */
 #ifndef COPPICE_VEC_H
 #define COPPICE_VEC_H
 

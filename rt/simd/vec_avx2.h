@@ -12,6 +12,12 @@ INLINE vec v_gate(vec v, vec m) {
   return _mm256_and_ps(_mm256_cmp_ps(m, _mm256_setzero_ps(), _CMP_GT_OQ), v);
 }
 
+/* A bit for each lane whose magnitude is not below the bar; that of a NaN is not. */
+INLINE uint32_t v_reaching(vec v, vec bar) {
+  const __m256 magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v);
+  return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(magnitude, bar, _CMP_NLT_UQ));
+}
+
 /* m / (sqrt(v) + epsilon). */
 INLINE vec v_over_root(vec m, vec v, vec epsilon) { return m / (_mm256_sqrt_ps(v) + epsilon); }
 

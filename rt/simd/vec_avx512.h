@@ -13,6 +13,9 @@ INLINE vec v_gate(vec v, vec m) {
   return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(m, _mm512_setzero_ps(), _CMP_GT_OQ), v);
 }
 
+/* A bit for each lane whose magnitude is not below the bar; that of a NaN is not. */
+INLINE uint32_t v_reaching(vec v, vec bar) { return _mm512_cmp_ps_mask(_mm512_abs_ps(v), bar, _CMP_NLT_UQ); }
+
 /* m / (sqrt(v) + epsilon). The 14-bit estimates with one Newton step each take a quarter of the cycles of
  * sqrt and division and are within 2 ulp. v is held above the square of the smallest epsilon that matters, so
  * that the estimate of 1/sqrt(0) does not become infinite. */

@@ -10,6 +10,12 @@ INLINE vec v_gate(vec v, vec m) {
   return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(v), vcgtq_f32(m, vdupq_n_f32(0))));
 }
 
+/* A bit for each lane whose magnitude is not below the bar; that of a NaN is not. */
+INLINE uint32_t v_reaching(vec v, vec bar) {
+  const uint32x4_t bits = {1, 2, 4, 8};
+  return vaddvq_u32(vandq_u32(vmvnq_u32(vcltq_f32(vabsq_f32(v), bar)), bits));
+}
+
 /* m / (sqrt(v) + epsilon). */
 INLINE vec v_over_root(vec m, vec v, vec epsilon) { return m / (vsqrtq_f32(v) + epsilon); }
 

@@ -13,6 +13,7 @@ namespace {
 struct TakeArgs {
   const coppice_dense_dw_args* gradient;
   const Param* param;
+  coppice_screen screen;
   const DenseGradientSink* sink;
 };
 
@@ -20,10 +21,11 @@ struct TakeArgs {
 void take(const void* raw, const coppice_run_state*, const coppice_item* item) {
   const auto* args = static_cast<const TakeArgs*>(raw);
   const coppice_dense_dw_args& dw = *args->gradient;
-  const int64_t first = int64_t{item->part_begin} * dw.part_rows, cols = coppice_dense_dw_columns(&dw.shape),
-                rows = std::min<int64_t>(dw.part_rows, dw.shape.outputs - first);
+  constexpr int64_t kRows = DenseGradientBlock::kStride;
+  const int64_t first = item->part_begin * kRows, cols = coppice_dense_dw_columns(&dw.shape),
+                rows = std::min<int64_t>(kRows, dw.shape.outputs - first);
   const auto* values = static_cast<const float*>(item->scratch);
-  (*args->sink)({*args->param, first, rows, cols, {values, static_cast<size_t>(rows * cols)}});
+  (*args->sink)({*args->param, first, rows, cols, {values, static_cast<size_t>(cols * kRows)}, args->screen});
 }
 
 }  // namespace
@@ -41,7 +43,10 @@ Status append_dense_gradients(Lowering& lowering, const std::function<bool(const
     TRY(node.op->lower_dense_dw(lowering, node));
     CallSpec& gradient = lowering.calls_.back();
     const auto* args = static_cast<const coppice_dense_dw_args*>(gradient.args.get());
-    { lowering.call<TakeArgs>("rank " + param.name(), take, gradient.width).args() = {args, &param, sink}; }
+    {
+      lowering.call<TakeArgs>("rank " + param.name(), take, gradient.width).args() = {
+          args, &param, lowering.train->screen, sink};
+    }
     CallSpec taking = std::move(lowering.calls_.back());
     lowering.calls_.pop_back();
     lowering.calls_.back().then.push_back(std::move(taking));

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "graph/lowering.h"
+#include "kernels/train_kernels.h"
 #include "sparse/param.h"
 
 namespace coppice {
@@ -15,7 +16,11 @@ namespace coppice {
 struct DenseGradientBlock {
   const Param& param;
   int64_t first_row = 0, rows = 0, cols = 0;
-  std::span<const float> values;  // [rows][cols]
+  std::span<const float> values;  // [cols][kStride]: the rows innermost, as the kernel makes them
+  coppice_screen screen;          // finds what is large
+
+  static constexpr int64_t kStride = COPPICE_DENSE_DW_ROWS;
+  float at(int64_t row, int64_t col) const { return values[static_cast<size_t>(col * kStride + row)]; }
 };
 
 // Called by several threads at once, in any order. The rows of a block of the pattern come together.

@@ -63,8 +63,7 @@ class BlocksEncoding final : public Encoding {
           indices.push_back((block * view_.block_cols + column_[static_cast<size_t>(k)]) / shape_.cols);
       indptr.push_back(static_cast<int32_t>(indices.size()));
     }
-    return Pattern::from_indices(view_.rows, view_.cols, shape_, std::move(indptr), std::move(indices))
-        .take();
+    return Pattern::of_canonical(view_.rows, view_.cols, shape_, std::move(indptr), std::move(indices));
   }
 
   std::vector<int32_t> positions() const override {

@@ -91,7 +91,7 @@ class ConvBlocksEncoding final : public Encoding {
         indices.push_back(sorted[i].first / shape_.cols);
       indptr.push_back(static_cast<int32_t>(indices.size()));
     }
-    return Pattern::from_indices(view_.rows, columns(), shape_, std::move(indptr), std::move(indices)).take();
+    return Pattern::of_canonical(view_.rows, columns(), shape_, std::move(indptr), std::move(indices));
   }
 
   std::vector<int32_t> positions() const override {

@@ -106,7 +106,7 @@ class GatherEncoding final : public Encoding {
       indices.push_back(col);
     }
     std::partial_sum(indptr.begin(), indptr.end(), indptr.begin());
-    return Pattern::from_indices(g_.outputs, columns(), shape_, std::move(indptr), std::move(indices)).take();
+    return Pattern::of_canonical(g_.outputs, columns(), shape_, std::move(indptr), std::move(indices));
   }
 
   std::vector<int32_t> positions() const override {

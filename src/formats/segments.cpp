@@ -58,7 +58,7 @@ class SegmentsEncoding final : public Encoding {
     each_weight(indptr, [&](int32_t canonical, int32_t, int32_t col) {
       indices[static_cast<size_t>(canonical)] = col;
     });
-    return Pattern::from_indices(view_.rows, view_.cols, {}, indptr, std::move(indices)).take();
+    return Pattern::of_canonical(view_.rows, view_.cols, {}, indptr, std::move(indices));
   }
 
   std::vector<int32_t> positions() const override {

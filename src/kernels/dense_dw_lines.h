@@ -57,12 +57,28 @@ static inline dense_dw_lines dense_dw_lines_from(const coppice_dense_dw_args* a,
   return l;
 }
 
-/* Where column `column` of a row in `group` reads, relative to dense_dw_lines.x. */
-static inline int64_t dense_dw_offset(const coppice_conv_shape* c, const dense_dw_planes* planes,
-                                      int32_t group, int32_t column) {
-  const int32_t taps = c->kernel_h * c->kernel_w, channels = c->channels / c->groups;
-  return (group * channels + column / taps) * planes->x_channel +
-         column % taps / c->kernel_w * planes->x_tap_row + column % c->kernel_w * planes->x_tap_column;
+/* A column of a row: channel of the group, tap y, tap x. offset: where it reads, relative to
+ * dense_dw_lines.x. */
+typedef struct dense_dw_column {
+  int64_t offset;
+  int32_t tap_y, tap_x;
+} dense_dw_column;
+
+static inline dense_dw_column dense_dw_first_column(const coppice_conv_shape* c,
+                                                    const dense_dw_planes* planes, int32_t group) {
+  const dense_dw_column first = {(int64_t)group * (c->channels / c->groups) * planes->x_channel, 0, 0};
+  return first;
+}
+
+static inline void dense_dw_next_column(const coppice_conv_shape* c, const dense_dw_planes* planes,
+                                        dense_dw_column* at) {
+  at->offset += planes->x_tap_column;
+  if (++at->tap_x < c->kernel_w) return;
+  at->tap_x = 0;
+  at->offset += planes->x_tap_row - c->kernel_w * planes->x_tap_column;
+  if (++at->tap_y < c->kernel_h) return;
+  at->tap_y = 0;
+  at->offset += planes->x_channel - c->kernel_h * planes->x_tap_row;
 }
 
 #endif

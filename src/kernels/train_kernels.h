@@ -76,19 +76,26 @@ typedef struct coppice_conv_blocks_dw_args {
 } coppice_conv_blocks_dw_args;
 
 /* The whole gradient of some rows of a weight, also where no weight lives: what is grown is chosen by it.
- * gradient[row][column] = sum over pixels and samples of dy[row][pixel] * x[what the column reads for it],
+ * gradient[column][row] = sum over pixels and samples of dy[row][pixel] * x[what the column reads for it],
  * for the rows of a part and all columns (channel of the group, tap y, tap x), to item->scratch. An item has
- * one part and all tiles. Parts: ranges of part_rows rows. x has a halo of at least the padding, with zeros
- * or wrapped as the shape says. A linear layer is a convolution of 1x1 on one pixel. */
+ * one part and all tiles. Parts: COPPICE_DENSE_DW_ROWS rows, of which the last may have fewer: those that it
+ * lacks are 0. x has a halo of at least the padding, with zeros or wrapped as the shape says. A linear layer
+ * is a convolution of 1x1 on one pixel. */
 typedef struct coppice_dense_dw_args {
   coppice_conv_shape shape;
   coppice_tiled x, dy;
-  int32_t part_rows;
 } coppice_dense_dw_args;
+
+/* As many as the largest block has, so that a part holds whole blocks. */
+enum { COPPICE_DENSE_DW_ROWS = 16 };
 
 static inline int64_t coppice_dense_dw_columns(const coppice_conv_shape* c) {
   return (int64_t)(c->channels / c->groups) * c->kernel_h * c->kernel_w;
 }
+
+/* Writes the places of those of the numbers [0, count) whose magnitude is not below the bar (a NaN is not) to
+ * places, ascending. Returns how many they are, of which places has room for all. */
+typedef int64_t (*coppice_screen)(const float* numbers, int64_t count, float bar, uint32_t* places);
 
 /* gradient[i] = sum over the item's tiles of their i-th number, in their order. Parts are those of
  * part_start; gradient as in coppice_linear_dw_args. */
@@ -145,8 +152,9 @@ typedef struct coppice_train_table {
   coppice_kernel conv_blocks_dw;     /* coppice_conv_blocks_dw_args */
   coppice_kernel tile_sum;           /* coppice_tile_sum_args */
   coppice_kernel dense_dw;           /* coppice_dense_dw_args */
-  coppice_kernel sgd, adam;          /* coppice_update_args */
-  coppice_kernel refresh;            /* coppice_refresh_args */
+  coppice_screen screen;
+  coppice_kernel sgd, adam; /* coppice_update_args */
+  coppice_kernel refresh;   /* coppice_refresh_args */
 } coppice_train_table;
 
 extern const coppice_train_table coppice_train_c;

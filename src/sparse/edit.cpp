@@ -46,9 +46,9 @@ Result<EditedPattern> apply_edit(const Pattern& pattern, const TopologyEdit& edi
     }
     indptr.push_back(static_cast<int32_t>(indices.size()));
   }
-  TRY_ASSIGN(Pattern edited, Pattern::from_indices(pattern.rows(), pattern.cols(), pattern.block(),
-                                                   std::move(indptr), std::move(indices)));
-  return EditedPattern{std::move(edited), std::move(source)};
+  return EditedPattern{Pattern::of_canonical(pattern.rows(), pattern.cols(), pattern.block(),
+                                             std::move(indptr), std::move(indices)),
+                       std::move(source)};
 }
 
 }  // namespace coppice

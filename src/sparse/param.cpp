@@ -94,16 +94,16 @@ void Param::encode(const FormatDef& format, const Tiling& tiling) {
   copy_.reset();
 }
 
-void Param::add_copy() { add_copy(pattern()); }
+void Param::add_copy() { add_copy(pattern(), encoding_->positions()); }
 
-void Param::add_copy(const Pattern& pattern) {
+void Param::add_copy(const Pattern& pattern, std::span<const int32_t> here) {
   assert(encoding_ && !copy_);
   if (!format_->encode_copy) return;
   copy_ = std::make_unique<Copy>();
   copy_->encoding = format_->encode_copy(pattern, tiling_);
   copy_->value = Floats(static_cast<size_t>(copy_->encoding->size()));
   copy_->view = copy_->encoding->bind(copy_->value.data());
-  const std::vector<int32_t> here = encoding_->positions(), there = copy_->encoding->positions();
+  const std::vector<int32_t> there = copy_->encoding->positions();
   copy_->position.resize(static_cast<size_t>(copy_->encoding->size()));
   for (size_t k = 0; k < there.size(); ++k) copy_->position[static_cast<size_t>(there[k])] = here[k];
   refresh_copy();
@@ -168,7 +168,7 @@ Status Param::apply(const TopologyEdit& edit, int64_t first_update, std::span<co
   }
   pattern_.reset();
   view_ = encoding_->bind(value.data());
-  if (with_copy) add_copy(edited.pattern);
+  if (with_copy) add_copy(edited.pattern, there);
   return {};
 }
 

@@ -77,7 +77,7 @@ class Param {
 
  private:
   Param() = default;
-  void add_copy(const Pattern& pattern);  // which is its own
+  void add_copy(const Pattern& pattern, std::span<const int32_t> positions);  // which are its own
   std::string name_;
   std::vector<int64_t> dims_;
   bool is_weight_ = false;

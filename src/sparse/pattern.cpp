@@ -62,6 +62,13 @@ Result<Pattern> Pattern::from_indices(int64_t rows, int64_t cols, BlockShape blo
   return Pattern(rows, cols, block, std::move(indptr), std::move(indices));
 }
 
+Pattern Pattern::of_canonical(int64_t rows, int64_t cols, BlockShape block, std::vector<int32_t> indptr,
+                              std::vector<int32_t> indices) {
+  Pattern pattern(rows, cols, block, std::move(indptr), std::move(indices));
+  assert(from_indices(rows, cols, block, pattern.indptr_, pattern.indices_).ok());
+  return pattern;
+}
+
 std::vector<size_t> live_places(const Pattern& pattern) {
   const BlockShape block = pattern.block();
   std::vector<size_t> places;
@@ -91,8 +98,7 @@ TransposedPattern transpose(const Pattern& pattern) {
       indices[at] = static_cast<int32_t>(r);
       source[at] = k;
     }
-  auto transposed = Pattern::from_indices(cols, rows, {}, std::move(indptr), std::move(indices));
-  return {transposed.take(), std::move(source)};
+  return {Pattern::of_canonical(cols, rows, {}, std::move(indptr), std::move(indices)), std::move(source)};
 }
 
 TransposedPattern unblocked(const Pattern& pattern) {
@@ -112,9 +118,8 @@ TransposedPattern unblocked(const Pattern& pattern) {
     }
     indptr.push_back(static_cast<int32_t>(indices.size()));
   }
-  auto single =
-      Pattern::from_indices(pattern.rows(), pattern.cols(), {}, std::move(indptr), std::move(indices));
-  return {single.take(), std::move(source)};
+  return {Pattern::of_canonical(pattern.rows(), pattern.cols(), {}, std::move(indptr), std::move(indices)),
+          std::move(source)};
 }
 
 Pattern random_pattern(int64_t rows, int64_t cols, BlockShape block, int64_t blocks, uint64_t seed,

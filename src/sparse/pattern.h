@@ -32,6 +32,9 @@ class Pattern {
   // Verifies: the block divides the matrix, indptr and indices are canonical and in range.
   static Result<Pattern> from_indices(int64_t rows, int64_t cols, BlockShape block,
                                       std::vector<int32_t> indptr, std::vector<int32_t> indices);
+  // The same without the look at every index, for what was canonical before it was taken apart.
+  static Pattern of_canonical(int64_t rows, int64_t cols, BlockShape block, std::vector<int32_t> indptr,
+                              std::vector<int32_t> indices);
 
   int64_t rows() const { return rows_; }
   int64_t cols() const { return cols_; }

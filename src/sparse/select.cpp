@@ -11,18 +11,20 @@
 namespace coppice {
 namespace {
 
-// An order of integers: by the score, zeros of both signs alike, and of equal ones the smaller index is
-// better.
-uint64_t rank_of(int64_t index, float score) {
-  assert(index >= 0 && index <= UINT32_MAX);
-  const auto bits = std::bit_cast<uint32_t>(score + 0.0f);
-  const uint32_t key = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-  return uint64_t{key} << 32 | static_cast<uint32_t>(~index);
-}
 int64_t index_of(uint64_t rank) { return static_cast<uint32_t>(~rank); }
 float score_of(uint64_t rank) {
   const auto key = static_cast<uint32_t>(rank >> 32);
   return std::bit_cast<float>(key & 0x80000000u ? key & 0x7fffffffu : ~key);
+}
+
+// The smallest and the largest, without a branch to guess.
+std::pair<uint64_t, uint64_t> range_of(std::span<const uint64_t> numbers) {
+  uint64_t least = UINT64_MAX, most = 0;
+  for (const uint64_t number : numbers) {
+    least = std::min(least, number);
+    most = std::max(most, number);
+  }
+  return {least, most};
 }
 
 // The k-th largest of different numbers. Counts digits, the highest that differ first, as each comparison of
@@ -34,8 +36,8 @@ uint64_t kth_largest(std::vector<uint64_t> numbers, size_t k) {
   const size_t last = counts.size() - 1;
   while (numbers.size() > kFew) {
     // Digits that are alike would be counted in one place, each waiting for the one before.
-    const auto [least, most] = std::minmax_element(numbers.begin(), numbers.end());
-    const int low = std::max(0, static_cast<int>(std::bit_width(*least ^ *most)) - kBits);
+    const auto [least, most] = range_of(numbers);
+    const int low = std::max(0, static_cast<int>(std::bit_width(least ^ most)) - kBits);
     const auto digit_of = [&](uint64_t number) { return static_cast<size_t>(number >> low) & last; };
     counts.fill(0);
     for (const uint64_t number : numbers) ++counts[digit_of(number)];
@@ -87,16 +89,18 @@ void sort_places(std::vector<int64_t>& places) {
   }
 }
 
-void StreamingTopK::offer(int64_t index, float score) {
-  if (k_ == 0 || (has_bar_ && score < bar_)) return;
-  entries_.push_back(rank_of(index, score));
-  // Room for k more before each cut makes a cut O(1) amortised per offer.
-  if (entries_.size() >= 2 * k_ + 16) cut();
-}
-
-void StreamingTopK::cut() {
-  if (entries_.size() <= k_) return;
-  const uint64_t worst = kth_largest(entries_, k_);
+// Drops what cannot be among the k largest. Counting one digit finds a bar that few more than k are above;
+// only where too many share that digit is the k-th one looked for.
+void StreamingTopK::thin_out() {
+  constexpr int kBits = 11;
+  const auto [least, most] = range_of(entries_);
+  const int low = std::max(0, static_cast<int>(std::bit_width(most - least)) - kBits);
+  std::array<uint32_t, 1 << kBits> counts{};
+  for (const uint64_t rank : entries_) ++counts[(rank - least) >> low];
+  size_t digit = counts.size(), above = 0;
+  while (above < k_) above += counts[--digit];
+  uint64_t worst = least + (uint64_t{digit} << low);
+  if (above > k_ + k_ / 4) worst = kth_largest(entries_, k_);
   size_t left = 0;
   for (const uint64_t rank : entries_) {
     entries_[left] = rank;
@@ -104,17 +108,17 @@ void StreamingTopK::cut() {
   }
   entries_.resize(left);
   bar_ = score_of(worst);
-  has_bar_ = true;
 }
 
 std::vector<int64_t> StreamingTopK::take() {
-  cut();
+  const uint64_t worst = entries_.size() > k_ ? kth_largest(entries_, k_) : 0;
   std::vector<int64_t> indices;
-  indices.reserve(entries_.size());
-  for (const uint64_t rank : entries_) indices.push_back(index_of(rank));
+  indices.reserve(k_);
+  for (const uint64_t rank : entries_)
+    if (rank >= worst) indices.push_back(index_of(rank));
   sort_places(indices);
   entries_.clear();
-  has_bar_ = false;
+  bar_ = -std::numeric_limits<float>::infinity();
   return indices;
 }
 

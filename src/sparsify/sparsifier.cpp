@@ -2,8 +2,11 @@
 #include "sparsify/sparsifier.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <bit>
 #include <cmath>
+#include <memory>
 #include <mutex>
 #include <numbers>
 
@@ -37,9 +40,8 @@ Left left_of(const Pattern& pattern, const std::vector<bool>& kept, std::span<co
     }
     indptr.push_back(static_cast<int32_t>(indices.size()));
   }
-  return {Pattern::from_indices(pattern.rows(), pattern.cols(), pattern.block(), std::move(indptr),
-                                std::move(indices))
-              .take(),
+  return {Pattern::of_canonical(pattern.rows(), pattern.cols(), pattern.block(), std::move(indptr),
+                                std::move(indices)),
           std::move(values)};
 }
 
@@ -109,21 +111,33 @@ void take_live(const Pattern& pattern, const DenseGradientBlock& rows, std::vect
               static_cast<size_t>(block.size());
     for (const int32_t column : pattern.row(block_row))
       for (int r = 0; r < block.rows; ++r)
-        for (int c = 0; c < block.cols; ++c)
-          live[at++] = rows.values[static_cast<size_t>((row + r) * rows.cols + column * block.cols + c)];
+        for (int c = 0; c < block.cols; ++c) live[at++] = rows.at(row + r, column * block.cols + c);
   }
 }
 
-// The mean |gradient| of each block of one row of blocks.
-void score_row(BlockShape block, const DenseGradientBlock& rows, int64_t row, std::span<float> scores) {
-  for (size_t b = 0; b < scores.size(); ++b) {
-    float sum = 0;
-    for (int r = 0; r < block.rows; ++r)
-      for (int c = 0; c < block.cols; ++c)
-        sum += std::abs(rows.values[static_cast<size_t>((row + r) * rows.cols) +
-                                    b * static_cast<size_t>(block.cols) + static_cast<size_t>(c)]);
-    scores[b] = sum / static_cast<float>(block.size());
-  }
+// Scores of some rows of blocks: [block columns][1 << stride_log2], of which `rows` are some.
+struct ScoreRows {
+  int64_t first_row, rows;
+  int stride_log2;
+  std::span<const float> scores;
+  coppice_screen screen;
+};
+
+// The mean |gradient| of each block.
+ScoreRows score_blocks(BlockShape block, const DenseGradientBlock& rows, std::vector<float>& scores) {
+  ScoreRows out{rows.first_row / block.rows, rows.rows / block.rows, 0, {}, rows.screen};
+  out.stride_log2 = std::bit_width(static_cast<uint64_t>(out.rows - 1));
+  scores.assign(static_cast<size_t>(rows.cols / block.cols) << out.stride_log2, 0.0f);
+  for (int64_t col = 0; col < rows.cols / block.cols; ++col)
+    for (int64_t row = 0; row < out.rows; ++row) {
+      float sum = 0;
+      for (int r = 0; r < block.rows; ++r)
+        for (int c = 0; c < block.cols; ++c)
+          sum += std::abs(rows.at(row * block.rows + r, col * block.cols + c));
+      scores[static_cast<size_t>(col << out.stride_log2 | row)] = sum / static_cast<float>(block.size());
+    }
+  out.scores = scores;
+  return out;
 }
 
 TopologyEdit edit_of(const Pattern& pattern, const std::vector<bool>& kept,
@@ -149,53 +163,72 @@ TopologyEdit edit_of(const Pattern& pattern, const std::vector<bool>& kept,
 class Growth {
  public:
   Growth(const Pattern& pattern, const std::vector<bool>& kept, int64_t blocks)
-      : pattern_(pattern), kept_(kept), best_(blocks) {}
+      : pattern_(pattern), columns_(pattern.block_cols()), kept_(kept), best_(blocks) {}
 
   // Of what is offered the magnitude counts. Positions whose block stays are no candidates.
-  void offer(int64_t block_row, std::span<const float> scores) {
+  void offer(const ScoreRows& rows) {
+    const std::vector<Candidate> candidates = above_bar(rows);
     const std::lock_guard<std::mutex> lock(mutex_);
-    std::span<const int32_t> live = pattern_.row(block_row);
-    Row row{block_row * pattern_.block_cols(), live.data(), live.data() + live.size(),
-            static_cast<size_t>(pattern_.indptr()[static_cast<size_t>(block_row)])};
-    // Most scores are too low to be kept: those are passed over a few vectors at a time. As integers, whose
-    // order is the same for what is not negative: compilers vectorise that. NaN is above all.
-    constexpr size_t kAtOnce = 32;
-    const size_t whole = scores.size() / kAtOnce * kAtOnce;
-    for (size_t begin = 0; begin < whole; begin += kAtOnce) {
-      const float* some = scores.data() + begin;
-      const int32_t bar = least();
-      int32_t any = 0;  // negative as soon as one reaches the bar
-      for (size_t i = 0; i < kAtOnce; ++i) any |= bar - 1 - magnitude(some[i]);
-      if (any < 0) offer_some(row, begin, scores.subspan(begin, kAtOnce), bar);
-    }
-    offer_some(row, whole, scores.subspan(whole), least());
+    for (const Candidate& candidate : candidates) best_.offer(candidate.position, candidate.score);
+    bar_.store(best_.bar(), std::memory_order_relaxed);
   }
   std::vector<int64_t> take() { return best_.take(); }
 
  private:
-  static int32_t magnitude(float score) { return std::bit_cast<int32_t>(score) & INT32_MAX; }
-
-  // What can still be kept at all, as magnitude() has it.
-  int32_t least() const { return best_.bar() > 0 ? std::bit_cast<int32_t>(best_.bar()) : 0; }
-
-  // A row of blocks while it is passed: its first position, the live blocks ahead, the index of the next one.
-  struct Row {
+  struct Candidate {
     int64_t position;
-    const int32_t *next, *end;
-    size_t block;
+    float score;
   };
-  void offer_some(Row& row, size_t begin, std::span<const float> scores, int32_t bar) {
-    for (size_t i = 0; i < scores.size(); ++i) {
-      if (magnitude(scores[i]) < bar) continue;
-      const auto column = static_cast<int32_t>(begin + i);
-      for (; row.next != row.end && *row.next < column; ++row.next) ++row.block;
-      if (row.next != row.end && *row.next == column && kept_[row.block]) continue;
-      best_.offer(row.position + column, orderly(std::abs(scores[i])));
+
+  // Most scores are too low to be kept, which one thread sees without stopping the others.
+  std::vector<Candidate> above_bar(const ScoreRows& rows) const {
+    LiveBlocks live(*this, rows);
+    const auto room = std::make_unique_for_overwrite<uint32_t[]>(rows.scores.size());
+    const int64_t found = rows.screen(rows.scores.data(), std::ssize(rows.scores),
+                                      bar_.load(std::memory_order_relaxed), room.get());
+    std::vector<Candidate> candidates;
+    candidates.reserve(static_cast<size_t>(found));
+    for (const uint32_t place : std::span(room.get(), static_cast<size_t>(found))) {
+      const int64_t row = place & ((1u << rows.stride_log2) - 1), column = place >> rows.stride_log2;
+      if (row < rows.rows && !live.stays(row, column))
+        candidates.push_back(
+            {(rows.first_row + row) * columns_ + column, orderly(std::abs(rows.scores[place]))});
     }
+    return candidates;
   }
 
+  // What lives in some rows of blocks, while their columns are passed.
+  class LiveBlocks {
+   public:
+    LiveBlocks(const Growth& growth, const ScoreRows& rows) : kept_(growth.kept_) {
+      for (int64_t i = 0; i < rows.rows; ++i) {
+        const int64_t row = rows.first_row + i;
+        const std::span<const int32_t> live = growth.pattern_.row(row);
+        rows_.at(static_cast<size_t>(i)) = {
+            live.data(), live.data() + live.size(),
+            static_cast<size_t>(growth.pattern_.indptr()[static_cast<size_t>(row)])};
+      }
+    }
+    // Columns of a row come in ascending order.
+    bool stays(int64_t row, int64_t column) {
+      Row& at = rows_[static_cast<size_t>(row)];
+      for (; at.next != at.end && *at.next < column; ++at.next) ++at.block;
+      return at.next != at.end && *at.next == column && kept_[at.block];
+    }
+
+   private:
+    struct Row {
+      const int32_t *next = nullptr, *end = nullptr;  // live blocks ahead
+      size_t block = 0;                               // index of the next one
+    };
+    const std::vector<bool>& kept_;
+    std::array<Row, DenseGradientBlock::kStride> rows_;
+  };
+
   const Pattern& pattern_;
+  const int64_t columns_;  // of blocks
   const std::vector<bool>& kept_;
+  std::atomic<float> bar_ = 0;  // no lower score will be kept
   std::mutex mutex_;
   StreamingTopK best_;
 };
@@ -504,17 +537,13 @@ Result<std::vector<std::vector<int64_t>>> Sparsifier::grow_by_gradient(
         std::find_if(layers.begin(), layers.end(), [&](const Layer& l) { return l.param == &rows.param; });
     if (at == layers.end() || at->to_grow == 0) return;
     const BlockShape block = at->pattern.block();
+    Growth& growing = growth.at(at->param);
     if (block.size() == 1) {  // the score of a weight is its gradient
-      for (int64_t row = 0; row < rows.rows; ++row)
-        growth.at(at->param).offer(
-            rows.first_row + row,
-            rows.values.subspan(static_cast<size_t>(row * rows.cols), static_cast<size_t>(rows.cols)));
-      return;
-    }
-    std::vector<float> scores(static_cast<size_t>(at->pattern.block_cols()));
-    for (int64_t row = 0; row < rows.rows; row += block.rows) {
-      score_row(block, rows, row, scores);
-      growth.at(at->param).offer((rows.first_row + row) / block.rows, scores);
+      constexpr int kLog2 = std::countr_zero(static_cast<uint64_t>(DenseGradientBlock::kStride));
+      growing.offer({rows.first_row, rows.rows, kLog2, rows.values, rows.screen});
+    } else {
+      std::vector<float> scores;
+      growing.offer(score_blocks(block, rows, scores));
     }
   }));
   std::vector<std::vector<int64_t>> grown;

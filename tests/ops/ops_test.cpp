@@ -108,7 +108,9 @@ std::map<std::string, std::vector<float>> dense_gradients(Executor& executor, co
       executor.dense_gradients(batch, {}, [&out](const DenseGradientBlock& block) {  // on one thread
         std::vector<float>& all = out[block.param.name()];
         all.resize(static_cast<size_t>(block.param.total()), std::numeric_limits<float>::quiet_NaN());
-        std::copy(block.values.begin(), block.values.end(), all.begin() + block.first_row * block.cols);
+        for (int64_t row = 0; row < block.rows; ++row)
+          for (int64_t col = 0; col < block.cols; ++col)
+            all[static_cast<size_t>((block.first_row + row) * block.cols + col)] = block.at(row, col);
       });
   EXPECT_TRUE(loss.ok());
   return out;

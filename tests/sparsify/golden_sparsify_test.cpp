@@ -74,9 +74,11 @@ TEST(GoldenSparsify, SnipScoresAsInPyTorch) {
   ASSERT_TRUE(executor
                   ->dense_gradients(batch.view, {1, 0, 0.1},
                                     [&](const DenseGradientBlock& rows) {
-                                      std::copy(
-                                          rows.values.begin(), rows.values.end(),
-                                          gradients[rows.param.name()].begin() + rows.first_row * rows.cols);
+                                      std::vector<float>& all = gradients[rows.param.name()];
+                                      for (int64_t r = 0; r < rows.rows; ++r)
+                                        for (int64_t c = 0; c < rows.cols; ++c)
+                                          all[static_cast<size_t>((rows.first_row + r) * rows.cols + c)] =
+                                              rows.at(r, c);
                                     })
                   .ok());
   const MethodDef& snip = *find_method("snip");

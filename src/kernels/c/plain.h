@@ -15,6 +15,7 @@ void coppice_conv_blocks_dx_c(const void* args, const coppice_run_state* rs, con
 void coppice_conv_blocks_dw_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void coppice_tile_sum_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void coppice_dense_dw_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
+int64_t coppice_screen_c(const float* numbers, int64_t count, float bar, uint32_t* places);
 void coppice_sgd_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void coppice_adam_c(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void coppice_refresh_c(const void* args, const coppice_run_state* rs, const coppice_item* item);

@@ -12,6 +12,7 @@ const coppice_train_table coppice_train_c = {
     .conv_blocks_dw = coppice_conv_blocks_dw_c,
     .tile_sum = coppice_tile_sum_c,
     .dense_dw = coppice_dense_dw_c,
+    .screen = coppice_screen_c,
     .sgd = coppice_sgd_c,
     .adam = coppice_adam_c,
     .refresh = coppice_refresh_c,

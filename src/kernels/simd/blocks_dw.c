@@ -8,18 +8,6 @@ enum { kGroupVectors = 16 / LANES };     /* vectors of 16 floats */
 enum { kColumns = LANES == 16 ? 8 : 4 }; /* at once: their pointers and sums fit the registers */
 enum { kSets = LANES == 16 ? 2 : 1 };    /* of sums, so that few columns still make enough chains */
 
-/* 4x4 floats: rows in, columns out. */
-INLINE void transpose4(vec4* v) {
-  const vec4 a = __builtin_shufflevector(v[0], v[1], 0, 4, 1, 5),
-             b = __builtin_shufflevector(v[2], v[3], 0, 4, 1, 5);
-  const vec4 c = __builtin_shufflevector(v[0], v[1], 2, 6, 3, 7),
-             d = __builtin_shufflevector(v[2], v[3], 2, 6, 3, 7);
-  v[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
-  v[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
-  v[2] = __builtin_shufflevector(c, d, 0, 1, 4, 5);
-  v[3] = __builtin_shufflevector(c, d, 2, 3, 6, 7);
-}
-
 /* Four rows and all their columns: to [sample][16] at row `row` for r = 16, to [sample / 4][row][4] for r
  * = 4. */
 INLINE void interleave_rows(const float* dy, float* out, int32_t live, int32_t width, int32_t columns,

@@ -1,115 +1,126 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The whole gradient of some rows of a weight: register tiles of a few rows and columns, each sum a dot
- * product over pixels and samples, whose lanes are added up once a block of lines has passed. */
-#include "conv_tiles.h"
+ * The whole gradient of 16 rows of a weight: dy of the rows is laid out with the rows innermost, so that a
+ * number of x times a vector of dy adds to 16 rows at once, and no sum over lanes is left. */
 #include "kernels/dense_dw_lines.h"
 #include "train_simd.h"
 
-enum { kRows = 4, kColumns = LANES == 8 ? 2 : 4, kSums = kRows * kColumns };
-/* Of a row, at once: the rows of a part then stay in the L1 while the columns pass. */
-enum { kBlockFloats = 512 };
+enum { kRows = COPPICE_DENSE_DW_ROWS, kRowVectors = kRows / LANES };
+enum { kColumns = LANES == 16 ? 8 : 4 }; /* at once: their pointers and sums fit the registers */
+/* Pixels times samples at once: dy of 16 rows, and x of the columns at hand, then stay in the L1. */
+enum { kSteps = 256 };
 
-typedef struct dense_dw_tile {
-  const float *x[kColumns], *dy[kRows];
-} dense_dw_tile;
+/* Neighbouring pixels of neighbouring lines. */
+typedef struct dense_dw_chunk {
+  const float *x, *dy;
+  int32_t lines, pixels;
+} dense_dw_chunk;
 
-/* out: [kRows][kColumns] */
-INLINE void run_tile(const dense_dw_lines* l, const dense_dw_tile* at, float* out, int vectors) {
-  vec sum[kSums];
-  UNROLL for (int i = 0; i < kSums; ++i) sum[i] = v_zero();
-  const int64_t x_pixel = l->x_pixel, dy_pixel = l->dy_pixel;
-  for (int32_t line = 0; line < l->lines; ++line) {
-    const float *x[kColumns], *dy[kRows];
-    UNROLL for (int c = 0; c < kColumns; ++c) x[c] = at->x[c] + line * l->x_line;
-    UNROLL for (int r = 0; r < kRows; ++r) dy[r] = at->dy[r] + line * l->dy_line;
-    for (int64_t p = 0; p < l->pixels; ++p)
-      for (int j = 0; j < vectors; ++j) {
-        vec in[kColumns];
-        UNROLL for (int c = 0; c < kColumns; ++c) in[c] = v_load(x[c] + p * x_pixel + j * LANES);
-        UNROLL for (int r = 0; r < kRows; ++r) {
-          vec d = v_load(dy[r] + p * dy_pixel + j * LANES);
-          KEEP_VECTOR(d);
-          UNROLL for (int c = 0; c < kColumns; ++c) sum[r * kColumns + c] += in[c] * d;
+/* dy of `rows` rows from `row` on, to [line][pixel][sample][kRows]; rows that are none are 0. */
+static void lay_out(const dense_dw_planes* planes, const dense_dw_lines* l, const dense_dw_chunk* chunk,
+                    int32_t row, int32_t rows, float* out) {
+  for (int32_t line = 0; line < chunk->lines; ++line)
+    for (int64_t p = 0; p < chunk->pixels; ++p, out += l->samples * kRows) {
+      const float* dy = chunk->dy + line * l->dy_line + p * l->dy_pixel + row * planes->dy_output;
+      for (int32_t r = 0; r < kRows; r += 4)
+        for (int32_t s = 0; s < l->samples; s += 4) {
+          vec4 v[4];
+          UNROLL for (int i = 0; i < 4; ++i) v[i] =
+              r + i < rows ? v_load4(dy + (r + i) * planes->dy_output + s) : (vec4){0};
+          transpose4(v);
+          UNROLL for (int i = 0; i < 4; ++i) v_store4(out + (s + i) * kRows + r, v[i]);
         }
-      }
-  }
-  UNROLL for (int i = 0; i < kSums; i += 4)
-      v_store4(out + i, v_sums(sum[i], sum[i + 1], sum[i + 2], sum[i + 3]));
-}
-
-/* The usual numbers of vectors in a pixel, so that their loop is none. */
-NOINLINE void run_16(const dense_dw_lines* l, const dense_dw_tile* at, float* out) {
-  run_tile(l, at, out, 16 / LANES);
-}
-NOINLINE void run_64(const dense_dw_lines* l, const dense_dw_tile* at, float* out) {
-  run_tile(l, at, out, 64 / LANES);
-}
-NOINLINE void run_32(const dense_dw_lines* l, const dense_dw_tile* at, float* out) {
-  run_tile(l, at, out, 32 / LANES);
-}
-NOINLINE void run_any(const dense_dw_lines* l, const dense_dw_tile* at, float* out) {
-  run_tile(l, at, out, l->samples / LANES);
-}
-
-typedef void (*tile_run)(const dense_dw_lines* l, const dense_dw_tile* at, float* out);
-
-static tile_run run_of(int32_t samples) {
-  return samples == 16 ? run_16 : samples == 32 ? run_32 : samples == 64 ? run_64 : run_any;
-}
-
-/* Some columns of the rows [row, end) of one group. `at` has the columns; gradient is that of the first row.
- */
-static void run_rows(const dense_dw_planes* planes, const dense_dw_lines* l, dense_dw_tile* at, int32_t row,
-                     int32_t end, int32_t columns, float* gradient, int64_t row_floats) {
-  const tile_run run = run_of(l->samples);
-  for (; row < end; row += kRows, gradient += kRows * row_floats) {
-    const int32_t rows = end - row < kRows ? end - row : kRows;
-    /* What is past the edge repeats the last one, and is dropped. */
-    for (int i = 0; i < kRows; ++i) at->dy[i] = l->dy + (row + (i < rows ? i : rows - 1)) * planes->dy_output;
-    float out[kSums];
-    run(l, at, out);
-    if (rows == kRows && columns == 4) {
-      UNROLL for (int r = 0; r < kRows; ++r) {
-        float* const g = gradient + r * row_floats;
-        v_store4(g, v_load4(g) + v_load4(out + r * 4));
-      }
-      continue;
     }
-    for (int32_t r = 0; r < rows; ++r)
-      for (int32_t k = 0; k < columns; ++k) gradient[r * row_floats + k] += out[r * kColumns + k];
+}
+
+/* The products of kColumns columns, which read at x[], added up over a chunk. sum: [kColumns][kRowVectors] */
+INLINE void run_pixels(const dense_dw_lines* l, const dense_dw_chunk* chunk, const float* const* x,
+                       const float* dy, vec* sum) {
+  UNROLL for (int i = 0; i < kColumns * kRowVectors; ++i) sum[i] = v_zero();
+  for (int32_t line = 0; line < chunk->lines; ++line)
+    for (int64_t p = 0; p < chunk->pixels; ++p) {
+      const int64_t pixel = line * l->x_line + p * l->x_pixel;
+      for (int64_t s = pixel; s < pixel + l->samples; s += 4)
+        UNROLL for (int k = 0; k < 4; ++k, dy += kRows) {
+          vec d[kRowVectors];
+          UNROLL for (int v = 0; v < kRowVectors; ++v) d[v] = v_load(dy + v * LANES);
+          UNROLL for (int u = 0; u < kColumns; ++u) {
+            const vec xs = v_splat(x[u][s + k]);
+            UNROLL for (int v = 0; v < kRowVectors; ++v) sum[u * kRowVectors + v] += xs * d[v];
+          }
+        }
+    }
+}
+
+/* Adds `columns` columns to the rows [begin, end). g: [columns][kRows] */
+INLINE void put(float* g, const vec* sum, int32_t columns, int32_t begin, int32_t end) {
+  if (columns == kColumns && begin == 0 && end == kRows) {
+    UNROLL for (int i = 0; i < kColumns * kRowVectors; ++i)
+        v_store(g + i * LANES, v_load(g + i * LANES) + sum[i]);
+    return;
+  }
+  float all[kColumns * kRows];
+  UNROLL for (int i = 0; i < kColumns * kRowVectors; ++i) v_store(all + i * LANES, sum[i]);
+  for (int32_t u = 0; u < columns; ++u)
+    for (int32_t r = begin; r < end; ++r) g[u * kRows + r] += all[u * kRows + r];
+}
+
+/* All columns of the rows [begin, end) of a part, which are of one group. */
+static void run_group(const coppice_dense_dw_args* a, const dense_dw_planes* planes, const dense_dw_lines* l,
+                      const dense_dw_chunk* chunk, int32_t group, const float* dy, int32_t begin, int32_t end,
+                      float* gradient) {
+  const int32_t columns = (int32_t)coppice_dense_dw_columns(&a->shape);
+  dense_dw_column at = dense_dw_first_column(&a->shape, planes, group);
+  for (int32_t k = 0; k < columns; k += kColumns, gradient += kColumns * kRows) {
+    const int32_t count = columns - k < kColumns ? columns - k : kColumns;
+    const float* x[kColumns];
+    for (int32_t u = 0; u < kColumns; ++u) {
+      /* What is past the edge repeats the last one, and is dropped. */
+      x[u] = u < count ? chunk->x + at.offset : x[count - 1];
+      if (u < count) dense_dw_next_column(&a->shape, planes, &at);
+    }
+    vec sum[kColumns * kRowVectors];
+    run_pixels(l, chunk, x, dy, sum);
+    put(gradient, sum, count, begin, end);
   }
 }
 
-/* The rows [begin, end) of one group, all columns. */
-static void run_group(const coppice_dense_dw_args* a, const dense_dw_planes* planes, const dense_dw_lines* l,
-                      int32_t begin, int32_t end, float* gradient) {
-  const coppice_conv_shape* c = &a->shape;
-  const int32_t columns = (int32_t)coppice_dense_dw_columns(c), group = begin / (c->outputs / c->groups);
-  for (int32_t k = 0; k < columns; k += kColumns) {
-    const int32_t count = columns - k < kColumns ? columns - k : kColumns;
-    dense_dw_tile at;
-    for (int i = 0; i < kColumns; ++i)
-      at.x[i] = l->x + dense_dw_offset(c, planes, group, k + (i < count ? i : count - 1));
-    run_rows(planes, l, &at, begin, end, count, gradient + k, columns);
+static void run_chunk(const coppice_dense_dw_args* a, const dense_dw_planes* planes, const dense_dw_lines* l,
+                      const dense_dw_chunk* chunk, int32_t row, int32_t rows, float* gradient) {
+  _Alignas(64) float dy[kSteps * kRows];
+  lay_out(planes, l, chunk, row, rows, dy);
+  const int32_t of_group = a->shape.outputs / a->shape.groups;
+  for (int32_t begin = 0, end; begin < rows; begin = end) {
+    const int32_t group = (row + begin) / of_group;
+    end = (group + 1) * of_group - row;
+    if (end > rows) end = rows;
+    run_group(a, planes, l, chunk, group, dy, begin, end, gradient);
   }
 }
 
 void KERNEL(coppice_dense_dw)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_dense_dw_args* a = (const coppice_dense_dw_args*)args;
-  const coppice_conv_shape* c = &a->shape;
   const dense_dw_planes planes = dense_dw_planes_of(a);
-  const int64_t columns = coppice_dense_dw_columns(c);
-  const int32_t of_group = c->outputs / c->groups, begin = item->part_begin * a->part_rows;
-  const int32_t end = begin + a->part_rows < c->outputs ? begin + a->part_rows : c->outputs;
-  const int32_t line_floats = c->out_width * a->x.width;
-  const int32_t most = line_floats < kBlockFloats ? kBlockFloats / line_floats : 1;
+  const int32_t row = item->part_begin * kRows;
+  const int32_t rows = a->shape.outputs - row < kRows ? a->shape.outputs - row : kRows;
   float* gradient = (float*)item->scratch;
-  memset(gradient, 0, (size_t)(end - begin) * (size_t)columns * sizeof(float));
+  memset(gradient, 0, (size_t)coppice_dense_dw_columns(&a->shape) * kRows * sizeof(float));
+  const int32_t line = a->shape.out_width * a->x.width, most = line < kSteps ? kSteps / line : 1;
   dense_dw_lines l;
   for (int32_t first = 0; (l = dense_dw_lines_from(a, rs, item, first, most)).lines > 0; first += l.lines)
-    for (int32_t row = begin, next; row < end; row = next) {
-      next = (row / of_group + 1) * of_group;
-      if (next > end) next = end;
-      run_group(a, &planes, &l, row, next, gradient + (int64_t)(row - begin) * columns);
+    for (int32_t p = 0, pixels; p < l.pixels; p += pixels) {
+      pixels = l.pixels - p < kSteps / l.samples ? l.pixels - p : kSteps / l.samples;
+      const dense_dw_chunk chunk = {l.x + p * l.x_pixel, l.dy + p * l.dy_pixel, l.lines, pixels};
+      run_chunk(a, &planes, &l, &chunk, row, rows, gradient);
     }
+}
+
+int64_t KERNEL(coppice_screen)(const float* numbers, int64_t count, float bar, uint32_t* places) {
+  const vec bars = v_splat(bar);
+  int64_t found = 0, i = 0;
+  for (; i + LANES <= count; i += LANES)
+    for (uint32_t left = v_reaching(v_load(numbers + i), bars); left != 0; left &= left - 1)
+      places[found++] = (uint32_t)i + (uint32_t)__builtin_ctz(left);
+  for (; i < count; ++i)
+    if (!(__builtin_fabsf(numbers[i]) < bar)) places[found++] = (uint32_t)i;
+  return found;
 }

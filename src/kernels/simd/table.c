@@ -12,6 +12,7 @@ const coppice_train_table KERNEL(coppice_train) = {
     .conv_blocks_dw = KERNEL(coppice_conv_blocks_dw),
     .tile_sum = KERNEL(coppice_tile_sum),
     .dense_dw = KERNEL(coppice_dense_dw),
+    .screen = KERNEL(coppice_screen),
     .sgd = KERNEL(coppice_sgd),
     .adam = KERNEL(coppice_adam),
     .refresh = KERNEL(coppice_refresh),

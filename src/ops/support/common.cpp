@@ -63,8 +63,7 @@ ValueId with_halo(Lowering& lowering, ValueId id, int halo, bool wrap) {
 }
 
 void lower_dense_dw_as(Lowering& lowering, const Node& node, const coppice_conv_shape& shape) {
-  // As many as the largest block has, so that a part holds whole blocks.
-  constexpr int32_t kPartRows = 16;
+  constexpr int32_t kPartRows = COPPICE_DENSE_DW_ROWS;
   ValueId x = node.inputs[0];
   const PlanValue& have = lowering.value(x);
   const int halo = std::max(shape.pad_h, shape.pad_w);
@@ -73,7 +72,6 @@ void lower_dense_dw_as(Lowering& lowering, const Node& node, const coppice_conv_
   auto call = lowering.call<coppice_dense_dw_args>(node.name + " of all weights", lowering.train->dense_dw,
                                                    lowering.width(x));
   call.args().shape = shape;
-  call.args().part_rows = kPartRows;
   call.in(&coppice_dense_dw_args::x, x).in(&coppice_dense_dw_args::dy, node.inputs[1]);
   call.reduces().parts((shape.outputs + kPartRows - 1) / kPartRows);
   call.spec().scratch = static_cast<size_t>(kPartRows * coppice_dense_dw_columns(&shape)) * sizeof(float);
