@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <chrono>
-#include <iostream>
 #include <memory>
 #include <numeric>
 
 #include "base/text.h"
+#include "bench_apply.h"
 #include "bench_edit.h"
 #include "bench_problem.h"
+#include "bench_serve.h"
 #include "command.h"
 #include "host/usage.h"
 #include "models/json.h"
@@ -71,39 +72,6 @@ Json set_up_json(const BenchRequest& request, const BenchProblem& problem) {
   return json;
 }
 
-// A processor that slept while the other side had its turn needs some milliseconds to get back its clock.
-coppice_speed settled(Calibration& calibration) {
-  using Clock = std::chrono::steady_clock;
-  const auto end = Clock::now() + std::chrono::milliseconds(5);
-  coppice_speed speed = calibration.measure();
-  while (Clock::now() < end) speed = calibration.measure();
-  return speed;
-}
-
-// The line protocol of bench/peers/worker.py, with `cal` besides.
-Result<int> serve(const BenchArguments& arguments, BenchProblem& problem, Calibration& calibration) {
-  TRY(problem.run());
-  Json ready{{"ready", true}};
-  ready.update(set_up_json(arguments.request, problem));
-  say(json_text(ready));
-  for (std::string line; std::getline(std::cin, line) && line != "quit";) {
-    if (line == "go") {
-      TRY_ASSIGN(const double ms, timed([&] { return problem.run(); }));
-      say(json_text(Json{{"ms", ms}}));
-    } else if (line == "cal") {
-      const coppice_speed speed = settled(calibration), peak = calibration.peak();
-      say(json_text(Json{{"fma_gflops", speed.gflops},
-                         {"l2_gbytes", speed.gbytes},
-                         {"peak", {{"fma_gflops", peak.gflops}, {"l2_gbytes", peak.gbytes}}}}));
-    } else if (line == "memory") {
-      say(json_text(Json{{"peak_bytes", coppice_host_peak_bytes()}}));
-    } else {
-      return invalid("'" + line + "' is not an order; there are go, cal, memory and quit");
-    }
-  }
-  return kFine;
-}
-
 Result<int> measure(const BenchArguments& arguments, BenchProblem& problem, Calibration& calibration) {
   Sampling sampling;
   sampling.seconds = arguments.seconds;
@@ -150,7 +118,9 @@ int run_bench(BenchArguments& arguments) {
   auto problem = BenchProblem::create(arguments.request);
   if (!problem.ok()) return fail(kName, problem.status());
   Calibration calibration((*problem)->executor().isa(), arguments.request.threads);
-  const auto code = arguments.serve                ? serve(arguments, **problem, calibration)
+  const auto code = arguments.serve ? serve(
+                                          set_up_json(arguments.request, **problem),
+                                          [&] { return (*problem)->run(); }, calibration)
                     : arguments.request.time_calls ? say_calls(arguments, **problem)
                                                    : measure(arguments, **problem, calibration);
   return code.ok() ? *code : fail(kName, code.status());
@@ -160,10 +130,12 @@ int run_bench(BenchArguments& arguments) {
 
 void add_bench_command(CLI::App& app, int& exit) {
   CLI::App* command = app.add_subcommand(
-      kName, "Time one layer with its gradients, whole training steps, or edits of the topology");
+      kName,
+      "Time one layer with its gradients or for one sample, whole training steps, or edits of the topology");
   command->footer(
       "\nExamples:\n"
       "  coppice bench linear --rows 1024 --cols 1024 --density 0.1 --block 16x1\n"
+      "  coppice bench apply --rows 1024 --cols 1024 --density 0.1 --block 16x4 --arithmetic int8\n"
       "  coppice bench step --model mlp:784-300-100-10 --batch 100 --density 0.1 --threads 2\n"
       "Each sample is framed by short loops of multiply-adds and of reads; only those count whose frames ran "
       "at full speed.");
@@ -214,6 +186,7 @@ void add_bench_command(CLI::App& app, int& exit) {
       exit = run_bench(*arguments);
     });
   }
+  add_bench_apply(*command, exit);
   add_bench_edit(*command, exit);
 }
 

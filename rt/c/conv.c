@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Convolution forward in plain C: the twin that every fast kernel is tested against. */
-#include "conv.h"
+#include "plain_kernels.h"
 
 #include "coppice_halo.h"
 

@@ -9,11 +9,12 @@
 static const coppice_kernel_table* candidate(int index) {
 #if defined(COPPICE_HAVE_SIMD) && defined(__x86_64__)
   __builtin_cpu_init();
-  if (index == 0)
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                   __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")
-               ? &coppice_kernels_avx512
-               : NULL;
+  if (index == 0) {
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
+      return NULL;
+    return __builtin_cpu_supports("avx512vnni") ? &coppice_kernels_avx512 : &coppice_kernels_avx512_no_vnni;
+  }
   if (index == 1)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &coppice_kernels_avx2 : NULL;
 #elif defined(COPPICE_HAVE_SIMD) && defined(__aarch64__)

@@ -12,7 +12,7 @@
 #ifndef COPPICE_KERNELS_H
 #define COPPICE_KERNELS_H
 
-#include "coppice_program.h"
+#include "coppice_apply.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -218,6 +218,8 @@ typedef struct coppice_kernel_table {
   coppice_kernel linear_blocks;   /* coppice_linear_args, coppice_blocks with r = 4 or 16, sparse or dense */
   coppice_kernel conv;            /* coppice_conv_args, coppice_conv_weights */
   coppice_kernel conv_blocks;     /* coppice_conv_args, coppice_conv_blocks */
+  coppice_kernel apply_f32;       /* coppice_apply_f32_args */
+  coppice_kernel apply_i8;        /* coppice_apply_i8_args */
   int64_t (*fma_loop)(
       int32_t rounds); /* multiplies and adds on registers at full rate; returns the FLOPs done */
   float (*read_loop)(const float* data,
@@ -228,6 +230,7 @@ extern const coppice_kernel_table coppice_kernels_c;
 #if defined(__x86_64__)
 extern const coppice_kernel_table coppice_kernels_avx2;
 extern const coppice_kernel_table coppice_kernels_avx512;
+extern const coppice_kernel_table coppice_kernels_avx512_no_vnni; /* the same, its integers by AVX2 */
 #elif defined(__aarch64__)
 extern const coppice_kernel_table coppice_kernels_neon;
 #endif

@@ -24,5 +24,7 @@ void KERNEL(coppice_linear_segments)(const void* args, const coppice_run_state* 
 void KERNEL(coppice_linear_blocks)(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void KERNEL(coppice_conv)(const void* args, const coppice_run_state* rs, const coppice_item* item);
 void KERNEL(coppice_conv_blocks)(const void* args, const coppice_run_state* rs, const coppice_item* item);
+void KERNEL(coppice_apply_f32)(const void* args, const coppice_run_state* rs, const coppice_item* item);
+void KERNEL(coppice_apply_i8)(const void* args, const coppice_run_state* rs, const coppice_item* item);
 
 #endif

@@ -25,12 +25,17 @@ static float read_loop(const float* data, int32_t count) {
   return total;
 }
 
-const coppice_kernel_table KERNEL(coppice_kernels) = {
-    .isa = COPPICE_ISA_TEXT,
-    .linear_segments = KERNEL(coppice_linear_segments),
-    .linear_blocks = KERNEL(coppice_linear_blocks),
-    .conv = KERNEL(coppice_conv),
-    .conv_blocks = KERNEL(coppice_conv_blocks),
-    .fma_loop = fma_loop,
-    .read_loop = read_loop,
-};
+#define TABLE(integers)                                                                 \
+  {                                                                                     \
+    .isa = COPPICE_ISA_TEXT, .linear_segments = KERNEL(coppice_linear_segments),        \
+    .linear_blocks = KERNEL(coppice_linear_blocks), .conv = KERNEL(coppice_conv),       \
+    .conv_blocks = KERNEL(coppice_conv_blocks), .apply_f32 = KERNEL(coppice_apply_f32), \
+    .apply_i8 = integers, .fma_loop = fma_loop, .read_loop = read_loop                  \
+  }
+
+const coppice_kernel_table KERNEL(coppice_kernels) = TABLE(KERNEL(coppice_apply_i8));
+
+#if defined(COPPICE_ISA_avx512)
+void coppice_apply_i8_avx2(const void* args, const coppice_run_state* rs, const coppice_item* item);
+const coppice_kernel_table coppice_kernels_avx512_no_vnni = TABLE(coppice_apply_i8_avx2);
+#endif

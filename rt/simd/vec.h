@@ -3,7 +3,7 @@
  * written once as always-inline functions whose sizes are constant arguments, and compiled for every
  * instruction set. Multiplications followed by additions become FMAs (-ffp-contract=fast). What the
  * extensions cannot say, or say badly, is in one header per instruction set: v_splat4(p) (four floats into
- * each quarter), v_quarters_sum(v), v_relu(v) (a NaN passes), v_gate(v, m) (v where m > 0, else 0),
+ * each quarter), v_quarters_sum(v), v_at_least(v, low) (a NaN passes), v_gate(v, m) (v where m > 0, else 0),
  * v_reaching(v, bar) (which lanes reach it), v_over_root(m, v, e) (m / (sqrt(v) + e)), and the switch that
  * makes denormals zero. */
 #ifndef COPPICE_VEC_H
@@ -93,6 +93,8 @@ INLINE vec v_quarter_sums(vec a, vec b, vec c, vec d) {
 #else
 #include "vec_neon.h"
 #endif
+
+INLINE vec v_relu(vec v) { return v_at_least(v, v_zero()); }
 
 /* The sums over the lanes of four vectors. */
 INLINE vec4 v_sums(vec a, vec b, vec c, vec d) { return v_quarters_sum(v_quarter_sums(a, b, c, d)); }

@@ -7,7 +7,7 @@ INLINE vec4 v_quarters_sum(vec v) {
   return _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
 }
 /* Of an unordered pair max_ps returns the second: a NaN passes. */
-INLINE vec v_relu(vec v) { return _mm256_max_ps(_mm256_setzero_ps(), v); }
+INLINE vec v_at_least(vec v, vec low) { return _mm256_max_ps(low, v); }
 INLINE vec v_gate(vec v, vec m) {
   return _mm256_and_ps(_mm256_cmp_ps(m, _mm256_setzero_ps(), _CMP_GT_OQ), v);
 }

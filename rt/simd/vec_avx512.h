@@ -8,7 +8,7 @@ INLINE vec4 v_quarters_sum(vec v) {
   return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
 }
 /* Of an unordered pair max_ps returns the second: a NaN passes. */
-INLINE vec v_relu(vec v) { return _mm512_max_ps(_mm512_setzero_ps(), v); }
+INLINE vec v_at_least(vec v, vec low) { return _mm512_max_ps(low, v); }
 INLINE vec v_gate(vec v, vec m) {
   return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(m, _mm512_setzero_ps(), _CMP_GT_OQ), v);
 }

@@ -5,7 +5,7 @@
 INLINE vec v_splat4(const float* p) { return v_load(p); }
 INLINE vec4 v_quarters_sum(vec v) { return v; }
 /* Not vmaxnm, which would turn a NaN into 0. */
-INLINE vec v_relu(vec v) { return vmaxq_f32(v, vdupq_n_f32(0)); }
+INLINE vec v_at_least(vec v, vec low) { return vmaxq_f32(v, low); }
 INLINE vec v_gate(vec v, vec m) {
   return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(v), vcgtq_f32(m, vdupq_n_f32(0))));
 }

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The weights of a linear layer as the kernels of one sample read them (rt/include/coppice_apply.h): blocks
+// of 16x1 or 16x4, or the full pattern, in floats or in 8-bit integers.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/buffer.h"
+#include "coppice_apply.h"
+#include "sparse/pattern.h"
+
+namespace coppice {
+
+// Why neither takes the pattern, or empty.
+std::string refuses_apply(const Pattern& pattern);
+
+// Owns what its view points at. The pattern must not be refused; values in canonical order.
+class ApplyF32 {
+ public:
+  ApplyF32(const Pattern& pattern, std::span<const float> values, int32_t part_block_rows);
+  const coppice_apply_f32& view() const { return view_; }
+  int32_t parts() const;
+  int64_t bytes() const;  // of weights and index
+
+ private:
+  std::vector<int32_t> start_;
+  std::vector<uint16_t> column_;
+  Floats value_;
+  coppice_apply_f32 view_{};
+};
+
+// Weights of a row as integers: value = integer * scale[row], integers in [-127, 127].
+struct QuantisedRows {
+  std::vector<int8_t> value;  // canonical
+  std::vector<float> scale;   // [rows]; 1 where all weights are 0
+};
+// The largest magnitude of each row becomes 127; halves are rounded to even.
+QuantisedRows quantise_rows(const Pattern& pattern, std::span<const float> values);
+
+// factor = multiplier * 2^-shift, within 2^-31 of itself; for a factor in [2^-31, 2^29].
+struct Requantisation {
+  int32_t multiplier, shift;
+};
+Requantisation requantisation_of(double factor);
+
+class ApplyI8 {
+ public:
+  // bias in units of (scale of x) * (scale of the row); the zero point is that of x. At most
+  // COPPICE_APPLY_I8_COLS columns.
+  ApplyI8(const Pattern& pattern, std::span<const int8_t> values, std::span<const int32_t> bias,
+          int32_t zero_point, int32_t part_block_rows);
+  const coppice_apply_i8& view() const { return view_; }
+  int32_t parts() const;
+  int64_t bytes() const;
+
+ private:
+  std::vector<int32_t> start_, row_sum_, bias_;
+  std::vector<uint16_t> column_;
+  Bytes value_;
+  coppice_apply_i8 view_{};
+};
+
+}  // namespace coppice
