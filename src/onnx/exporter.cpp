@@ -39,9 +39,10 @@ struct PerChannel {
 };
 PerChannel along_channels(const Shape& x, const std::vector<float>& numbers) {
   const auto channels = static_cast<int64_t>(numbers.size());
-  if (x.axes == "chw") return {{channels, 1, 1}, numbers};
+  if (channels == 1) return {{}, numbers};
+  if (x.axes == "chw" && x.sizes[0] == channels) return {{channels, 1, 1}, numbers};
   // A flat sample has its channels one after the other.
-  PerChannel out{{x.elements()}, {}};
+  PerChannel out{x.sizes, {}};
   for (const float number : numbers)
     out.values.insert(out.values.end(), static_cast<size_t>(x.elements() / channels), number);
   return out;
@@ -65,6 +66,7 @@ ProtoWriter integers_attribute(const char* name, const std::vector<int64_t>& val
 
 Result<ExportedNetwork> Exporter::run() {
   TRY(check_size());
+  TRY(check_normalisation());
   declare();
   const Graph& graph = network_.graph;
   // What the loss needs beside the outputs stays out.
@@ -96,6 +98,17 @@ Status Exporter::check_size() const {
   return unsupported("cannot be exported: its weights are " + bytes_text(bytes) +
                      " with their zeros, and an ONNX file is at most " + bytes_text(kLargestFile) +
                      "; a .safetensors file takes them");
+}
+
+Status Exporter::check_normalisation() const {
+  if (!options_.normalisation) return {};
+  const auto numbers = static_cast<int64_t>(options_.normalisation->mean.size());
+  const Shape& x = shape(network_.graph.input);
+  if (numbers > 0 && options_.normalisation->stddev.size() == options_.normalisation->mean.size() &&
+      x.elements() % numbers == 0)
+    return {};
+  return invalid("cannot be exported: the normalisation has " + std::to_string(numbers) +
+                 " channels, which do not divide an input of " + x.text());
 }
 
 // The names that others look for are taken first: of the input, the output and the parameters.

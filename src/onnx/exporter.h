@@ -56,6 +56,7 @@ class Exporter {
   };
 
   Status check_size() const;
+  Status check_normalisation() const;
   void declare();
   void export_node(const coppice::Node& node);
   void refuse(const coppice::Node& node, const Status& why);

@@ -6,58 +6,28 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "base/rng.h"
 #include "onnx/import.h"
 #include "onnx/model.h"
 #include "ops/build.h"
 #include "ops/ops.h"
 #include "support/answers.h"
-#include "support/networks.h"
+#include "support/lively.h"
 
 namespace coppice {
 namespace {
 
-using testing::answers;
-using testing::network_of;
-
-// Sparse, with running statistics and biases that no layer starts with.
-Network lively(const Graph& graph, const char* block = "1x1") {
-  Network network = network_of(graph, 0.4, BlockShape::parse(block).take());
-  Rng rng(7, stream_id("test", "export"));
-  for (std::vector<Param>* list : {&network.params, &network.states})
-    for (Param& param : *list)
-      if (!param.is_weight())
-        for (float& value : param.value)
-          value = param.name().ends_with("running_var") ? 0.5F + rng.uniform() : 0.3F * rng.normal();
-  return network;
-}
-
-std::vector<float> random_input(const Graph& graph, int samples) {
-  Rng rng(3, stream_id("test", "input"));
-  std::vector<float> out(static_cast<size_t>(graph.value(graph.input).shape.elements() * samples));
-  for (float& value : out) value = rng.normal();
-  return out;
-}
+using namespace testing;  // networks, and what they say
 
 ExportedNetwork exported(const Network& network, const ExportOptions& options = {}) {
   auto out = export_onnx(network, options);
   EXPECT_TRUE(out.ok()) << out.status().message();
   return out.ok() ? out.take() : ExportedNetwork();
-}
-
-void expect_close(const std::vector<float>& a, const std::vector<float>& b, double close) {
-  ASSERT_EQ(a.size(), b.size());
-  ASSERT_FALSE(a.empty());
-  double most = 1;
-  for (const float value : a) most = std::max(most, std::fabs(static_cast<double>(value)));
-  for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], close * most) << i;
 }
 
 // Written with ops that the importer does not read: ONNX Runtime alone says whether they are right.
@@ -235,6 +205,15 @@ TEST(ExportOnnx, RefusesAllAtOnce) {
             "cannot be exported: conv2d 'conv': has 'activation' from a pass; export the network as it was "
             "before; batch_norm 'bn': has a sum from a pass; export the network as it was before; relu_grad "
             "'relu': has no row in the table of ops; docs/export.md lists what can");
+}
+
+TEST(ExportOnnx, RefusesANormalisationOfOtherChannels) {
+  const Normalisation scale{{0, 0, 0, 0, 0, 0, 0}, {1, 1, 1, 1, 1, 1, 1}};
+  const auto out = export_onnx(lively(small_cnn()), {.normalisation = scale});
+  ASSERT_FALSE(out.ok());
+  EXPECT_NE(out.status().message().find("has 7 channels, which do not divide an input of c=3 h=4 w=5"),
+            std::string::npos)
+      << out.status().message();
 }
 
 TEST(ExportOnnx, RefusesWhatNoFileHolds) {
