@@ -71,15 +71,14 @@ Result<ExportedNetwork> Exporter::run() {
   const Graph& graph = network_.graph;
   // What the loss needs beside the outputs stays out.
   std::set<ValueId> needed{graph.logits};
-  std::vector<const coppice::Node*> order;
-  for (auto node = graph.nodes().rbegin(); node != graph.nodes().rend(); ++node) {
-    if (std::none_of(node->outputs.begin(), node->outputs.end(),
-                     [&](ValueId output) { return needed.count(output) > 0; }))
-      continue;
-    needed.insert(node->inputs.begin(), node->inputs.end());
-    order.push_back(&*node);
+  for (size_t n = graph.nodes().size(); n-- > 0;) {
+    const coppice::Node& node = graph.nodes()[n];
+    if (std::any_of(node.outputs.begin(), node.outputs.end(),
+                    [&](ValueId output) { return needed.count(output) > 0; }))
+      needed.insert(node.inputs.begin(), node.inputs.end());
   }
-  for (auto node = order.rbegin(); node != order.rend(); ++node) export_node(**node);
+  for (const coppice::Node& node : graph.nodes())
+    if (needed.count(node.outputs[0]) > 0) export_node(node);
   if (problem_count_ > 0) {
     if (problem_count_ > kMostProblems)
       problems_ += "; and " + std::to_string(problem_count_ - kMostProblems) + " more";
@@ -124,6 +123,7 @@ void Exporter::declare() {
   result_.input_sizes = x.sizes;
   result_.output_sizes = shape(graph.logits).sizes;
   names_[graph.input] = kInput;
+  there_ = {kInput};
   if (!options_.normalisation) return;
   const PerChannel mean = along_channels(x, options_.normalisation->mean),
                    stddev = along_channels(x, options_.normalisation->stddev);
@@ -141,11 +141,17 @@ void Exporter::export_node(const coppice::Node& node) {
     if (std::none_of(known.begin(), known.end(),
                      [&, k = key](const AttributeDef& def) { return k == def.name; }))
       status = unsupported("has '" + key + "' from a pass; export the network as it was before");
+  const size_t before = nodes_.size();
   if (status.ok()) status = row->write(*this, node);
+  for (size_t n = before; n < nodes_.size(); ++n)
+    for (const std::string& input : nodes_[n].inputs)
+      if (!input.empty() && there_.count(input) == 0)
+        status = unsupported("reads '" + input + "', which is no activation");
   if (status.ok()) return;
   refuse(node, status);
   // What follows is judged for itself.
   names_[node.outputs[0]] = node.name;
+  there_.insert(node.name);
 }
 
 void Exporter::refuse(const coppice::Node& node, const Status& why) {
@@ -196,6 +202,12 @@ std::string Exporter::file() {
   return model.out();
 }
 
+// Of an output that ops keep for their gradients nothing is in the file.
+const std::string& Exporter::name(ValueId value) const {
+  const auto found = names_.find(value);
+  return found == names_.end() ? network_.graph.value(value).name : found->second;
+}
+
 // A name that is taken gets a number.
 std::string Exporter::unique(const std::string& wish) {
   std::string name = wish;
@@ -205,6 +217,7 @@ std::string Exporter::unique(const std::string& wish) {
 
 void Exporter::tensor(const std::string& name, const std::vector<int64_t>& sizes, Type type,
                       std::string_view raw) {
+  there_.insert(name);
   ProtoWriter& out = tensors_.emplace_back();
   for (const int64_t size : sizes) out.integer(1, size);
   out.integer(2, static_cast<int64_t>(type)).bytes(8, name).bytes(9, raw);
@@ -236,6 +249,7 @@ std::string Exporter::step(const char* op, const std::string& wish, const Names&
                            const Fields& attributes) {
   std::string name = unique(wish);
   nodes_.push_back({op, name, inputs, name, attributes});
+  there_.insert(name);
   ++result_.ops[op];
   return name;
 }

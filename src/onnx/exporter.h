@@ -30,7 +30,7 @@ class Exporter {
 
   // For the rows. The order of calls is that of the nodes in the file.
   const Shape& shape(ValueId value) const { return network_.graph.value(value).shape; }
-  const std::string& name(ValueId value) const { return names_.at(value); }  // of what is there in the file
+  const std::string& name(ValueId value) const;
   // A parameter or state under its own name, with the sizes that it has, or with others of as many numbers.
   std::string parameter(ValueId value) { return parameter(value, shape(value).sizes); }
   std::string parameter(ValueId value, const std::vector<int64_t>& sizes);
@@ -72,6 +72,7 @@ class Exporter {
   size_t problem_count_ = 0;
   std::set<std::string> taken_;           // names of values, parameters and constants
   std::map<ValueId, std::string> names_;  // in the file
+  std::set<std::string> there_;           // names that the file has given a meaning so far
   // Names of parameters by the sizes that they are read with.
   std::map<ValueId, std::map<std::vector<int64_t>, std::string>> parameters_;
   std::vector<FileNode> nodes_;

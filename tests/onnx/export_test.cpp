@@ -207,6 +207,26 @@ TEST(ExportOnnx, RefusesAllAtOnce) {
             "'relu': has no row in the table of ops; docs/export.md lists what can");
 }
 
+TEST(ExportOnnx, RefusesWhatReadsNoActivation) {
+  NetworkBuilder b;
+  ValueId x = b.input({"f", {3}});
+  b.class_target();
+  const ValueId shift = b.parameter("shift", {"f", {3}}, ParamRole::kBias, Init::kZero, 1);
+  x = b.layer_norm("norm", b.apply("add", "moved", {x, shift}));
+  b.softmax_cross_entropy(b.relu("relu", x));
+  Graph graph = b.finish().take();
+  // The statistics of a norm, which its gradient reads, are three numbers as well.
+  for (Node& node : graph.nodes_for_pass())
+    if (node.name == "relu") node.inputs[0] = graph.find("norm.1");
+  ASSERT_TRUE(verify(graph).ok());
+  Network network = lively(graph);
+  const auto out = export_onnx(network);
+  ASSERT_FALSE(out.ok());
+  EXPECT_EQ(out.status().message(),
+            "cannot be exported: add 'moved': reads 'shift', which is no activation; relu 'relu': reads "
+            "'norm.1', which is no activation; docs/export.md lists what can");
+}
+
 TEST(ExportOnnx, RefusesANormalisationOfOtherChannels) {
   const Normalisation scale{{0, 0, 0, 0, 0, 0, 0}, {1, 1, 1, 1, 1, 1, 1}};
   const auto out = export_onnx(lively(small_cnn()), {.normalisation = scale});
@@ -217,11 +237,12 @@ TEST(ExportOnnx, RefusesANormalisationOfOtherChannels) {
 }
 
 TEST(ExportOnnx, RefusesWhatNoFileHolds) {
-  NetworkBuilder b;
-  const ValueId x = b.input({"f", {30000}});
-  b.class_target();
-  b.softmax_cross_entropy(b.linear("fc", x, 20000));
-  const Network network = network_of(b.finish().take(), 1e-5);
+  Network network = lively(small_cnn());
+  constexpr int64_t kRows = 20000, kColumns = 30000;
+  // None of its weights lives, so here it is small.
+  network.params.push_back(
+      Param::weight("large.weight", {kRows, kColumns},
+                    Pattern::of_canonical(kRows, kColumns, {}, std::vector<int32_t>(kRows + 1, 0), {})));
   const auto out = export_onnx(network);
   ASSERT_FALSE(out.ok());
   EXPECT_EQ(out.status().message(),
