@@ -59,11 +59,12 @@ typedef struct coppice_window_args {
   int32_t channel_begin, channel_end;
 } coppice_window_args;
 
-/* S of x and dx is 16. Gradients read dy through `dy` (max_pool) or `y` (the others). */
+/* S of x and dx is 16. Gradients read dy through `dy` (max_pool) or `y` (the others). Of y and x: size and
+ * step of the windows, and how far the first ones reach out of the picture. */
 typedef struct coppice_pool_args {
   coppice_tiled x, y, dx, dy;
   coppice_extent x_extent, y_extent;
-  int32_t kernel, stride, padding;
+  int32_t kernel[2], stride[2], padding[2];
 } coppice_pool_args;
 
 /* Batch norm over [channels], S is 16. In gradients y stands for dy. Each kernel says in its comment what it

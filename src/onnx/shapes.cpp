@@ -38,6 +38,12 @@ Status check_ceil(At& at, const Windows& w, const Shape& x) {
   return {};
 }
 
+// As a person would write it: one number where all are the same.
+coppice::Attribute one_or_all(const Sizes& numbers) {
+  const bool same = std::all_of(numbers.begin(), numbers.end(), [&](int64_t n) { return n == numbers[0]; });
+  return same ? coppice::Attribute(numbers[0]) : coppice::Attribute(numbers);
+}
+
 bool has_pads(const Windows& w) {
   return w.before[0] != 0 || w.before[1] != 0 || w.after[0] != 0 || w.after[1] != 0;
 }
@@ -64,20 +70,13 @@ Status add_pool(At& at, const char* op, bool max) {
   if (w.dilation[0] != 1 || w.dilation[1] != 1) return unsupported("has dilations");
   const bool pads = has_pads(w), whole = w.kernel[0] == shape.size('h') && w.kernel[1] == shape.size('w');
   if (!max && whole && !pads) return add_global_pool(at, x, sizes_like(x.sizes, {"chw", {x.sizes[0], 1, 1}}));
-  if (w.kernel[0] != w.kernel[1])
-    return unsupported("has windows of " + std::to_string(w.kernel[0]) + " x " + std::to_string(w.kernel[1]) +
-                       ", here they are square");
-  TRY_ASSIGN(const int64_t stride, common_stride(w, shape));
   if (!max && pads && counts_padding == 0)
     return unsupported("takes the mean without the padding (count_include_pad 0), here it is with it");
-  const bool even = w.before[0] == w.before[1] && w.after[0] == w.after[1] && w.before[0] == w.after[0] &&
-                    2 * w.before[0] <= w.kernel[0];
-  if (max && !even) return unsupported("has pads that differ from side to side");
-  const std::string name = at.importer.layer_name(at.node);
-  const int64_t padding = even ? w.before[0] : 0;
-  TRY_ASSIGN(x.id, padded(at, name, x.id, w, padding));
-  TRY_ASSIGN(x.id, at.importer.emit(op, name, {x.id},
-                                    {{"kernel", w.kernel[0]}, {"stride", stride}, {"padding", padding}}));
+  TRY_ASSIGN(x.id,
+             at.importer.emit(op, at.importer.layer_name(at.node), {x.id},
+                              {{"kernel", one_or_all({w.kernel[0], w.kernel[1]})},
+                               {"stride", one_or_all({w.stride[0], w.stride[1]})},
+                               {"padding", one_or_all({w.before[0], w.before[1], w.after[0], w.after[1]})}}));
   x.sizes = sizes_like(x.sizes, at.importer.graph().value(x.id).shape);
   at.is(std::move(x));
   return {};

@@ -277,6 +277,34 @@ TEST(ImportOnnx, AConvolutionOfOneDimensionHasAHeightOfOne) {
   expect_near(said(line, onnx_numbers(36)), said(plane, onnx_numbers(36)));
 }
 
+// A pool over 1 x 2 x 3 pictures, 1 2 3 / 4 5 6, or over a line of the six.
+OnnxFile pool_file(const char* op, const std::vector<ProtoWriter>& attributes, bool line = false) {
+  OnnxFile file;
+  file.input("x", line ? std::vector<int64_t>{-1, 1, 6} : std::vector<int64_t>{-1, 1, 2, 3}).output("y");
+  file.node(op, "pool", {"x"}, {"y"}, attributes);
+  return file;
+}
+std::vector<float> pooled(const char* op, const std::vector<ProtoWriter>& attributes, bool line = false) {
+  return said(pool_file(op, attributes, line), {1, 2, 3, 4, 5, 6}, 1);
+}
+
+TEST(ImportOnnx, WindowsOfPoolsDifferFromAxisToAxis) {
+  const auto kernel = onnx_list("kernel_shape", {1, 2});
+  expect_near(pooled("MaxPool", {kernel}), {2, 3, 5, 6});
+  expect_near(pooled("AveragePool", {kernel, onnx_list("strides", {2, 1})}), {1.5F, 2.5F});
+  expect_near(pooled("MaxPool", {kernel, onnx_text("auto_pad", "SAME_UPPER")}), {2, 3, 3, 5, 6, 6});
+  expect_near(pooled("MaxPool", {kernel, onnx_list("pads", {0, 1, 0, 0})}), {1, 2, 3, 4, 5, 6});
+  expect_near(
+      pooled("AveragePool", {kernel, onnx_list("pads", {0, 1, 0, 0}), onnx_integer("count_include_pad", 1)}),
+      {.5F, 1.5F, 2.5F, 2, 4.5F, 5.5F});
+  const auto three = onnx_list("kernel_shape", {3});
+  expect_near(pooled("MaxPool", {three, onnx_list("strides", {2})}, true), {3, 5});
+  expect_near(pooled("AveragePool", {three, onnx_list("strides", {3})}, true), {2, 5});
+  EXPECT_NE(
+      refusal(pool_file("MaxPool", {three, onnx_list("pads", {3, 0})}, true)).find("less than the kernel"),
+      std::string::npos);
+}
+
 TEST(ImportOnnx, TheMeanOfAPictureIsOneOpInAllItsSpellings) {
   const auto file = [](int64_t opset, int spelling) {
     OnnxFile out;

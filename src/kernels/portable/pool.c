@@ -12,10 +12,10 @@ typedef struct window {
 } window;
 
 static window window_of(const coppice_pool_args* args, int32_t p, int32_t q) {
-  const int32_t y = p * args->stride - args->padding, x = q * args->stride - args->padding;
-  const window w = {
-      y < 0 ? 0 : y, y + args->kernel < args->x_extent.height ? y + args->kernel : args->x_extent.height,
-      x < 0 ? 0 : x, x + args->kernel < args->x_extent.width ? x + args->kernel : args->x_extent.width};
+  const int32_t y = p * args->stride[0] - args->padding[0], x = q * args->stride[1] - args->padding[1];
+  const int32_t y_end = y + args->kernel[0], x_end = x + args->kernel[1];
+  const window w = {y < 0 ? 0 : y, y_end < args->x_extent.height ? y_end : args->x_extent.height,
+                    x < 0 ? 0 : x, x_end < args->x_extent.width ? x_end : args->x_extent.width};
   return w;
 }
 
@@ -92,7 +92,7 @@ void KERNEL(max_pool_grad)(const void* raw, const coppice_run_state* rs, const c
 void KERNEL(avg_pool)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_pool_args* args = (const coppice_pool_args*)raw;
   const coppice_extent oe = args->y_extent;
-  const float scale = 1.0f / (float)(args->kernel * args->kernel);
+  const float scale = 1.0f / ((float)args->kernel[0] * (float)args->kernel[1]);
   for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
     float* x_tile = coppice_tile(&args->x, rs, tile);
     float* y_tile = coppice_tile(&args->y, rs, tile);
@@ -111,7 +111,7 @@ void KERNEL(avg_pool)(const void* raw, const coppice_run_state* rs, const coppic
 void KERNEL(avg_pool_grad)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_pool_args* args = (const coppice_pool_args*)raw;
   const coppice_extent oe = args->y_extent;
-  const float scale = 1.0f / (float)(args->kernel * args->kernel);
+  const float scale = 1.0f / ((float)args->kernel[0] * (float)args->kernel[1]);
   for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
     float* dx_tile = coppice_tile(&args->dx, rs, tile);
     clear(&args->dx, dx_tile, args->x_extent);
