@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // max_pool, avg_pool (attributes kernel, stride, padding: one number, or a list of one for each axis) and
-// global_pool (the mean of each channel).
+// global_pool (the mean of each channel). A mean is over the whole window, or, where count_padding is 0, over
+// the pixels of it that exist.
 #include <cmath>
 
 #include "ops/build.h"
@@ -33,6 +34,8 @@ Result<Windows> windows_of(const Node& node) {
   TRY_ASSIGN(w.padding, numbers(node, "padding", 4, {0}));
   return w;
 }
+
+bool counts_padding(const Node& node) { return node.integer("count_padding", 1) != 0; }
 
 // Along one axis.
 struct Axis {
@@ -98,6 +101,7 @@ Status lower_pool(Lowering& lowering, const Node& node, coppice_kernel kernel, b
     args.stride[i] = static_cast<int32_t>(w.stride[i]);
     args.padding[i] = static_cast<int32_t>(w.padding[i]);
   }
+  args.leaves_padding_out = counts_padding(node) ? 0 : 1;
   if (!gradient) {
     call.in(&coppice_pool_args::x, x).out(&coppice_pool_args::y, y);
     return {};
@@ -143,17 +147,25 @@ Status avg_grad(GradBuilder& builder, const Node& node) {
   return builder.contribute(node.inputs[0], op_named("avg_pool_grad"),
                             {builder.gradient_of(node.outputs[0]), node.inputs[0]}, node.attributes);
 }
+// How many pixels of each window count.
+std::vector<double> counts(const Node& node, const Geometry& g, int64_t batch) {
+  const auto windows = static_cast<size_t>(batch * g.channels * g.y.out * g.x.out);
+  if (counts_padding(node)) return std::vector<double>(windows, static_cast<double>(g.y.kernel * g.x.kernel));
+  std::vector<double> out(windows, 0.0);
+  for_each_pixel(g, batch, [&](size_t y, size_t) { out[y] += 1.0; });
+  return out;
+}
 void avg_reference(const ReferenceCall& call) {
   const Geometry g = geometry(call.in[0]->shape, call.node).take();
-  const double scale = 1.0 / static_cast<double>(g.y.kernel * g.x.kernel);
+  const std::vector<double> count = counts(call.node, g, call.batch);
   for_each_pixel(g, call.batch,
-                 [&](size_t y, size_t x) { call.out[0]->data[y] += scale * call.in[0]->data[x]; });
+                 [&](size_t y, size_t x) { call.out[0]->data[y] += call.in[0]->data[x] / count[y]; });
 }
 void avg_reference_grad(const ReferenceCall& call) {
   const Geometry g = geometry(call.in[1]->shape, call.node).take();
-  const double scale = 1.0 / static_cast<double>(g.y.kernel * g.x.kernel);
+  const std::vector<double> count = counts(call.node, g, call.batch);
   for_each_pixel(g, call.batch,
-                 [&](size_t y, size_t x) { call.out[0]->data[x] += scale * call.in[0]->data[y]; });
+                 [&](size_t y, size_t x) { call.out[0]->data[x] += call.in[0]->data[y] / count[y]; });
 }
 Status avg_lower(Lowering& lowering, const Node& node) {
   return lower_pool(lowering, node, lowering.pointwise->avg_pool, false);
@@ -223,6 +235,11 @@ std::vector<Sample> avg_samples() {
   out.push_back(sample("3x3 overlapping", "avg_pool",
                        {{"kernel", int64_t{3}}, {"stride", int64_t{1}}, {"padding", int64_t{1}}}));
   for (Sample& flat : flat_samples("avg_pool")) out.push_back(std::move(flat));
+  out.push_back(sample("without the padding", "avg_pool",
+                       {{"kernel", List{3, 2}},
+                        {"stride", int64_t{1}},
+                        {"padding", List{2, 1, 0, 1}},
+                        {"count_padding", int64_t{0}}}));
   return out;
 }
 std::vector<Sample> global_samples() {
@@ -233,14 +250,15 @@ std::vector<Sample> global_samples() {
 
 constexpr AttributeDef kAttributes[] = {{"kernel", AttributeKind::kIntegerOrIntegers},
                                         {"stride", AttributeKind::kIntegerOrIntegers},
-                                        {"padding", AttributeKind::kIntegerOrIntegers}};
+                                        {"padding", AttributeKind::kIntegerOrIntegers},
+                                        {"count_padding", AttributeKind::kInteger}};
 
 }  // namespace
 
 std::vector<OpDef> pool_ops() {
   return {{.name = "max_pool",
            .summary = "largest of each window",
-           .attributes = kAttributes,
+           .attributes = std::span(kAttributes).first(3),  // a maximum counts nothing
            .infer = infer,
            .grad = max_grad,
            .reference = max_reference,

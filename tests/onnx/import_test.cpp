@@ -297,7 +297,19 @@ TEST(ImportOnnx, WindowsOfPoolsDifferFromAxisToAxis) {
   expect_near(
       pooled("AveragePool", {kernel, onnx_list("pads", {0, 1, 0, 0}), onnx_integer("count_include_pad", 1)}),
       {.5F, 1.5F, 2.5F, 2, 4.5F, 5.5F});
+  expect_near(pooled("AveragePool", {kernel, onnx_list("pads", {0, 1, 0, 0})}),
+              {1, 1.5F, 2.5F, 4, 4.5F, 5.5F});
   const auto three = onnx_list("kernel_shape", {3});
+  // The last of three windows reaches beyond the line only without the pad.
+  const auto two = onnx_list("strides", {2}), one = onnx_list("pads", {1, 0});
+  const auto ceil = onnx_integer("ceil_mode", 1);
+  expect_near(pooled("MaxPool", {three, two, one, ceil}, true), {2, 4, 6});
+  expect_near(pooled("AveragePool", {three, two, one, ceil}, true), {1.5F, 3, 5});
+  expect_near(pooled("MaxPool", {three, two, ceil}, true), {3, 5, 6});
+  expect_near(pooled("AveragePool", {three, two, ceil}, true), {2, 4, 5.5F});
+  EXPECT_NE(refusal(pool_file("AveragePool", {three, two, ceil, onnx_integer("count_include_pad", 1)}, true))
+                .find("beyond the padded picture"),
+            std::string::npos);
   expect_near(pooled("MaxPool", {three, onnx_list("strides", {2})}, true), {3, 5});
   expect_near(pooled("AveragePool", {three, onnx_list("strides", {3})}, true), {2, 5});
   EXPECT_NE(
