@@ -115,6 +115,11 @@ Status import_leaky_relu(At& at) {
   return at.map("leaky_relu", {{"slope", slope}});
 }
 
+Status import_elu(At& at) {
+  TRY_ASSIGN(const double alpha, at.real("alpha", 1));
+  return at.map("elu", {{"alpha", alpha}});
+}
+
 // Limits are attributes before opset 11, then inputs that may be left out.
 Status import_clip(At& at) {
   Attributes limits;

@@ -15,6 +15,7 @@ constexpr OpRow kRows[] = {
     {"Conv", import_conv},
     {"Div", import_gelu_by_erf},
     {"Dropout", import_dropout},
+    {"Elu", import_elu},
     {"Flatten", import_flatten},
     {"Gelu", import_gelu},
     {"Gemm", import_gemm},

@@ -22,6 +22,7 @@ Status import_sigmoid(At& at);
 Status import_hard_sigmoid(At& at);
 Status import_hard_swish(At& at);
 Status import_leaky_relu(At& at);
+Status import_elu(At& at);
 Status import_clip(At& at);
 Status import_gelu(At& at);
 Status import_gelu_by_erf(At& at);  // Div or Mul

@@ -194,6 +194,14 @@ TEST(ImportOnnx, KnowsActivationsThatExportersWriteAsSeveralNodes) {
   }
 }
 
+TEST(ImportOnnx, EluHasAnAlpha) {
+  OnnxFile plain = map_file(9), other = map_file(9);
+  plain.node("Elu", "e", {"h"}, {"y"});
+  expect_near(said(plain, kX), mapped([](double x) { return x > 0 ? x : std::expm1(x); }));
+  other.node("Elu", "e", {"h"}, {"y"}, {onnx_real("alpha", .25F)});
+  expect_near(said(other, kX), mapped([](double x) { return x > 0 ? x : .25 * std::expm1(x); }));
+}
+
 TEST(ImportOnnx, LeavesOutWhatDoesNothing) {
   OnnxFile renamed;
   renamed.input("x", {-1, 3}).output("out");
@@ -352,14 +360,14 @@ TEST(ImportOnnx, ManyNodesOfOneNameTakeNoLonger) {
 
 TEST(ImportOnnx, SaysAllThatIsMissingAtOnce) {
   OnnxFile file = map_file(17);
-  file.node("Elu", "first", {"h"}, {"a"});
+  file.node("Mish", "first", {"h"}, {"a"});
   file.node("LeakyRelu", "second", {"h"}, {"b"}, {onnx_real("gamma", 1)});
   file.node("Relu", "other", {"b"}, {"c"}, {}, "com.microsoft");
   file.node("Add", "sum", {"a", "c"}, {"y"});
   const std::string sentence = refusal(file);
   EXPECT_EQ(
       sentence,
-      "cannot be imported: Elu 'first': coppice has no such op; LeakyRelu 'second': attribute 'gamma' is "
+      "cannot be imported: Mish 'first': coppice has no such op; LeakyRelu 'second': attribute 'gamma' is "
       "not read; Relu 'other': is an op of 'com.microsoft'; read are those of ai.onnx; docs/import.md "
       "lists what can");
 }

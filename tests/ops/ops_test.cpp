@@ -331,6 +331,7 @@ TEST(Ops, RefuseWhatTheyCannotComputeWithASentence) {
   says(with("avg_pool", {{"padding", std::vector<int64_t>{0, 2}}}), "less than the kernel");
   says(with("clip", {{"max", std::numeric_limits<double>::infinity()}}), "leave it out for no limit");
   says(with("clip", {{"min", std::numeric_limits<double>::quiet_NaN()}}), "min must be a finite number");
+  says(with("elu", {{"alpha", std::numeric_limits<double>::infinity()}}), "alpha must be a finite");
   says(with("leaky_relu", {{"slope", std::numeric_limits<double>::quiet_NaN()}}), "slope must be a finite");
   says(refusal([](NetworkBuilder& b, ValueId x) { b.prelu("node", x, 4); }),
        "prelu 'node': has 4 slopes; give it 1, or 3 for an input of c=3 h=4 w=5");
