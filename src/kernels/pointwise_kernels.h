@@ -66,6 +66,7 @@ typedef struct coppice_pool_args {
   coppice_extent x_extent, y_extent;
   int32_t kernel[2], stride[2], padding[2];
   int32_t leaves_padding_out; /* avg_pool: divides by the number of pixels that exist */
+  int32_t sums;               /* global_pool and its gradient: of sums, not of means */
 } coppice_pool_args;
 
 /* Batch norm over [channels], S is 16. In gradients y stands for dy. Each kernel says in its comment what it

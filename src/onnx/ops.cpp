@@ -38,6 +38,7 @@ constexpr OpRow kRows[] = {
     {"Slice", import_slice},
     {"Softmax", import_softmax},
     {"Squeeze", import_squeeze},
+    {"Sub", import_sub},
     {"Tanh", import_tanh},
     {"Transpose", import_transpose},
     {"Unsqueeze", import_unsqueeze},

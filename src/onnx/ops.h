@@ -28,6 +28,7 @@ Status import_gelu(At& at);
 Status import_gelu_by_erf(At& at);  // Div or Mul
 Status import_mul(At& at);
 Status import_add(At& at);
+Status import_sub(At& at);
 Status import_softmax(At& at);
 Status import_log_softmax(At& at);
 Status import_dropout(At& at);

@@ -120,6 +120,49 @@ TEST(ImportOnnx, GemmScalesAndTransposes) {
   }
 }
 
+TEST(ImportOnnx, ConstantsAfterALayerBecomePartOfIt) {
+  OnnxFile list;
+  list.input("x", {-1, 3}).output("y");
+  list.initializer(onnx_floats("w", {3, 2}, onnx_numbers(6)));
+  list.initializer(onnx_floats("two", {}, {2})).initializer(onnx_floats("pair", {1, 2}, {4, .5F}));
+  list.node("MatMul", "fc", {"x", "w"}, {"h"});
+  list.node("Mul", "times", {"two", "h"}, {"a"}).node("Sub", "from", {"pair", "a"}, {"b"});
+  list.node("Div", "by", {"b", "pair"}, {"c"}).node("Sub", "less", {"c", "two"}, {"y"});
+  std::vector<float> wanted;
+  for (size_t i = 0; i < kY.size(); ++i) {
+    const float h = kY[i] - (i % 2 == 0 ? .25F : -.5F), c = i % 2 == 0 ? 4 : .5F;
+    wanted.push_back((c - 2 * h) / c - 2);
+  }
+  expect_near(said(list, kX), wanted);
+  EXPECT_EQ(ops_of(list), (std::vector<std::string>{"linear", "softmax_cross_entropy"}));
+
+  const auto picture = [](const std::vector<int64_t>& sizes, const std::vector<float>& values) {
+    OnnxFile file;
+    file.input("x", {-1, 1, 2, 2}).output("y");
+    file.initializer(onnx_floats("w", {2, 1, 1, 1}, {1, -1})).initializer(onnx_floats("s", sizes, values));
+    file.node("Conv", "conv", {"x", "w"}, {"h"}).node("Mul", "m", {"h", "s"}, {"y"});
+    return file;
+  };
+  expect_near(said(picture({2, 1, 1}, {2, 3}), {1, 2, 3, 4}, 1), {2, 4, 6, 8, -3, -6, -9, -12});
+  expect_refusal(picture({1, 1, 2}, {2, 3}), "has a constant of 1 x 1 x 2");
+  OnnxFile none;
+  none.input("x", {-1, 3}).output("y").initializer(onnx_floats("s", {}, {2}));
+  none.node("Sub", "m", {"x", "s"}, {"y"});
+  expect_refusal(none, "Sub 'm': coppice subtracts only a constant after a layer");
+}
+
+TEST(ImportOnnx, AGateForEachChannelGoesOverThePicture) {
+  for (const bool first : {false, true}) {
+    OnnxFile file;
+    file.input("x", {-1, 2, 1, 2}).output("y").initializer(onnx_floats("w", {2, 2, 1, 1}, {0, 1, 1, 0}));
+    file.node("GlobalAveragePool", "squeeze", {"x"}, {"m"}).node("Conv", "excite", {"m", "w"}, {"g"});
+    file.node("Mul", "scale", first ? std::vector<std::string>{"g", "x"} : std::vector<std::string>{"x", "g"},
+              {"y"});
+    expect_near(said(file, {1, 3, 5, 7}, 1), {6, 18, 10, 14});
+    EXPECT_EQ(ops_of(file)[2], "spread");
+  }
+}
+
 TEST(ImportOnnx, FoldsBatchNormAfterALinearLayer) {
   OnnxFile file;
   file.input("x", {-1, 3}).output("y");

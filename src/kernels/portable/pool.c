@@ -139,7 +139,7 @@ void KERNEL(global_pool)(const void* raw, const coppice_run_state* rs, const cop
   const coppice_pool_args* args = (const coppice_pool_args*)raw;
   const coppice_extent e = args->x_extent;
   const int32_t to = args->y.width;
-  const float scale = 1.0f / (float)(e.height * e.width);
+  const float scale = args->sums ? 1.0f : 1.0f / (float)(e.height * e.width);
   for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
     float* y_tile = coppice_tile(&args->y, rs, tile);
     for (int32_t s0 = 0; s0 < to; s0 += S) {
@@ -164,7 +164,7 @@ void KERNEL(global_pool_grad)(const void* raw, const coppice_run_state* rs, cons
   const coppice_pool_args* args = (const coppice_pool_args*)raw;
   const coppice_extent e = args->x_extent;
   const int32_t from = args->y.width;
-  const float scale = 1.0f / (float)(e.height * e.width);
+  const float scale = args->sums ? 1.0f : 1.0f / (float)(e.height * e.width);
   for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
     float* dx_tile = coppice_tile(&args->dx, rs, tile);
     const float* dy_tile = coppice_tile(&args->y, rs, tile * S / from) + tile * S % from;
