@@ -70,17 +70,34 @@ struct Layer {
   const std::string& output() const { return last->outputs[0]; }
 };
 
-Status join_bias(At& at, Layer& layer, size_t axes_behind) {
-  const Node* next = at.importer.only_reader(layer.output());
-  if (next == nullptr || next->op != "Add" || next->inputs.size() != 2 || next->outputs.empty()) return {};
-  const std::string& other = next->inputs[next->inputs[0] == layer.output() ? 1 : 0];
-  if (!at.importer.is_constant(other)) return {};
-  TRY_ASSIGN(const ConstantPtr constant, at.importer.constant(other));
-  TRY_ASSIGN(const Floats bias, spread(*constant, layer.outputs, axes_behind));
-  if (layer.bias.empty()) layer.bias.assign(bias.size(), 0.0F);
-  for (size_t i = 0; i < bias.size(); ++i) layer.bias[i] += bias[i];
-  at.importer.absorb(*next, "is the bias of the layer before it");
-  layer.last = next;
+// Sums, differences, products and quotients with constants, as many as follow one another.
+Status join_constants(At& at, Layer& layer, size_t axes_behind) {
+  const size_t inputs = layer.weight.size() / static_cast<size_t>(layer.outputs);
+  while (const Node* next = at.importer.only_reader(layer.output())) {
+    const bool adds = next->op == "Add", takes = next->op == "Sub", times = next->op == "Mul",
+               divides = next->op == "Div";
+    if ((!adds && !takes && !times && !divides) || next->inputs.size() != 2 || next->outputs.empty())
+      return {};
+    const bool first = next->inputs[0] == layer.output();
+    const std::string& other = next->inputs[first ? 1 : 0];
+    if (!at.importer.is_constant(other) || (divides && !first)) return {};
+    TRY_ASSIGN(const ConstantPtr constant, at.importer.constant(other));
+    TRY_ASSIGN(const Floats values, spread(*constant, layer.outputs, axes_behind));
+    if (divides && std::find(values.begin(), values.end(), 0.0F) != values.end())
+      return unsupported("is divided by 0");
+    if (layer.bias.empty()) layer.bias.assign(values.size(), 0.0F);
+    for (size_t o = 0; o < values.size(); ++o) {
+      const auto scaled = [&, c = values[o]](float number) {
+        return times ? number * c : divides ? number / c : takes && !first ? -number : number;
+      };
+      for (size_t i = 0; i < inputs; ++i) layer.weight[o * inputs + i] = scaled(layer.weight[o * inputs + i]);
+      layer.bias[o] = scaled(layer.bias[o]);
+      if (adds || takes) layer.bias[o] += takes && first ? -values[o] : values[o];
+    }
+    at.importer.absorb(
+        *next, adds ? "is the bias of the layer before it" : "is part of the weights of the layer before it");
+    layer.last = next;
+  }
   return {};
 }
 
@@ -128,7 +145,7 @@ std::vector<ValueId> operands(At& at, const std::string& name, ValueId x, const 
 Status add_linear(At& at, const Activation& x, Layer layer, const std::string& weight_name) {
   const int64_t inputs = x.sizes[0];
   if (layer.outputs < 1 || inputs < 1) return invalid("has an empty weight");
-  TRY(join_bias(at, layer, 0));
+  TRY(join_constants(at, layer, 0));
   TRY(join_norm(at, layer));
   const std::string name = at.importer.layer_name(at.node, weight_name), output = layer.output();
   const int64_t outputs = layer.outputs;
@@ -215,7 +232,7 @@ Status import_conv(At& at) {
   if (weight->dims.size() != x.sizes.size() + 1)
     return corrupt("has a weight of " + sizes_text(weight->dims) + " for " + sizes_text(x.sizes));
   TRY_ASSIGN(const Windows windows, read_windows(at, shape, {dims[2], dims[3]}));
-  TRY(join_bias(at, layer, x.sizes.size() - 1));
+  TRY(join_constants(at, layer, x.sizes.size() - 1));
   const std::string output = layer.output();
   if (one_pixel) {
     // What global pooling leaves is a list here, on which a convolution of one tap is a linear layer.

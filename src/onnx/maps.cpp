@@ -43,13 +43,31 @@ Status map_as(const At& at, const Node& last, const char* op, Attributes attribu
   return {};
 }
 
+// A number for each channel, as global pooling leaves them, at every place of a picture like `other`.
+Status spread_like(At& at, Activation& x, const Activation& other) {
+  const Shape shape = at.importer.graph().value(other.id).shape;
+  if (x.sizes.size() < 2 || x.sizes.size() != other.sizes.size() || x.sizes[0] != other.sizes[0] ||
+      shape.axes != "chw" || sizes_like(other.sizes, shape) != other.sizes ||
+      std::any_of(x.sizes.begin() + 1, x.sizes.end(), [](int64_t size) { return size != 1; }))
+    return {};
+  TRY_ASSIGN(x.id, at.importer.flattened(x));
+  TRY_ASSIGN(x.id, at.importer.emit("spread", at.importer.layer_name(at.node) + ".spread", {x.id},
+                                    {{"height", shape.size('h')}, {"width", shape.size('w')}}));
+  x.sizes = other.sizes;
+  return {};
+}
+
 // Two operands of one shape here: where one is a list and the other was, both are.
 Status map_two(At& at, const char* op) {
   TRY_ASSIGN(Activation a, at.activation(0));
   TRY_ASSIGN(Activation b, at.activation(1));
+  if (a.sizes != b.sizes) {
+    TRY(spread_like(at, a, b));
+    TRY(spread_like(at, b, a));
+  }
   if (a.sizes != b.sizes)
     return unsupported("has operands of " + sizes_text(a.sizes) + " and " + sizes_text(b.sizes) +
-                       "; here they have one shape");
+                       "; here they have one shape, or one has a number for each channel");
   if (!(at.importer.graph().value(a.id).shape == at.importer.graph().value(b.id).shape)) {
     TRY_ASSIGN(a.id, at.importer.flattened(a));
     TRY_ASSIGN(b.id, at.importer.flattened(b));
@@ -115,6 +133,11 @@ Status import_leaky_relu(At& at) {
   return at.map("leaky_relu", {{"slope", slope}});
 }
 
+Status import_elu(At& at) {
+  TRY_ASSIGN(const double alpha, at.real("alpha", 1));
+  return at.map("elu", {{"alpha", alpha}});
+}
+
 // Limits are attributes before opset 11, then inputs that may be left out.
 Status import_clip(At& at) {
   Attributes limits;
@@ -141,8 +164,8 @@ Status import_gelu(At& at) {
 // gelu by PyTorch before opset 20: x / sqrt(2) -> Erf -> + 1 -> * x -> * 0.5, the last two in any order.
 Status import_gelu_by_erf(At& at) {
   const bool divides = at.node.op == "Div";
-  Status no = unsupported(divides ? "coppice divides only where a gelu does"
-                                  : "coppice has no product with a constant");
+  Status no = unsupported(divides ? "coppice divides only by a constant after a layer, and where a gelu does"
+                                  : "multiplies by a constant, and is part of no layer before it");
   if (at.node.inputs.size() != 2 || at.node.outputs.empty()) return no;
   const bool first = !at.is_constant(0);
   TRY_ASSIGN(const Activation input, at.activation(first ? 0 : 1));
@@ -188,6 +211,12 @@ Status import_add(At& at) {
     return unsupported("adds a constant that is the bias of no layer");
   }
   return map_two(at, "add");
+}
+
+// A constant that is taken away after a layer is part of that layer.
+Status import_sub(At& at) {
+  TRY(at.activation(at.is_constant(0) ? 1 : 0).status());
+  return unsupported("coppice subtracts only a constant after a layer");
 }
 
 Status import_softmax(At& at) { return import_softmax_as(at, "softmax"); }

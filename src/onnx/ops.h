@@ -22,11 +22,13 @@ Status import_sigmoid(At& at);
 Status import_hard_sigmoid(At& at);
 Status import_hard_swish(At& at);
 Status import_leaky_relu(At& at);
+Status import_elu(At& at);
 Status import_clip(At& at);
 Status import_gelu(At& at);
 Status import_gelu_by_erf(At& at);  // Div or Mul
 Status import_mul(At& at);
 Status import_add(At& at);
+Status import_sub(At& at);
 Status import_softmax(At& at);
 Status import_log_softmax(At& at);
 Status import_dropout(At& at);
