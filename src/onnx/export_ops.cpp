@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ops that are written: one row each, and what ONNX 17 lacks as the few nodes that make it up.
 // docs/export.md is this table for people.
+#include <algorithm>
 #include <cmath>
-#include <numeric>
 
+#include "graph/op.h"
 #include "onnx/exporter.h"
 
 namespace coppice::onnx {
@@ -47,6 +48,11 @@ Status export_concat(Exporter& to, const coppice::Node& node) {
 
 Status export_leaky_relu(Exporter& to, const coppice::Node& node) {
   to.make(node, "LeakyRelu", {to.x(node)}, {real_attribute("alpha", node.real("slope", 0.01))});
+  return {};
+}
+
+Status export_elu(Exporter& to, const coppice::Node& node) {
+  to.make(node, "Elu", {to.x(node)}, {real_attribute("alpha", node.real("alpha", 1.0))});
   return {};
 }
 
@@ -140,11 +146,21 @@ Status export_layer_norm(Exporter& to, const coppice::Node& node) {
 
 // ---- windows and parts of pictures
 
+// One number for all `count` of them, or a list, which repeats.
+Integers numbers(const coppice::Node& node, const char* key, size_t count, const Integers& otherwise) {
+  const auto found = node.attributes.find(key);
+  const bool one = found != node.attributes.end() && std::holds_alternative<int64_t>(found->second);
+  const Integers given = one ? Integers{node.integer(key, 0)} : list(node, key, otherwise);
+  Integers out;
+  for (size_t i = 0; i < count; ++i) out.push_back(given[i % given.size()]);
+  return out;
+}
+
 Exporter::Fields window_attributes(const coppice::Node& node) {
-  const int64_t kernel = node.integer("kernel", 2), stride = node.integer("stride", kernel);
-  return {integers_attribute("kernel_shape", {kernel, kernel}),
-          integers_attribute("pads", Integers(4, node.integer("padding", 0))),
-          integers_attribute("strides", {stride, stride})};
+  const Integers kernel = numbers(node, "kernel", 2, {2});
+  return {integers_attribute("kernel_shape", kernel),
+          integers_attribute("pads", numbers(node, "padding", 4, {0})),
+          integers_attribute("strides", numbers(node, "stride", 2, kernel))};
 }
 
 Status export_max_pool(Exporter& to, const coppice::Node& node) {
@@ -154,7 +170,7 @@ Status export_max_pool(Exporter& to, const coppice::Node& node) {
 
 Status export_avg_pool(Exporter& to, const coppice::Node& node) {
   Exporter::Fields attributes = window_attributes(node);
-  attributes.push_back(integer_attribute("count_include_pad", 1));
+  attributes.push_back(integer_attribute("count_include_pad", node.integer("count_padding", 1)));
   to.make(node, "AveragePool", {to.x(node)}, attributes);
   return {};
 }
@@ -162,6 +178,33 @@ Status export_avg_pool(Exporter& to, const coppice::Node& node) {
 Status export_global_pool(Exporter& to, const coppice::Node& node) {
   const std::string mean = to.step("GlobalAveragePool", node.name + ".mean", {to.x(node)});
   to.make(node, "Flatten", {mean}, {integer_attribute("axis", 1)});
+  return {};
+}
+
+// Sums and products in ONNX spread one of their operands by themselves.
+bool spreads_itself(const Graph& graph, ValueId value) {
+  if (value == graph.logits) return false;
+  for (const coppice::Node& reader : graph.nodes()) {
+    if (std::find(reader.inputs.begin(), reader.inputs.end(), value) == reader.inputs.end()) continue;
+    const std::string op = reader.op->name;
+    if (op != "add" && op != "mul") return false;
+    const ValueId other = reader.inputs[reader.inputs[0] == value ? 1 : 0];
+    const NodeId maker = graph.producer(other);
+    if (maker >= 0 && std::string(graph.node(maker).op->name) == "spread") return false;
+  }
+  return true;
+}
+
+Status export_spread(Exporter& to, const coppice::Node& node) {
+  const std::string axes = to.integers(node.name + ".axes", {2, 3});
+  if (spreads_itself(to.graph(), node.outputs[0])) {
+    to.make(node, "Unsqueeze", {to.x(node), axes});
+    return {};
+  }
+  Integers sizes = {1};  // as many samples as there are
+  for (const int64_t size : to.shape(node.outputs[0]).sizes) sizes.push_back(size);
+  const std::string pixel = to.step("Unsqueeze", node.name + ".pixel", {to.x(node), axes});
+  to.make(node, "Expand", {pixel, to.integers(node.name + ".sizes", sizes)});
   return {};
 }
 
@@ -227,6 +270,7 @@ constexpr ExportRow kRows[] = {
     {"concat", export_concat},
     {"conv2d", export_conv2d},
     {"dropout", export_dropout},
+    {"elu", export_elu},
     {"flatten", export_flatten},
     {"gelu", export_gelu},
     {"global_pool", export_global_pool},
@@ -243,6 +287,7 @@ constexpr ExportRow kRows[] = {
     {"sigmoid", as<kSigmoid>},
     {"silu", export_silu},
     {"slice", export_slice},
+    {"spread", export_spread},
     {"tanh", as<kTanh>},
 };
 

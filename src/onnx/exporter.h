@@ -29,6 +29,7 @@ class Exporter {
   Result<ExportedNetwork> run();
 
   // For the rows. The order of calls is that of the nodes in the file.
+  const Graph& graph() const { return network_.graph; }
   const Shape& shape(ValueId value) const { return network_.graph.value(value).shape; }
   const std::string& name(ValueId value) const;
   // A parameter or state under its own name, with the sizes that it has, or with others of as many numbers.

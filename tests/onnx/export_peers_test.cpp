@@ -23,6 +23,21 @@ struct Question {
   std::vector<float> wanted;
 };
 
+// Lists over pictures where no broadcast does it: two that are added to each other, and one that is joined.
+Graph spread_lists() {
+  NetworkBuilder b;
+  ValueId x = b.input({"f", {3}});
+  b.class_target();
+  const Attributes sizes = {{"height", int64_t{4}}, {"width", int64_t{5}}};
+  const ValueId first = b.apply("spread", "first", {x}, sizes),
+                second = b.apply("spread", "second", {b.relu("relu", x)}, sizes);
+  x = b.conv("conv", b.apply("add", "sum", {first, second}), 4, {});
+  x = b.apply("concat", "both",
+              {x, b.apply("spread", "third", {b.linear("list", b.flatten("flat", x), 2)}, sizes)});
+  b.softmax_cross_entropy(b.linear("fc", b.apply("global_pool", "pool", {x}), 3));
+  return b.finish().take();
+}
+
 // The sample problems of all ops, two multilayer perceptrons and what options add.
 class ExportPeers : public ::testing::Test {
  protected:
@@ -33,6 +48,7 @@ class ExportPeers : public ::testing::Test {
           ask(std::string(op->name) + ": " + sample.name, lively(sample.graph), {});
     ask("mlp", lively(mlp({784, 64, 10})), {});
     ask("a network with batch norm", lively(conv_net(true)), {});
+    ask("lists over pictures", lively(spread_lists()), {});
   }
   void ask(const std::string& name, Network network, const ExportOptions& options) {
     constexpr int kSamples = 5;
