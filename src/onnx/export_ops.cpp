@@ -2,7 +2,6 @@
 // The ops that are written: one row each, and what ONNX 17 lacks as the few nodes that make it up.
 // docs/export.md is this table for people.
 #include <cmath>
-#include <numeric>
 
 #include "onnx/exporter.h"
 
