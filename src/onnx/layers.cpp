@@ -12,9 +12,12 @@ using Floats = std::vector<float>;
 
 // One number for each of `count`: a constant that has as many, or one for all. Its other axes have one
 // element, and `axis_from_back` axes may stand behind the numbers.
-Result<Floats> spread(const Constant& constant, int64_t count, size_t axes_behind) {
+Result<Floats> spread(Importer& importer, const Constant& constant, int64_t count, size_t axes_behind) {
   Floats values = constant.all_reals();
-  if (values.size() == 1) return Floats(static_cast<size_t>(count), values[0]);
+  if (values.size() == 1) {
+    TRY(importer.spend(static_cast<uint64_t>(count)));
+    return Floats(static_cast<size_t>(count), values[0]);
+  }
   const size_t rank = constant.dims.size();
   if (constant.size() != count || rank <= axes_behind || constant.dims[rank - 1 - axes_behind] != count)
     return unsupported("has a constant of " + sizes_text(constant.dims) +
@@ -43,7 +46,7 @@ Result<Norm> read_norm(At& at, int64_t channels) {
   Floats* const parts[] = {&norm.scale, &norm.bias, &norm.mean, &norm.variance};
   for (size_t i = 0; i < std::size(parts); ++i) {
     TRY_ASSIGN(const ConstantPtr values, at.constant(i + 1));
-    TRY_ASSIGN(*parts[i], spread(*values, channels, 0));
+    TRY_ASSIGN(*parts[i], spread(at.importer, *values, channels, 0));
   }
   if (!(norm.epsilon > 0)) return unsupported("has an epsilon of 0 or less");
   return norm;
@@ -81,7 +84,7 @@ Status take_constant(At& at, const Node& node, const std::string& value, size_t 
   const bool first = node.inputs[0] == value, takes = node.op == "Sub", times = node.op == "Mul",
              divides = node.op == "Div";
   TRY_ASSIGN(const ConstantPtr constant, at.importer.constant(node.inputs[first ? 1 : 0]));
-  TRY_ASSIGN(const Floats values, spread(*constant, layer.outputs, axes_behind));
+  TRY_ASSIGN(const Floats values, spread(at.importer, *constant, layer.outputs, axes_behind));
   if (divides && std::find(values.begin(), values.end(), 0.0F) != values.end())
     return unsupported("is divided by 0");
   const size_t inputs = layer.weight.size() / values.size();
@@ -197,7 +200,7 @@ Status import_gemm(At& at) {
   for (float& value : layer.weight) value *= static_cast<float>(alpha);
   if (at.has(2)) {
     TRY_ASSIGN(const ConstantPtr bias, at.constant(2));
-    TRY_ASSIGN(layer.bias, spread(*bias, layer.outputs, 0));
+    TRY_ASSIGN(layer.bias, spread(at.importer, *bias, layer.outputs, 0));
     for (float& value : layer.bias) value *= static_cast<float>(beta);
   }
   return add_linear(at, x, std::move(layer), at.node.inputs[1]);
@@ -229,7 +232,7 @@ Status import_conv(At& at) {
   layer.weight = weight->all_reals();
   if (at.has(2)) {
     TRY_ASSIGN(const ConstantPtr bias, at.constant(2));
-    TRY_ASSIGN(layer.bias, spread(*bias, layer.outputs, 0));
+    TRY_ASSIGN(layer.bias, spread(at.importer, *bias, layer.outputs, 0));
   }
   const bool one_pixel = at.importer.graph().value(any.id).shape.axes == "f" && any.sizes.size() == 3 &&
                          any.sizes[1] == 1 && any.sizes[2] == 1;
@@ -355,7 +358,7 @@ Status import_prelu(At& at) {
   TRY_ASSIGN(Activation x, at.activation(0));
   TRY_ASSIGN(const ConstantPtr slope, at.constant(1));
   const int64_t count = slope->size() == 1 ? 1 : x.sizes[0];
-  TRY_ASSIGN(const std::vector<float> slopes, spread(*slope, count, x.sizes.size() - 1));
+  TRY_ASSIGN(const std::vector<float> slopes, spread(at.importer, *slope, count, x.sizes.size() - 1));
   const std::string name = at.importer.layer_name(at.node, at.node.inputs[1]);
   TRY_ASSIGN(x.id, at.importer.emit("prelu", name,
                                     {x.id, at.importer.parameter(name + ".weight", {"c", {count}},

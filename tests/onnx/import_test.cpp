@@ -528,6 +528,15 @@ TEST(ImportOnnx, BelievesNoSize) {
                 {"c" + std::to_string(i + 1)});
   copies.node("Reshape", "r", {"c100", "c100"}, {"w"});
   expect_refusal(copies, "computes more constants than the whole file is large");
+  // One number for each of many channels, over and over.
+  OnnxFile factors;
+  factors.input("x", {-1, 1 << 16, 1, 1}).output("y0").initializer(onnx_floats("two", {}, {2}));
+  for (int i = 0; i < 100; ++i) {
+    const std::string n = std::to_string(i);
+    factors.node("Mul", "m" + n, {"x", "two"}, {"a" + n});
+    factors.node("Add", "s" + n, {"a" + n, i == 99 ? "x" : "y" + std::to_string(i + 1)}, {"y" + n});
+  }
+  expect_refusal(factors, "computes more constants than the whole file is large");
 }
 
 // A small model cut anywhere, or with any byte changed: read or refused with a sentence.
