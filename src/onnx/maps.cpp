@@ -94,6 +94,44 @@ Status import_softmax_as(At& at, const char* ending) {
   return end_with(at, ending, axis == 1 || axis == -1);
 }
 
+// gelu by PyTorch before opset 20: x / sqrt(2) -> Erf -> + 1 -> * x -> * 0.5, the last two in any order.
+// False where this Div or Mul begins none.
+Result<bool> gelu_by_erf(At& at) {
+  const bool divides = at.node.op == "Div";
+  if (at.node.inputs.size() != 2 || at.node.outputs.empty()) return false;
+  const bool first = !at.is_constant(0);
+  TRY_ASSIGN(const Activation input, at.activation(first ? 0 : 1));
+  const std::string& x = at.node.inputs[first ? 0 : 1];
+  if ((divides && !first) ||
+      !is_number(at, at.node.inputs[first ? 1 : 0], divides ? std::sqrt(2.0) : std::sqrt(0.5)))
+    return false;
+  std::vector<const Node*> nodes;
+  const auto step = [&](const char* op, const std::string& value) {
+    const Node* next = reader(at, value, op);
+    if (next != nullptr) nodes.push_back(next);
+    return next;
+  };
+  const Node* erf = step("Erf", at.node.outputs[0]);
+  const Node* sum = erf != nullptr ? step("Add", erf->outputs[0]) : nullptr;
+  if (sum == nullptr || sum->inputs.size() != 2 || !is_number(at, other(*sum, erf->outputs[0]), 1.0))
+    return false;
+  bool by_x = false, by_half = false;
+  const Node* last = sum;
+  for (int i = 0; i < 2; ++i) {
+    const std::string value = last->outputs[0];
+    last = step("Mul", value);
+    if (last == nullptr || last->inputs.size() != 2) return false;
+    const std::string& factor = other(*last, value);
+    (factor == x ? by_x : by_half) = factor == x || is_number(at, factor, 0.5);
+  }
+  if (!by_x || !by_half) return false;
+  for (const Node* node : nodes) at.importer.absorb(*node, "is part of a gelu");
+  TRY_ASSIGN(const ValueId y, at.importer.emit("gelu", at.importer.layer_name(at.node), {input.id},
+                                               {{"approximate", std::string("none")}}));
+  at.importer.set(last->outputs[0], {y, input.sizes});
+  return true;
+}
+
 }  // namespace
 
 Status import_relu(At& at) { return at.map("relu"); }
@@ -161,62 +199,19 @@ Status import_gelu(At& at) {
   return at.map("gelu", {{"approximate", approximate}});
 }
 
-// gelu by PyTorch before opset 20: x / sqrt(2) -> Erf -> + 1 -> * x -> * 0.5, the last two in any order.
-Status import_gelu_by_erf(At& at) {
-  const bool divides = at.node.op == "Div";
-  Status no = unsupported(divides ? "coppice divides only by a constant after a layer, and where a gelu does"
-                                  : "multiplies by a constant, and is part of no layer before it");
-  if (at.node.inputs.size() != 2 || at.node.outputs.empty()) return no;
-  const bool first = !at.is_constant(0);
-  TRY_ASSIGN(const Activation input, at.activation(first ? 0 : 1));
-  const std::string& x = at.node.inputs[first ? 0 : 1];
-  if ((divides && !first) ||
-      !is_number(at, at.node.inputs[first ? 1 : 0], divides ? std::sqrt(2.0) : std::sqrt(0.5)))
-    return no;
-  std::vector<const Node*> nodes;
-  const auto step = [&](const char* op, const std::string& value) {
-    const Node* next = reader(at, value, op);
-    if (next != nullptr) nodes.push_back(next);
-    return next;
-  };
-  const Node* erf = step("Erf", at.node.outputs[0]);
-  const Node* sum = erf != nullptr ? step("Add", erf->outputs[0]) : nullptr;
-  if (sum == nullptr || sum->inputs.size() != 2 || !is_number(at, other(*sum, erf->outputs[0]), 1.0))
-    return no;
-  bool by_x = false, by_half = false;
-  const Node* last = sum;
-  for (int i = 0; i < 2; ++i) {
-    const std::string value = last->outputs[0];
-    last = step("Mul", value);
-    if (last == nullptr || last->inputs.size() != 2) return no;
-    const std::string& factor = other(*last, value);
-    (factor == x ? by_x : by_half) = factor == x || is_number(at, factor, 0.5);
-  }
-  if (!by_x || !by_half) return no;
-  for (const Node* node : nodes) at.importer.absorb(*node, "is part of a gelu");
-  TRY_ASSIGN(const ValueId y, at.importer.emit("gelu", at.importer.layer_name(at.node), {input.id},
-                                               {{"approximate", std::string("none")}}));
-  at.importer.set(last->outputs[0], {y, input.sizes});
-  return {};
+Status import_div(At& at) {
+  TRY_ASSIGN(const bool done, gelu_by_erf(at));
+  return done ? Status() : import_constant(at);
 }
 
 Status import_mul(At& at) {
-  if (at.is_constant(0) || at.is_constant(1)) return import_gelu_by_erf(at);
-  return map_two(at, "mul");
+  if (!at.is_constant(0) && !at.is_constant(1)) return map_two(at, "mul");
+  TRY_ASSIGN(const bool done, gelu_by_erf(at));
+  return done ? Status() : import_constant(at);
 }
 
 Status import_add(At& at) {
-  if (at.is_constant(0) || at.is_constant(1)) {
-    TRY(at.activation(at.is_constant(0) ? 1 : 0).status());
-    return unsupported("adds a constant that is the bias of no layer");
-  }
-  return map_two(at, "add");
-}
-
-// A constant that is taken away after a layer is part of that layer.
-Status import_sub(At& at) {
-  TRY(at.activation(at.is_constant(0) ? 1 : 0).status());
-  return unsupported("coppice subtracts only a constant after a layer");
+  return at.is_constant(0) || at.is_constant(1) ? import_constant(at) : map_two(at, "add");
 }
 
 Status import_softmax(At& at) { return import_softmax_as(at, "softmax"); }

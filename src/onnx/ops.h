@@ -11,6 +11,7 @@ namespace coppice::onnx {
 Status import_gemm(At& at);
 Status import_matmul(At& at);
 Status import_conv(At& at);
+Status import_constant(At& at);  // Add, Sub, Mul or Div with one
 Status import_batch_norm(At& at);
 Status import_layer_norm(At& at);
 Status import_prelu(At& at);
@@ -25,10 +26,9 @@ Status import_leaky_relu(At& at);
 Status import_elu(At& at);
 Status import_clip(At& at);
 Status import_gelu(At& at);
-Status import_gelu_by_erf(At& at);  // Div or Mul
+Status import_div(At& at);
 Status import_mul(At& at);
 Status import_add(At& at);
-Status import_sub(At& at);
 Status import_softmax(At& at);
 Status import_log_softmax(At& at);
 Status import_dropout(At& at);

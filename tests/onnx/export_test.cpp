@@ -33,7 +33,7 @@ ExportedNetwork exported(const Network& network, const ExportOptions& options = 
 // Written with ops that the importer does not read: ONNX Runtime alone says whether they are right.
 constexpr std::pair<const char*, const char*> kNotReadAgain[] = {
     {"conv2d: wraps", "Gather 'conv1.wrap_h': coppice has no such op"},
-    {"gelu: by tanh", "Mul 'act.cubic'"},
+    {"gelu: by tanh before the loss", "Mul 'act.cubic'"},
 };
 
 // What the outputs mean: a file does not say whether a sigmoid at the end is of the loss.

@@ -148,7 +148,25 @@ TEST(ImportOnnx, ConstantsAfterALayerBecomePartOfIt) {
   OnnxFile none;
   none.input("x", {-1, 3}).output("y").initializer(onnx_floats("s", {}, {2}));
   none.node("Sub", "m", {"x", "s"}, {"y"});
-  expect_refusal(none, "Sub 'm': coppice subtracts only a constant after a layer");
+  expect_refusal(none, "Sub 'm': has a constant, and is part of no layer before it");
+  none = OnnxFile();
+  none.input("x", {-1, 2, 2, 2}).output("y").initializer(onnx_floats("s", {}, {2}));
+  none.node("Div", "m", {"s", "x"}, {"y"});
+  expect_refusal(none, "Div 'm': takes away, or divides by, what is no constant");
+}
+
+// As networks begin that take the mean of their data themselves.
+TEST(ImportOnnx, ConstantsOfAPictureAreFrozen) {
+  OnnxFile file;
+  file.input("x", {-1, 2, 1, 2}).output("y");
+  file.initializer(onnx_floats("mean", {1, 2, 1, 1}, {1, 3})).initializer(onnx_floats("by", {}, {.5F}));
+  file.node("Sub", "mean", {"x", "mean"}, {"a"}).node("Div", "deviation", {"a", "by"}, {"b"});
+  file.node("Relu", "relu", {"b"}, {"c"}).node("Mul", "again", {"by", "c"}, {"y"});
+  expect_near(said(file, {1, 2, 4, 7}, 1), {0, 1, 1, 4});
+  EXPECT_EQ(ops_of(file), (std::vector<std::string>{"conv2d", "relu", "conv2d", "mean_squared_error"}));
+  const auto imported = import_onnx(file.bytes());
+  ASSERT_TRUE(imported.ok());
+  for (const Param& param : imported->network.params) EXPECT_TRUE(imported->network.frozen(param));
 }
 
 TEST(ImportOnnx, AGateForEachChannelGoesOverThePicture) {
@@ -510,6 +528,15 @@ TEST(ImportOnnx, BelievesNoSize) {
                 {"c" + std::to_string(i + 1)});
   copies.node("Reshape", "r", {"c100", "c100"}, {"w"});
   expect_refusal(copies, "computes more constants than the whole file is large");
+  // One number for each of many channels, over and over.
+  OnnxFile factors;
+  factors.input("x", {-1, 1 << 16, 1, 1}).output("y0").initializer(onnx_floats("two", {}, {2}));
+  for (int i = 0; i < 100; ++i) {
+    const std::string n = std::to_string(i);
+    factors.node("Mul", "m" + n, {"x", "two"}, {"a" + n});
+    factors.node("Add", "s" + n, {"a" + n, i == 99 ? "x" : "y" + std::to_string(i + 1)}, {"y" + n});
+  }
+  expect_refusal(factors, "computes more constants than the whole file is large");
 }
 
 // A small model cut anywhere, or with any byte changed: read or refused with a sentence.
