@@ -64,7 +64,7 @@ struct Sample {
 };
 
 // An attribute that a graph file may give to a node. All may be left out; the op checks their values.
-enum class AttributeKind { kInteger, kReal, kText, kIntegers };
+enum class AttributeKind { kInteger, kReal, kText, kIntegers, kIntegerOrIntegers };
 struct AttributeDef {
   const char* name;
   AttributeKind kind;

@@ -18,7 +18,7 @@ typedef struct coppice_map_args {
   coppice_tiled a, b, out;
   coppice_extent extent;
   int32_t activation;  /* add: coppice_activation after the sum */
-  float parameter;     /* dropout: probability of zero; leaky_relu: slope */
+  float parameter;     /* dropout: probability of zero; leaky_relu: slope; elu: alpha */
   float low, high;     /* clip */
   uint64_t stream;     /* dropout: key of its random numbers */
   const float* slopes; /* prelu: that of channel c is slopes[c * slope_step] */
@@ -59,11 +59,14 @@ typedef struct coppice_window_args {
   int32_t channel_begin, channel_end;
 } coppice_window_args;
 
-/* S of x and dx is 16. Gradients read dy through `dy` (max_pool) or `y` (the others). */
+/* S of x and dx is 16. Gradients read dy through `dy` (max_pool) or `y` (the others). Of y and x: size and
+ * step of the windows, and how far the first ones reach out of the picture. */
 typedef struct coppice_pool_args {
   coppice_tiled x, y, dx, dy;
   coppice_extent x_extent, y_extent;
-  int32_t kernel, stride, padding;
+  int32_t kernel[2], stride[2], padding[2];
+  int32_t leaves_padding_out; /* avg_pool: divides by the number of pixels that exist */
+  int32_t sums;               /* global_pool and its gradient: of sums, not of means */
 } coppice_pool_args;
 
 /* Batch norm over [channels], S is 16. In gradients y stands for dy. Each kernel says in its comment what it
@@ -127,6 +130,7 @@ typedef struct coppice_pointwise_table {
   /* Gradients of these read x, but y where that says it all: tanh, leaky_relu, clip, hard_sigmoid. */
   coppice_kernel tanh, tanh_grad, silu, silu_grad;
   coppice_kernel gelu, gelu_grad, gelu_tanh, gelu_tanh_grad;
+  coppice_kernel elu, elu_grad;
   coppice_kernel leaky_relu, leaky_relu_grad, clip, clip_grad;
   coppice_kernel hard_sigmoid, hard_sigmoid_grad, hard_swish, hard_swish_grad;
   coppice_kernel prelu, prelu_dx; /* prelu_dx: a = dy, b = x */

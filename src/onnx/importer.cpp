@@ -200,12 +200,11 @@ bool Importer::fold_node(const Node& node) {
     (void)refuse(node, value.status());
     return true;
   }
-  const auto numbers = static_cast<uint64_t>((*value)->size());
-  if (numbers > budget_) {
-    (void)refuse(node, unsupported("computes more constants than the whole file is large"));
+  const Status spent = spend(node.op == "Identity" ? 0 : static_cast<uint64_t>((*value)->size()));
+  if (!spent.ok()) {
+    (void)refuse(node, spent);
     return true;
   }
-  if (node.op != "Identity") budget_ -= numbers;
   if (!node.outputs.empty()) constants_[node.outputs[0]] = value.take();
   ++result_.folded;
   return true;
@@ -233,6 +232,12 @@ void Importer::import_node(const Node& node) {
     (void)refuse(node, status);
   else if (problem_count_ == 0)
     (void)refuse(node, unsupported("reads an output that is not imported"));
+}
+
+Status Importer::spend(uint64_t numbers) {
+  if (numbers > budget_) return unsupported("computes more constants than the whole file is large");
+  budget_ -= numbers;
+  return {};
 }
 
 const Node* Importer::only_reader(const std::string& value) const {

@@ -89,6 +89,10 @@ class Importer {
   Result<ConstantPtr> constant(const std::string& value);  // fails where it is none
   bool is_constant(const std::string& value) const;
 
+  // Fails where the file has made so many numbers already, other than those that it holds, that it cannot be
+  // meant.
+  Status spend(uint64_t numbers);
+
   // A row took this node over as well; `value` becomes what its output is.
   void absorb(const Node& node, const char* why);
   void removed(const Node& node, const char* why);
@@ -118,7 +122,7 @@ class Importer {
 
   Model model_;
   ImportOptions options_;
-  uint64_t budget_;  // numbers that folding may still make
+  uint64_t budget_;  // numbers that may still be made of those of the file
   Graph graph_;
   ImportedNetwork result_;
   std::map<std::string, const Tensor*> initializers_;

@@ -12,9 +12,12 @@ using Floats = std::vector<float>;
 
 // One number for each of `count`: a constant that has as many, or one for all. Its other axes have one
 // element, and `axis_from_back` axes may stand behind the numbers.
-Result<Floats> spread(const Constant& constant, int64_t count, size_t axes_behind) {
+Result<Floats> spread(Importer& importer, const Constant& constant, int64_t count, size_t axes_behind) {
   Floats values = constant.all_reals();
-  if (values.size() == 1) return Floats(static_cast<size_t>(count), values[0]);
+  if (values.size() == 1) {
+    TRY(importer.spend(static_cast<uint64_t>(count)));
+    return Floats(static_cast<size_t>(count), values[0]);
+  }
   const size_t rank = constant.dims.size();
   if (constant.size() != count || rank <= axes_behind || constant.dims[rank - 1 - axes_behind] != count)
     return unsupported("has a constant of " + sizes_text(constant.dims) +
@@ -43,7 +46,7 @@ Result<Norm> read_norm(At& at, int64_t channels) {
   Floats* const parts[] = {&norm.scale, &norm.bias, &norm.mean, &norm.variance};
   for (size_t i = 0; i < std::size(parts); ++i) {
     TRY_ASSIGN(const ConstantPtr values, at.constant(i + 1));
-    TRY_ASSIGN(*parts[i], spread(*values, channels, 0));
+    TRY_ASSIGN(*parts[i], spread(at.importer, *values, channels, 0));
   }
   if (!(norm.epsilon > 0)) return unsupported("has an epsilon of 0 or less");
   return norm;
@@ -70,17 +73,43 @@ struct Layer {
   const std::string& output() const { return last->outputs[0]; }
 };
 
-Status join_bias(At& at, Layer& layer, size_t axes_behind) {
+// A sum, difference, product or quotient of the layer and a constant; `value` is what the layer is so far.
+bool reads_constant(const At& at, const Node& node, const std::string& value) {
+  if (node.op != "Add" && node.op != "Sub" && node.op != "Mul" && node.op != "Div") return false;
+  if (node.inputs.size() != 2 || node.outputs.empty()) return false;
+  const bool first = node.inputs[0] == value;
+  return at.importer.is_constant(node.inputs[first ? 1 : 0]) && (first || node.op != "Div");
+}
+Status take_constant(At& at, const Node& node, const std::string& value, size_t axes_behind, Layer& layer) {
+  const bool first = node.inputs[0] == value, takes = node.op == "Sub", times = node.op == "Mul",
+             divides = node.op == "Div";
+  TRY_ASSIGN(const ConstantPtr constant, at.importer.constant(node.inputs[first ? 1 : 0]));
+  TRY_ASSIGN(const Floats values, spread(at.importer, *constant, layer.outputs, axes_behind));
+  if (divides && std::find(values.begin(), values.end(), 0.0F) != values.end())
+    return unsupported("is divided by 0");
+  const size_t inputs = layer.weight.size() / values.size();
+  if (layer.bias.empty()) layer.bias.assign(values.size(), 0.0F);
+  for (size_t o = 0; o < values.size(); ++o) {
+    const auto scaled = [&, c = values[o]](float number) {
+      return times ? number * c : divides ? number / c : takes && !first ? -number : number;
+    };
+    for (size_t i = 0; i < inputs; ++i) layer.weight[o * inputs + i] = scaled(layer.weight[o * inputs + i]);
+    layer.bias[o] = scaled(layer.bias[o]);
+    if (!times && !divides) layer.bias[o] += takes && first ? -values[o] : values[o];
+  }
+  layer.last = &node;
+  return {};
+}
+
+// As many of them as follow one another.
+Status join_constants(At& at, Layer& layer, size_t axes_behind) {
   const Node* next = at.importer.only_reader(layer.output());
-  if (next == nullptr || next->op != "Add" || next->inputs.size() != 2 || next->outputs.empty()) return {};
-  const std::string& other = next->inputs[next->inputs[0] == layer.output() ? 1 : 0];
-  if (!at.importer.is_constant(other)) return {};
-  TRY_ASSIGN(const ConstantPtr constant, at.importer.constant(other));
-  TRY_ASSIGN(const Floats bias, spread(*constant, layer.outputs, axes_behind));
-  if (layer.bias.empty()) layer.bias.assign(bias.size(), 0.0F);
-  for (size_t i = 0; i < bias.size(); ++i) layer.bias[i] += bias[i];
-  at.importer.absorb(*next, "is the bias of the layer before it");
-  layer.last = next;
+  for (; next != nullptr && reads_constant(at, *next, layer.output());
+       next = at.importer.only_reader(layer.output())) {
+    TRY(take_constant(at, *next, layer.output(), axes_behind, layer));
+    at.importer.absorb(*next, next->op == "Add" ? "is the bias of the layer before it"
+                                                : "is part of the weights of the layer before it");
+  }
   return {};
 }
 
@@ -128,7 +157,7 @@ std::vector<ValueId> operands(At& at, const std::string& name, ValueId x, const 
 Status add_linear(At& at, const Activation& x, Layer layer, const std::string& weight_name) {
   const int64_t inputs = x.sizes[0];
   if (layer.outputs < 1 || inputs < 1) return invalid("has an empty weight");
-  TRY(join_bias(at, layer, 0));
+  TRY(join_constants(at, layer, 0));
   TRY(join_norm(at, layer));
   const std::string name = at.importer.layer_name(at.node, weight_name), output = layer.output();
   const int64_t outputs = layer.outputs;
@@ -171,7 +200,7 @@ Status import_gemm(At& at) {
   for (float& value : layer.weight) value *= static_cast<float>(alpha);
   if (at.has(2)) {
     TRY_ASSIGN(const ConstantPtr bias, at.constant(2));
-    TRY_ASSIGN(layer.bias, spread(*bias, layer.outputs, 0));
+    TRY_ASSIGN(layer.bias, spread(at.importer, *bias, layer.outputs, 0));
     for (float& value : layer.bias) value *= static_cast<float>(beta);
   }
   return add_linear(at, x, std::move(layer), at.node.inputs[1]);
@@ -203,7 +232,7 @@ Status import_conv(At& at) {
   layer.weight = weight->all_reals();
   if (at.has(2)) {
     TRY_ASSIGN(const ConstantPtr bias, at.constant(2));
-    TRY_ASSIGN(layer.bias, spread(*bias, layer.outputs, 0));
+    TRY_ASSIGN(layer.bias, spread(at.importer, *bias, layer.outputs, 0));
   }
   const bool one_pixel = at.importer.graph().value(any.id).shape.axes == "f" && any.sizes.size() == 3 &&
                          any.sizes[1] == 1 && any.sizes[2] == 1;
@@ -215,7 +244,7 @@ Status import_conv(At& at) {
   if (weight->dims.size() != x.sizes.size() + 1)
     return corrupt("has a weight of " + sizes_text(weight->dims) + " for " + sizes_text(x.sizes));
   TRY_ASSIGN(const Windows windows, read_windows(at, shape, {dims[2], dims[3]}));
-  TRY(join_bias(at, layer, x.sizes.size() - 1));
+  TRY(join_constants(at, layer, x.sizes.size() - 1));
   const std::string output = layer.output();
   if (one_pixel) {
     // What global pooling leaves is a list here, on which a convolution of one tap is a linear layer.
@@ -247,6 +276,30 @@ Status import_conv(At& at) {
                                {"groups", groups},
                                {"wrap", int64_t{0}}}));
   x.sizes = sizes_like(x.sizes, at.importer.graph().value(x.id).shape);
+  at.importer.set(output, std::move(x));
+  return {};
+}
+
+// Where no layer comes before: a factor and a summand for each channel, which no training or pruning changes.
+Status import_constant(At& at) {
+  if (at.node.inputs.size() != 2) return corrupt("should have two inputs");
+  const size_t place = at.is_constant(0) ? 1 : 0;
+  TRY_ASSIGN(const Activation any, at.activation(place));
+  if (!reads_constant(at, at.node, at.node.inputs[place]))
+    return unsupported("takes away, or divides by, what is no constant");
+  if (any.sizes.size() == 1)
+    return unsupported("has a constant, and is part of no layer before it; alone it works on pictures");
+  TRY_ASSIGN(Activation x, at.image(place));
+  const int64_t channels = x.sizes[0];
+  Layer layer;
+  layer.outputs = channels;
+  layer.weight.assign(static_cast<size_t>(channels), 1.0F);
+  TRY(take_constant(at, at.node, at.node.inputs[place], x.sizes.size() - 1, layer));
+  TRY(join_constants(at, layer, x.sizes.size() - 1));
+  const std::string name = at.importer.layer_name(at.node), output = layer.output();
+  const std::vector<ValueId> all = operands(at, name, x.id, {"oihw", {channels, 1, 1, 1}}, std::move(layer));
+  for (size_t i = 1; i < all.size(); ++i) at.importer.graph().value(all[i]).frozen = true;
+  TRY_ASSIGN(x.id, at.importer.emit("conv2d", name, all, {{"groups", channels}}));
   at.importer.set(output, std::move(x));
   return {};
 }
@@ -305,7 +358,7 @@ Status import_prelu(At& at) {
   TRY_ASSIGN(Activation x, at.activation(0));
   TRY_ASSIGN(const ConstantPtr slope, at.constant(1));
   const int64_t count = slope->size() == 1 ? 1 : x.sizes[0];
-  TRY_ASSIGN(const std::vector<float> slopes, spread(*slope, count, x.sizes.size() - 1));
+  TRY_ASSIGN(const std::vector<float> slopes, spread(at.importer, *slope, count, x.sizes.size() - 1));
   const std::string name = at.importer.layer_name(at.node, at.node.inputs[1]);
   TRY_ASSIGN(x.id, at.importer.emit("prelu", name,
                                     {x.id, at.importer.parameter(name + ".weight", {"c", {count}},

@@ -43,13 +43,31 @@ Status map_as(const At& at, const Node& last, const char* op, Attributes attribu
   return {};
 }
 
+// A number for each channel, as global pooling leaves them, at every place of a picture like `other`.
+Status spread_like(At& at, Activation& x, const Activation& other) {
+  const Shape shape = at.importer.graph().value(other.id).shape;
+  if (x.sizes.size() < 2 || x.sizes.size() != other.sizes.size() || x.sizes[0] != other.sizes[0] ||
+      shape.axes != "chw" || sizes_like(other.sizes, shape) != other.sizes ||
+      std::any_of(x.sizes.begin() + 1, x.sizes.end(), [](int64_t size) { return size != 1; }))
+    return {};
+  TRY_ASSIGN(x.id, at.importer.flattened(x));
+  TRY_ASSIGN(x.id, at.importer.emit("spread", at.importer.layer_name(at.node) + ".spread", {x.id},
+                                    {{"height", shape.size('h')}, {"width", shape.size('w')}}));
+  x.sizes = other.sizes;
+  return {};
+}
+
 // Two operands of one shape here: where one is a list and the other was, both are.
 Status map_two(At& at, const char* op) {
   TRY_ASSIGN(Activation a, at.activation(0));
   TRY_ASSIGN(Activation b, at.activation(1));
+  if (a.sizes != b.sizes) {
+    TRY(spread_like(at, a, b));
+    TRY(spread_like(at, b, a));
+  }
   if (a.sizes != b.sizes)
     return unsupported("has operands of " + sizes_text(a.sizes) + " and " + sizes_text(b.sizes) +
-                       "; here they have one shape");
+                       "; here they have one shape, or one has a number for each channel");
   if (!(at.importer.graph().value(a.id).shape == at.importer.graph().value(b.id).shape)) {
     TRY_ASSIGN(a.id, at.importer.flattened(a));
     TRY_ASSIGN(b.id, at.importer.flattened(b));
@@ -74,6 +92,44 @@ Status import_softmax_as(At& at, const char* ending) {
   if (at.importer.options().task && *at.importer.options().task != Task::kClasses)
     return unsupported("ends a network of classes; choose data of classes, or leave --task out");
   return end_with(at, ending, axis == 1 || axis == -1);
+}
+
+// gelu by PyTorch before opset 20: x / sqrt(2) -> Erf -> + 1 -> * x -> * 0.5, the last two in any order.
+// False where this Div or Mul begins none.
+Result<bool> gelu_by_erf(At& at) {
+  const bool divides = at.node.op == "Div";
+  if (at.node.inputs.size() != 2 || at.node.outputs.empty()) return false;
+  const bool first = !at.is_constant(0);
+  TRY_ASSIGN(const Activation input, at.activation(first ? 0 : 1));
+  const std::string& x = at.node.inputs[first ? 0 : 1];
+  if ((divides && !first) ||
+      !is_number(at, at.node.inputs[first ? 1 : 0], divides ? std::sqrt(2.0) : std::sqrt(0.5)))
+    return false;
+  std::vector<const Node*> nodes;
+  const auto step = [&](const char* op, const std::string& value) {
+    const Node* next = reader(at, value, op);
+    if (next != nullptr) nodes.push_back(next);
+    return next;
+  };
+  const Node* erf = step("Erf", at.node.outputs[0]);
+  const Node* sum = erf != nullptr ? step("Add", erf->outputs[0]) : nullptr;
+  if (sum == nullptr || sum->inputs.size() != 2 || !is_number(at, other(*sum, erf->outputs[0]), 1.0))
+    return false;
+  bool by_x = false, by_half = false;
+  const Node* last = sum;
+  for (int i = 0; i < 2; ++i) {
+    const std::string value = last->outputs[0];
+    last = step("Mul", value);
+    if (last == nullptr || last->inputs.size() != 2) return false;
+    const std::string& factor = other(*last, value);
+    (factor == x ? by_x : by_half) = factor == x || is_number(at, factor, 0.5);
+  }
+  if (!by_x || !by_half) return false;
+  for (const Node* node : nodes) at.importer.absorb(*node, "is part of a gelu");
+  TRY_ASSIGN(const ValueId y, at.importer.emit("gelu", at.importer.layer_name(at.node), {input.id},
+                                               {{"approximate", std::string("none")}}));
+  at.importer.set(last->outputs[0], {y, input.sizes});
+  return true;
 }
 
 }  // namespace
@@ -115,6 +171,11 @@ Status import_leaky_relu(At& at) {
   return at.map("leaky_relu", {{"slope", slope}});
 }
 
+Status import_elu(At& at) {
+  TRY_ASSIGN(const double alpha, at.real("alpha", 1));
+  return at.map("elu", {{"alpha", alpha}});
+}
+
 // Limits are attributes before opset 11, then inputs that may be left out.
 Status import_clip(At& at) {
   Attributes limits;
@@ -138,56 +199,19 @@ Status import_gelu(At& at) {
   return at.map("gelu", {{"approximate", approximate}});
 }
 
-// gelu by PyTorch before opset 20: x / sqrt(2) -> Erf -> + 1 -> * x -> * 0.5, the last two in any order.
-Status import_gelu_by_erf(At& at) {
-  const bool divides = at.node.op == "Div";
-  Status no = unsupported(divides ? "coppice divides only where a gelu does"
-                                  : "coppice has no product with a constant");
-  if (at.node.inputs.size() != 2 || at.node.outputs.empty()) return no;
-  const bool first = !at.is_constant(0);
-  TRY_ASSIGN(const Activation input, at.activation(first ? 0 : 1));
-  const std::string& x = at.node.inputs[first ? 0 : 1];
-  if ((divides && !first) ||
-      !is_number(at, at.node.inputs[first ? 1 : 0], divides ? std::sqrt(2.0) : std::sqrt(0.5)))
-    return no;
-  std::vector<const Node*> nodes;
-  const auto step = [&](const char* op, const std::string& value) {
-    const Node* next = reader(at, value, op);
-    if (next != nullptr) nodes.push_back(next);
-    return next;
-  };
-  const Node* erf = step("Erf", at.node.outputs[0]);
-  const Node* sum = erf != nullptr ? step("Add", erf->outputs[0]) : nullptr;
-  if (sum == nullptr || sum->inputs.size() != 2 || !is_number(at, other(*sum, erf->outputs[0]), 1.0))
-    return no;
-  bool by_x = false, by_half = false;
-  const Node* last = sum;
-  for (int i = 0; i < 2; ++i) {
-    const std::string value = last->outputs[0];
-    last = step("Mul", value);
-    if (last == nullptr || last->inputs.size() != 2) return no;
-    const std::string& factor = other(*last, value);
-    (factor == x ? by_x : by_half) = factor == x || is_number(at, factor, 0.5);
-  }
-  if (!by_x || !by_half) return no;
-  for (const Node* node : nodes) at.importer.absorb(*node, "is part of a gelu");
-  TRY_ASSIGN(const ValueId y, at.importer.emit("gelu", at.importer.layer_name(at.node), {input.id},
-                                               {{"approximate", std::string("none")}}));
-  at.importer.set(last->outputs[0], {y, input.sizes});
-  return {};
+Status import_div(At& at) {
+  TRY_ASSIGN(const bool done, gelu_by_erf(at));
+  return done ? Status() : import_constant(at);
 }
 
 Status import_mul(At& at) {
-  if (at.is_constant(0) || at.is_constant(1)) return import_gelu_by_erf(at);
-  return map_two(at, "mul");
+  if (!at.is_constant(0) && !at.is_constant(1)) return map_two(at, "mul");
+  TRY_ASSIGN(const bool done, gelu_by_erf(at));
+  return done ? Status() : import_constant(at);
 }
 
 Status import_add(At& at) {
-  if (at.is_constant(0) || at.is_constant(1)) {
-    TRY(at.activation(at.is_constant(0) ? 1 : 0).status());
-    return unsupported("adds a constant that is the bias of no layer");
-  }
-  return map_two(at, "add");
+  return at.is_constant(0) || at.is_constant(1) ? import_constant(at) : map_two(at, "add");
 }
 
 Status import_softmax(At& at) { return import_softmax_as(at, "softmax"); }

@@ -11,6 +11,7 @@ namespace coppice::onnx {
 Status import_gemm(At& at);
 Status import_matmul(At& at);
 Status import_conv(At& at);
+Status import_constant(At& at);  // Add, Sub, Mul or Div with one
 Status import_batch_norm(At& at);
 Status import_layer_norm(At& at);
 Status import_prelu(At& at);
@@ -22,9 +23,10 @@ Status import_sigmoid(At& at);
 Status import_hard_sigmoid(At& at);
 Status import_hard_swish(At& at);
 Status import_leaky_relu(At& at);
+Status import_elu(At& at);
 Status import_clip(At& at);
 Status import_gelu(At& at);
-Status import_gelu_by_erf(At& at);  // Div or Mul
+Status import_div(At& at);
 Status import_mul(At& at);
 Status import_add(At& at);
 Status import_softmax(At& at);

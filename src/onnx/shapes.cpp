@@ -29,13 +29,22 @@ int64_t windows_along(const Windows& w, size_t d, int64_t size, int64_t stride) 
 }
 int64_t side(const Shape& x, size_t d) { return d == 0 ? x.size('h') : x.size('w'); }
 
-Status check_ceil(At& at, const Windows& w, const Shape& x) {
+// Windows that reach beyond the padded picture are those of more padding, but for a mean that counts it.
+Status pad_for_ceil(At& at, Windows& w, const Shape& x, bool counts_padding) {
   TRY_ASSIGN(const int64_t ceil, at.integer("ceil_mode", 0));
-  if (ceil == 0) return {};
-  for (const size_t d : {size_t{0}, size_t{1}})
-    if ((side(x, d) + w.before[d] + w.after[d] - reach(w, d)) % w.stride[d] != 0)
-      return unsupported("has windows that reach beyond the picture (ceil_mode 1)");
+  for (const size_t d : {size_t{0}, size_t{1}}) {
+    const int64_t rest = (side(x, d) + w.before[d] + w.after[d] - reach(w, d)) % w.stride[d];
+    if (ceil == 0 || rest == 0) continue;
+    if (counts_padding) return unsupported("has windows that reach beyond the padded picture (ceil_mode 1)");
+    w.after[d] += w.stride[d] - rest;
+  }
   return {};
+}
+
+// As a person would write it: one number where all are the same.
+coppice::Attribute one_or_all(const Sizes& numbers) {
+  const bool same = std::all_of(numbers.begin(), numbers.end(), [&](int64_t n) { return n == numbers[0]; });
+  return same ? coppice::Attribute(numbers[0]) : coppice::Attribute(numbers);
 }
 
 bool has_pads(const Windows& w) {
@@ -55,29 +64,20 @@ Status add_global_pool(At& at, Activation x, const Sizes& sizes) {
 Status add_pool(At& at, const char* op, bool max) {
   TRY_ASSIGN(const Sizes kernel, at.integers("kernel_shape", {}));
   at.ignore("storage_order");  // of the indices, which nobody may read
-  TRY_ASSIGN(const int64_t counts_padding, at.integer("count_include_pad", 0));
+  TRY_ASSIGN(const int64_t include, at.integer("count_include_pad", 0));
   TRY_ASSIGN(Activation x, at.image(0));
   const Shape shape = at.importer.graph().value(x.id).shape;
   if (kernel.size() != x.sizes.size() - 1) return corrupt("kernel_shape should have a number for each axis");
-  TRY_ASSIGN(const Windows w, read_windows(at, shape, kernel.size() == 1 ? Sizes{1, kernel[0]} : kernel));
-  TRY(check_ceil(at, w, shape));
+  TRY_ASSIGN(Windows w, read_windows(at, shape, kernel.size() == 1 ? Sizes{1, kernel[0]} : kernel));
+  TRY(pad_for_ceil(at, w, shape, !max && include != 0));
   if (w.dilation[0] != 1 || w.dilation[1] != 1) return unsupported("has dilations");
   const bool pads = has_pads(w), whole = w.kernel[0] == shape.size('h') && w.kernel[1] == shape.size('w');
   if (!max && whole && !pads) return add_global_pool(at, x, sizes_like(x.sizes, {"chw", {x.sizes[0], 1, 1}}));
-  if (w.kernel[0] != w.kernel[1])
-    return unsupported("has windows of " + std::to_string(w.kernel[0]) + " x " + std::to_string(w.kernel[1]) +
-                       ", here they are square");
-  TRY_ASSIGN(const int64_t stride, common_stride(w, shape));
-  if (!max && pads && counts_padding == 0)
-    return unsupported("takes the mean without the padding (count_include_pad 0), here it is with it");
-  const bool even = w.before[0] == w.before[1] && w.after[0] == w.after[1] && w.before[0] == w.after[0] &&
-                    2 * w.before[0] <= w.kernel[0];
-  if (max && !even) return unsupported("has pads that differ from side to side");
-  const std::string name = at.importer.layer_name(at.node);
-  const int64_t padding = even ? w.before[0] : 0;
-  TRY_ASSIGN(x.id, padded(at, name, x.id, w, padding));
-  TRY_ASSIGN(x.id, at.importer.emit(op, name, {x.id},
-                                    {{"kernel", w.kernel[0]}, {"stride", stride}, {"padding", padding}}));
+  Attributes attributes = {{"kernel", one_or_all({w.kernel[0], w.kernel[1]})},
+                           {"stride", one_or_all({w.stride[0], w.stride[1]})},
+                           {"padding", one_or_all({w.before[0], w.before[1], w.after[0], w.after[1]})}};
+  if (!max && pads && include == 0) attributes["count_padding"] = int64_t{0};
+  TRY_ASSIGN(x.id, at.importer.emit(op, at.importer.layer_name(at.node), {x.id}, std::move(attributes)));
   x.sizes = sizes_like(x.sizes, at.importer.graph().value(x.id).shape);
   at.is(std::move(x));
   return {};

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// max_pool, avg_pool (attributes kernel, stride, padding) and global_pool (the mean of each channel).
+// max_pool, avg_pool (attributes kernel, stride, padding: one number, or a list of one for each axis) and
+// global_pool (the mean of each channel). A mean is over the whole window, or, where count_padding is 0, over
+// the pixels of it that exist.
 #include <cmath>
 
 #include "ops/build.h"
@@ -8,27 +10,63 @@
 namespace coppice {
 namespace {
 
-struct Geometry {
-  int64_t channels, height, width, kernel, stride, padding, out_height, out_width;
+// Attributes of both axes, y and x; those of padding are top, left, bottom and right.
+using List = std::vector<int64_t>;
+struct Windows {
+  List kernel, stride, padding;
 };
+// One number for all `count` of them, or a list, which repeats: of [1, 2] padding has 1 above and below.
+Result<List> numbers(const Node& node, const char* key, size_t count, const List& otherwise) {
+  const auto at = node.attributes.find(key);
+  const auto* one = at == node.attributes.end() ? nullptr : std::get_if<int64_t>(&at->second);
+  const List list = at == node.attributes.end() ? otherwise : one ? List{*one} : std::get<List>(at->second);
+  if (list.empty() || count % list.size() != 0)
+    return invalid(std::string(key) + " is one number, or one for each of height and width" +
+                   (count == 4 ? ", or for each of top, left, bottom and right" : ""));
+  List out;
+  for (size_t i = 0; i < count; ++i) out.push_back(list[i % list.size()]);
+  return out;
+}
+Result<Windows> windows_of(const Node& node) {
+  Windows w;
+  TRY_ASSIGN(w.kernel, numbers(node, "kernel", 2, {2}));
+  TRY_ASSIGN(w.stride, numbers(node, "stride", 2, w.kernel));
+  TRY_ASSIGN(w.padding, numbers(node, "padding", 4, {0}));
+  return w;
+}
+
+bool counts_padding(const Node& node) { return node.integer("count_padding", 1) != 0; }
+
+// Along one axis.
+struct Axis {
+  int64_t size, kernel, stride, before, out;
+};
+struct Geometry {
+  int64_t channels;
+  Axis y, x;
+};
+Result<Axis> axis_of(const Windows& w, size_t i, int64_t size) {
+  const int64_t before = w.padding[i], after = w.padding[i + 2], kernel = w.kernel[i];
+  // With less padding than that every window has a pixel.
+  if (kernel < 1 || w.stride[i] < 1 || before < 0 || after < 0 || before >= kernel || after >= kernel)
+    return invalid("kernel and stride must be at least 1, padding at least 0 and less than the kernel");
+  const int64_t free = size + before + after - kernel;
+  if (free < 0) return invalid("the kernel is larger than the padded input");
+  return Axis{size, kernel, w.stride[i], before, free / w.stride[i] + 1};
+}
 Result<Geometry> geometry(const Shape& x, const Node& node) {
-  Geometry g{
-      x.size('c'), x.size('h'), x.size('w'), node.integer("kernel", 2), 0, node.integer("padding", 0), 0, 0};
-  g.stride = node.integer("stride", g.kernel);
   if (x.axes != "chw") return invalid("needs an input with channels, height and width, got " + x.text());
-  if (g.kernel < 1 || g.stride < 1 || g.padding < 0 || 2 * g.padding > g.kernel)
-    return invalid("kernel and stride must be at least 1, padding at least 0 and at most half the kernel");
-  if (g.height + 2 * g.padding < g.kernel || g.width + 2 * g.padding < g.kernel)
-    return invalid("the kernel is larger than the padded input of " + x.text());
-  g.out_height = (g.height + 2 * g.padding - g.kernel) / g.stride + 1;
-  g.out_width = (g.width + 2 * g.padding - g.kernel) / g.stride + 1;
+  TRY_ASSIGN(const Windows w, windows_of(node));
+  Geometry g{x.size('c'), {}, {}};
+  TRY_ASSIGN(g.y, axis_of(w, 0, x.size('h')));
+  TRY_ASSIGN(g.x, axis_of(w, 1, x.size('w')));
   return g;
 }
 
 Result<std::vector<Value>> infer(const Graph& graph, const Node& node) {
   TRY(expect_inputs(node, 1, 1));
   TRY_ASSIGN(const Geometry g, geometry(graph.value(node.inputs[0]).shape, node));
-  return one(tiled_value({"chw", {g.channels, g.out_height, g.out_width}}));
+  return one(tiled_value({"chw", {g.channels, g.y.out, g.x.out}}));
 }
 Result<std::vector<Value>> infer_grad(const Graph& graph, const Node& node) {
   if (node.inputs.size() < 2) return invalid("takes dy and x");
@@ -39,14 +77,14 @@ Result<std::vector<Value>> infer_grad(const Graph& graph, const Node& node) {
 template <class F>
 void for_each_pixel(const Geometry& g, int64_t batch, F f) {
   for (int64_t plane = 0; plane < batch * g.channels; ++plane)
-    for (int64_t p = 0; p < g.out_height; ++p)
-      for (int64_t q = 0; q < g.out_width; ++q)
-        for (int64_t ky = 0; ky < g.kernel; ++ky)
-          for (int64_t kx = 0; kx < g.kernel; ++kx) {
-            const int64_t y = p * g.stride + ky - g.padding, x = q * g.stride + kx - g.padding;
-            if (y < 0 || y >= g.height || x < 0 || x >= g.width) continue;
-            f(static_cast<size_t>((plane * g.out_height + p) * g.out_width + q),
-              static_cast<size_t>((plane * g.height + y) * g.width + x));
+    for (int64_t p = 0; p < g.y.out; ++p)
+      for (int64_t q = 0; q < g.x.out; ++q)
+        for (int64_t ky = 0; ky < g.y.kernel; ++ky)
+          for (int64_t kx = 0; kx < g.x.kernel; ++kx) {
+            const int64_t y = p * g.y.stride + ky - g.y.before, x = q * g.x.stride + kx - g.x.before;
+            if (y < 0 || y >= g.y.size || x < 0 || x >= g.x.size) continue;
+            f(static_cast<size_t>((plane * g.y.out + p) * g.x.out + q),
+              static_cast<size_t>((plane * g.y.size + y) * g.x.size + x));
           }
 }
 
@@ -57,9 +95,13 @@ Status lower_pool(Lowering& lowering, const Node& node, coppice_kernel kernel, b
   coppice_pool_args& args = call.args();
   args.x_extent = lowering.extent(x);
   args.y_extent = lowering.extent(y);
-  args.kernel = static_cast<int32_t>(node.integer("kernel", 2));
-  args.stride = static_cast<int32_t>(node.integer("stride", args.kernel));
-  args.padding = static_cast<int32_t>(node.integer("padding", 0));
+  TRY_ASSIGN(const Windows w, windows_of(node));
+  for (const size_t i : {size_t{0}, size_t{1}}) {
+    args.kernel[i] = static_cast<int32_t>(w.kernel[i]);
+    args.stride[i] = static_cast<int32_t>(w.stride[i]);
+    args.padding[i] = static_cast<int32_t>(w.padding[i]);
+  }
+  args.leaves_padding_out = counts_padding(node) ? 0 : 1;
   if (!gradient) {
     call.in(&coppice_pool_args::x, x).out(&coppice_pool_args::y, y);
     return {};
@@ -105,17 +147,25 @@ Status avg_grad(GradBuilder& builder, const Node& node) {
   return builder.contribute(node.inputs[0], op_named("avg_pool_grad"),
                             {builder.gradient_of(node.outputs[0]), node.inputs[0]}, node.attributes);
 }
+// How many pixels of each window count.
+std::vector<double> counts(const Node& node, const Geometry& g, int64_t batch) {
+  const auto windows = static_cast<size_t>(batch * g.channels * g.y.out * g.x.out);
+  if (counts_padding(node)) return std::vector<double>(windows, static_cast<double>(g.y.kernel * g.x.kernel));
+  std::vector<double> out(windows, 0.0);
+  for_each_pixel(g, batch, [&](size_t y, size_t) { out[y] += 1.0; });
+  return out;
+}
 void avg_reference(const ReferenceCall& call) {
   const Geometry g = geometry(call.in[0]->shape, call.node).take();
-  const double scale = 1.0 / static_cast<double>(g.kernel * g.kernel);
+  const std::vector<double> count = counts(call.node, g, call.batch);
   for_each_pixel(g, call.batch,
-                 [&](size_t y, size_t x) { call.out[0]->data[y] += scale * call.in[0]->data[x]; });
+                 [&](size_t y, size_t x) { call.out[0]->data[y] += call.in[0]->data[x] / count[y]; });
 }
 void avg_reference_grad(const ReferenceCall& call) {
   const Geometry g = geometry(call.in[1]->shape, call.node).take();
-  const double scale = 1.0 / static_cast<double>(g.kernel * g.kernel);
+  const std::vector<double> count = counts(call.node, g, call.batch);
   for_each_pixel(g, call.batch,
-                 [&](size_t y, size_t x) { call.out[0]->data[x] += scale * call.in[0]->data[y]; });
+                 [&](size_t y, size_t x) { call.out[0]->data[x] += call.in[0]->data[y] / count[y]; });
 }
 Status avg_lower(Lowering& lowering, const Node& node) {
   return lower_pool(lowering, node, lowering.pointwise->avg_pool, false);
@@ -163,11 +213,20 @@ Sample sample(const std::string& name, const char* op, Attributes attributes) {
   b.softmax_cross_entropy(b.linear("fc", x, 3));
   return {name, b.finish().take()};
 }
+// Windows whose axes differ in all that they have.
+std::vector<Sample> flat_samples(const char* op) {
+  std::vector<Sample> out;
+  out.push_back(sample("1x3", op, {{"kernel", List{1, 3}}, {"stride", List{1, 2}}}));
+  out.push_back(sample("3x2 with padding on three sides", op,
+                       {{"kernel", List{3, 2}}, {"stride", List{2, 1}}, {"padding", List{1, 0, 2, 1}}}));
+  return out;
+}
 std::vector<Sample> max_samples() {
   std::vector<Sample> out;
   out.push_back(sample("2x2", "max_pool", {{"kernel", int64_t{2}}}));
   out.push_back(sample("3x3 overlapping", "max_pool",
                        {{"kernel", int64_t{3}}, {"stride", int64_t{2}}, {"padding", int64_t{1}}}));
+  for (Sample& flat : flat_samples("max_pool")) out.push_back(std::move(flat));
   return out;
 }
 std::vector<Sample> avg_samples() {
@@ -175,6 +234,12 @@ std::vector<Sample> avg_samples() {
   out.push_back(sample("2x2", "avg_pool", {{"kernel", int64_t{2}}}));
   out.push_back(sample("3x3 overlapping", "avg_pool",
                        {{"kernel", int64_t{3}}, {"stride", int64_t{1}}, {"padding", int64_t{1}}}));
+  for (Sample& flat : flat_samples("avg_pool")) out.push_back(std::move(flat));
+  out.push_back(sample("without the padding", "avg_pool",
+                       {{"kernel", List{3, 2}},
+                        {"stride", int64_t{1}},
+                        {"padding", List{2, 1, 0, 1}},
+                        {"count_padding", int64_t{0}}}));
   return out;
 }
 std::vector<Sample> global_samples() {
@@ -183,16 +248,17 @@ std::vector<Sample> global_samples() {
   return out;
 }
 
-constexpr AttributeDef kAttributes[] = {{"kernel", AttributeKind::kInteger},
-                                        {"stride", AttributeKind::kInteger},
-                                        {"padding", AttributeKind::kInteger}};
+constexpr AttributeDef kAttributes[] = {{"kernel", AttributeKind::kIntegerOrIntegers},
+                                        {"stride", AttributeKind::kIntegerOrIntegers},
+                                        {"padding", AttributeKind::kIntegerOrIntegers},
+                                        {"count_padding", AttributeKind::kInteger}};
 
 }  // namespace
 
 std::vector<OpDef> pool_ops() {
   return {{.name = "max_pool",
            .summary = "largest of each window",
-           .attributes = kAttributes,
+           .attributes = std::span(kAttributes).first(3),  // a maximum counts nothing
            .infer = infer,
            .grad = max_grad,
            .reference = max_reference,

@@ -212,9 +212,11 @@ coppice_pool_args pool_args(const Tiled& x, const Tiled& y, int kernel, int stri
   args.y = y.view;
   args.x_extent = x.extent;
   args.y_extent = y.extent;
-  args.kernel = kernel;
-  args.stride = stride;
-  args.padding = padding;
+  for (const int i : {0, 1}) {
+    args.kernel[i] = kernel;
+    args.stride[i] = stride;
+    args.padding[i] = padding;
+  }
   return args;
 }
 

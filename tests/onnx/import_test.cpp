@@ -120,6 +120,67 @@ TEST(ImportOnnx, GemmScalesAndTransposes) {
   }
 }
 
+TEST(ImportOnnx, ConstantsAfterALayerBecomePartOfIt) {
+  OnnxFile list;
+  list.input("x", {-1, 3}).output("y");
+  list.initializer(onnx_floats("w", {3, 2}, onnx_numbers(6)));
+  list.initializer(onnx_floats("two", {}, {2})).initializer(onnx_floats("pair", {1, 2}, {4, .5F}));
+  list.node("MatMul", "fc", {"x", "w"}, {"h"});
+  list.node("Mul", "times", {"two", "h"}, {"a"}).node("Sub", "from", {"pair", "a"}, {"b"});
+  list.node("Div", "by", {"b", "pair"}, {"c"}).node("Sub", "less", {"c", "two"}, {"y"});
+  std::vector<float> wanted;
+  for (size_t i = 0; i < kY.size(); ++i) {
+    const float h = kY[i] - (i % 2 == 0 ? .25F : -.5F), c = i % 2 == 0 ? 4 : .5F;
+    wanted.push_back((c - 2 * h) / c - 2);
+  }
+  expect_near(said(list, kX), wanted);
+  EXPECT_EQ(ops_of(list), (std::vector<std::string>{"linear", "softmax_cross_entropy"}));
+
+  const auto picture = [](const std::vector<int64_t>& sizes, const std::vector<float>& values) {
+    OnnxFile file;
+    file.input("x", {-1, 1, 2, 2}).output("y");
+    file.initializer(onnx_floats("w", {2, 1, 1, 1}, {1, -1})).initializer(onnx_floats("s", sizes, values));
+    file.node("Conv", "conv", {"x", "w"}, {"h"}).node("Mul", "m", {"h", "s"}, {"y"});
+    return file;
+  };
+  expect_near(said(picture({2, 1, 1}, {2, 3}), {1, 2, 3, 4}, 1), {2, 4, 6, 8, -3, -6, -9, -12});
+  expect_refusal(picture({1, 1, 2}, {2, 3}), "has a constant of 1 x 1 x 2");
+  OnnxFile none;
+  none.input("x", {-1, 3}).output("y").initializer(onnx_floats("s", {}, {2}));
+  none.node("Sub", "m", {"x", "s"}, {"y"});
+  expect_refusal(none, "Sub 'm': has a constant, and is part of no layer before it");
+  none = OnnxFile();
+  none.input("x", {-1, 2, 2, 2}).output("y").initializer(onnx_floats("s", {}, {2}));
+  none.node("Div", "m", {"s", "x"}, {"y"});
+  expect_refusal(none, "Div 'm': takes away, or divides by, what is no constant");
+}
+
+// As networks begin that take the mean of their data themselves.
+TEST(ImportOnnx, ConstantsOfAPictureAreFrozen) {
+  OnnxFile file;
+  file.input("x", {-1, 2, 1, 2}).output("y");
+  file.initializer(onnx_floats("mean", {1, 2, 1, 1}, {1, 3})).initializer(onnx_floats("by", {}, {.5F}));
+  file.node("Sub", "mean", {"x", "mean"}, {"a"}).node("Div", "deviation", {"a", "by"}, {"b"});
+  file.node("Relu", "relu", {"b"}, {"c"}).node("Mul", "again", {"by", "c"}, {"y"});
+  expect_near(said(file, {1, 2, 4, 7}, 1), {0, 1, 1, 4});
+  EXPECT_EQ(ops_of(file), (std::vector<std::string>{"conv2d", "relu", "conv2d", "mean_squared_error"}));
+  const auto imported = import_onnx(file.bytes());
+  ASSERT_TRUE(imported.ok());
+  for (const Param& param : imported->network.params) EXPECT_TRUE(imported->network.frozen(param));
+}
+
+TEST(ImportOnnx, AGateForEachChannelGoesOverThePicture) {
+  for (const bool first : {false, true}) {
+    OnnxFile file;
+    file.input("x", {-1, 2, 1, 2}).output("y").initializer(onnx_floats("w", {2, 2, 1, 1}, {0, 1, 1, 0}));
+    file.node("GlobalAveragePool", "squeeze", {"x"}, {"m"}).node("Conv", "excite", {"m", "w"}, {"g"});
+    file.node("Mul", "scale", first ? std::vector<std::string>{"g", "x"} : std::vector<std::string>{"x", "g"},
+              {"y"});
+    expect_near(said(file, {1, 3, 5, 7}, 1), {6, 18, 10, 14});
+    EXPECT_EQ(ops_of(file)[2], "spread");
+  }
+}
+
 TEST(ImportOnnx, FoldsBatchNormAfterALinearLayer) {
   OnnxFile file;
   file.input("x", {-1, 3}).output("y");
@@ -192,6 +253,14 @@ TEST(ImportOnnx, KnowsActivationsThatExportersWriteAsSeveralNodes) {
     expect_near(said(gelu, kX), mapped([](double x) { return x * .5 * (1 + std::erf(x / std::sqrt(2.0))); }));
     EXPECT_EQ(ops_of(gelu)[1], "gelu");
   }
+}
+
+TEST(ImportOnnx, EluHasAnAlpha) {
+  OnnxFile plain = map_file(9), other = map_file(9);
+  plain.node("Elu", "e", {"h"}, {"y"});
+  expect_near(said(plain, kX), mapped([](double x) { return x > 0 ? x : std::expm1(x); }));
+  other.node("Elu", "e", {"h"}, {"y"}, {onnx_real("alpha", .25F)});
+  expect_near(said(other, kX), mapped([](double x) { return x > 0 ? x : .25 * std::expm1(x); }));
 }
 
 TEST(ImportOnnx, LeavesOutWhatDoesNothing) {
@@ -277,6 +346,46 @@ TEST(ImportOnnx, AConvolutionOfOneDimensionHasAHeightOfOne) {
   expect_near(said(line, onnx_numbers(36)), said(plane, onnx_numbers(36)));
 }
 
+// A pool over 1 x 2 x 3 pictures, 1 2 3 / 4 5 6, or over a line of the six.
+OnnxFile pool_file(const char* op, const std::vector<ProtoWriter>& attributes, bool line = false) {
+  OnnxFile file;
+  file.input("x", line ? std::vector<int64_t>{-1, 1, 6} : std::vector<int64_t>{-1, 1, 2, 3}).output("y");
+  file.node(op, "pool", {"x"}, {"y"}, attributes);
+  return file;
+}
+std::vector<float> pooled(const char* op, const std::vector<ProtoWriter>& attributes, bool line = false) {
+  return said(pool_file(op, attributes, line), {1, 2, 3, 4, 5, 6}, 1);
+}
+
+TEST(ImportOnnx, WindowsOfPoolsDifferFromAxisToAxis) {
+  const auto kernel = onnx_list("kernel_shape", {1, 2});
+  expect_near(pooled("MaxPool", {kernel}), {2, 3, 5, 6});
+  expect_near(pooled("AveragePool", {kernel, onnx_list("strides", {2, 1})}), {1.5F, 2.5F});
+  expect_near(pooled("MaxPool", {kernel, onnx_text("auto_pad", "SAME_UPPER")}), {2, 3, 3, 5, 6, 6});
+  expect_near(pooled("MaxPool", {kernel, onnx_list("pads", {0, 1, 0, 0})}), {1, 2, 3, 4, 5, 6});
+  expect_near(
+      pooled("AveragePool", {kernel, onnx_list("pads", {0, 1, 0, 0}), onnx_integer("count_include_pad", 1)}),
+      {.5F, 1.5F, 2.5F, 2, 4.5F, 5.5F});
+  expect_near(pooled("AveragePool", {kernel, onnx_list("pads", {0, 1, 0, 0})}),
+              {1, 1.5F, 2.5F, 4, 4.5F, 5.5F});
+  const auto three = onnx_list("kernel_shape", {3});
+  // The last of three windows reaches beyond the line only without the pad.
+  const auto two = onnx_list("strides", {2}), one = onnx_list("pads", {1, 0});
+  const auto ceil = onnx_integer("ceil_mode", 1);
+  expect_near(pooled("MaxPool", {three, two, one, ceil}, true), {2, 4, 6});
+  expect_near(pooled("AveragePool", {three, two, one, ceil}, true), {1.5F, 3, 5});
+  expect_near(pooled("MaxPool", {three, two, ceil}, true), {3, 5, 6});
+  expect_near(pooled("AveragePool", {three, two, ceil}, true), {2, 4, 5.5F});
+  EXPECT_NE(refusal(pool_file("AveragePool", {three, two, ceil, onnx_integer("count_include_pad", 1)}, true))
+                .find("beyond the padded picture"),
+            std::string::npos);
+  expect_near(pooled("MaxPool", {three, onnx_list("strides", {2})}, true), {3, 5});
+  expect_near(pooled("AveragePool", {three, onnx_list("strides", {3})}, true), {2, 5});
+  EXPECT_NE(
+      refusal(pool_file("MaxPool", {three, onnx_list("pads", {3, 0})}, true)).find("less than the kernel"),
+      std::string::npos);
+}
+
 TEST(ImportOnnx, TheMeanOfAPictureIsOneOpInAllItsSpellings) {
   const auto file = [](int64_t opset, int spelling) {
     OnnxFile out;
@@ -312,14 +421,14 @@ TEST(ImportOnnx, ManyNodesOfOneNameTakeNoLonger) {
 
 TEST(ImportOnnx, SaysAllThatIsMissingAtOnce) {
   OnnxFile file = map_file(17);
-  file.node("Elu", "first", {"h"}, {"a"});
+  file.node("Mish", "first", {"h"}, {"a"});
   file.node("LeakyRelu", "second", {"h"}, {"b"}, {onnx_real("gamma", 1)});
   file.node("Relu", "other", {"b"}, {"c"}, {}, "com.microsoft");
   file.node("Add", "sum", {"a", "c"}, {"y"});
   const std::string sentence = refusal(file);
   EXPECT_EQ(
       sentence,
-      "cannot be imported: Elu 'first': coppice has no such op; LeakyRelu 'second': attribute 'gamma' is "
+      "cannot be imported: Mish 'first': coppice has no such op; LeakyRelu 'second': attribute 'gamma' is "
       "not read; Relu 'other': is an op of 'com.microsoft'; read are those of ai.onnx; docs/import.md "
       "lists what can");
 }
@@ -419,6 +528,15 @@ TEST(ImportOnnx, BelievesNoSize) {
                 {"c" + std::to_string(i + 1)});
   copies.node("Reshape", "r", {"c100", "c100"}, {"w"});
   expect_refusal(copies, "computes more constants than the whole file is large");
+  // One number for each of many channels, over and over.
+  OnnxFile factors;
+  factors.input("x", {-1, 1 << 16, 1, 1}).output("y0").initializer(onnx_floats("two", {}, {2}));
+  for (int i = 0; i < 100; ++i) {
+    const std::string n = std::to_string(i);
+    factors.node("Mul", "m" + n, {"x", "two"}, {"a" + n});
+    factors.node("Add", "s" + n, {"a" + n, i == 99 ? "x" : "y" + std::to_string(i + 1)}, {"y" + n});
+  }
+  expect_refusal(factors, "computes more constants than the whole file is large");
 }
 
 // A small model cut anywhere, or with any byte changed: read or refused with a sentence.

@@ -289,6 +289,11 @@ TEST(Ops, AFileCanGiveThemNoOtherAttributes) {
   // What passes tell each other: gradients would know nothing of it.
   EXPECT_EQ(file_refusal("conv2d", R"({"activation":"relu"})"),
             "conv2d 'n': 'activation' is no attribute of this op; did you mean 'dilation'?");
+  // One number for both axes, or a list.
+  EXPECT_EQ(
+      file_refusal("max_pool", R"({"kernel":[1,2.5]})"),
+      "max_pool 'n': graph.nodes[0].attributes.kernel: should be a list of integers from -2147483648 to "
+      "2147483648");
   EXPECT_EQ(file_refusal("global_pool", R"({"kernel":2})"),
             "global_pool 'n': 'kernel' is no attribute of this op, which has none");
   EXPECT_EQ(file_refusal("conv2d_dw", "{}"),
@@ -320,8 +325,13 @@ TEST(Ops, RefuseWhatTheyCannotComputeWithASentence) {
   };
   says(with("gelu", {{"approximate", std::string("erf")}}), "gelu 'node': approximate is 'none' or 'tanh'");
   says(with("clip", {{"min", 1.0}, {"max", 0.0}}), "min is above max");
+  says(with("max_pool", {{"kernel", std::vector<int64_t>{1, 2, 3}}}),
+       "kernel is one number, or one for each of height and width");
+  says(with("avg_pool", {{"padding", std::vector<int64_t>{1, 1, 1}}}), "top, left, bottom and right");
+  says(with("avg_pool", {{"padding", std::vector<int64_t>{0, 2}}}), "less than the kernel");
   says(with("clip", {{"max", std::numeric_limits<double>::infinity()}}), "leave it out for no limit");
   says(with("clip", {{"min", std::numeric_limits<double>::quiet_NaN()}}), "min must be a finite number");
+  says(with("elu", {{"alpha", std::numeric_limits<double>::infinity()}}), "alpha must be a finite");
   says(with("leaky_relu", {{"slope", std::numeric_limits<double>::quiet_NaN()}}), "slope must be a finite");
   says(refusal([](NetworkBuilder& b, ValueId x) { b.prelu("node", x, 4); }),
        "prelu 'node': has 4 slopes; give it 1, or 3 for an input of c=3 h=4 w=5");

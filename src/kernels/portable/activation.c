@@ -97,6 +97,21 @@ void KERNEL(leaky_relu_grad)(const void* raw, const coppice_run_state* rs, const
   MAP({ out[i] = leaky(b[i], a[i], slope); })
 }
 
+/* e^x - 1 is tanh(x / 2) * (e^x + 1), which loses no digits where e^x is nearly 1. */
+void KERNEL(elu)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
+  const float alpha = ((const coppice_map_args*)raw)->parameter;
+  MAP({
+    (void)b;
+    const float x = a[i];
+    out[i] = coppice_select(x > 0.0f, x, alpha * (coppice_tanhf(0.5f * x) * (coppice_expf(x) + 1.0f)));
+  })
+}
+
+void KERNEL(elu_grad)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
+  const float alpha = ((const coppice_map_args*)raw)->parameter;
+  MAP({ out[i] = a[i] * coppice_select(b[i] > 0.0f, 1.0f, alpha * coppice_expf(b[i])); })
+}
+
 void KERNEL(clip)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const float low = ((const coppice_map_args*)raw)->low, high = ((const coppice_map_args*)raw)->high;
   MAP({

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Pooling over windows of pixels, and its gradients. Padding counts for nothing: a maximum is over the pixels
- * that exist, an average divides by the whole window (as PyTorch's default). */
+ * that exist, an average divides by the whole window (as PyTorch's default) unless told to leave it out. */
 #include "coppice_image.h"
 #include "portable.h"
 
@@ -12,11 +12,17 @@ typedef struct window {
 } window;
 
 static window window_of(const coppice_pool_args* args, int32_t p, int32_t q) {
-  const int32_t y = p * args->stride - args->padding, x = q * args->stride - args->padding;
-  const window w = {
-      y < 0 ? 0 : y, y + args->kernel < args->x_extent.height ? y + args->kernel : args->x_extent.height,
-      x < 0 ? 0 : x, x + args->kernel < args->x_extent.width ? x + args->kernel : args->x_extent.width};
+  const int32_t y = p * args->stride[0] - args->padding[0], x = q * args->stride[1] - args->padding[1];
+  const int32_t y_end = y + args->kernel[0], x_end = x + args->kernel[1];
+  const window w = {y < 0 ? 0 : y, y_end < args->x_extent.height ? y_end : args->x_extent.height,
+                    x < 0 ? 0 : x, x_end < args->x_extent.width ? x_end : args->x_extent.width};
   return w;
+}
+
+/* What an average multiplies the pixels of a window with. */
+static float share_of(const coppice_pool_args* args, window w) {
+  if (args->leaves_padding_out) return 1.0f / ((float)(w.y1 - w.y0) * (float)(w.x1 - w.x0));
+  return 1.0f / ((float)args->kernel[0] * (float)args->kernel[1]);
 }
 
 /* Runs BODY for each output pixel: `out` points at it, `w` is its window, c its channel. */
@@ -92,11 +98,11 @@ void KERNEL(max_pool_grad)(const void* raw, const coppice_run_state* rs, const c
 void KERNEL(avg_pool)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_pool_args* args = (const coppice_pool_args*)raw;
   const coppice_extent oe = args->y_extent;
-  const float scale = 1.0f / (float)(args->kernel * args->kernel);
   for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
     float* x_tile = coppice_tile(&args->x, rs, tile);
     float* y_tile = coppice_tile(&args->y, rs, tile);
     FOR_EACH_WINDOW(y_tile, {
+      const float scale = share_of(args, w);
       for (int32_t s = 0; s < S; ++s) out[s] = 0.0f;
       for (int32_t y = w.y0; y < w.y1; ++y)
         for (int32_t x = w.x0; x < w.x1; ++x) {
@@ -111,12 +117,12 @@ void KERNEL(avg_pool)(const void* raw, const coppice_run_state* rs, const coppic
 void KERNEL(avg_pool_grad)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_pool_args* args = (const coppice_pool_args*)raw;
   const coppice_extent oe = args->y_extent;
-  const float scale = 1.0f / (float)(args->kernel * args->kernel);
   for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
     float* dx_tile = coppice_tile(&args->dx, rs, tile);
     clear(&args->dx, dx_tile, args->x_extent);
     /* y stands for dy here: the same shape. */
     FOR_EACH_WINDOW(coppice_tile(&args->y, rs, tile), {
+      const float scale = share_of(args, w);
       for (int32_t y = w.y0; y < w.y1; ++y)
         for (int32_t x = w.x0; x < w.x1; ++x) {
           float* to = coppice_pixel_row(&args->dx, dx_tile, args->x_extent, c, y) + (int64_t)x * S;
@@ -133,7 +139,7 @@ void KERNEL(global_pool)(const void* raw, const coppice_run_state* rs, const cop
   const coppice_pool_args* args = (const coppice_pool_args*)raw;
   const coppice_extent e = args->x_extent;
   const int32_t to = args->y.width;
-  const float scale = 1.0f / (float)(e.height * e.width);
+  const float scale = args->sums ? 1.0f : 1.0f / (float)(e.height * e.width);
   for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
     float* y_tile = coppice_tile(&args->y, rs, tile);
     for (int32_t s0 = 0; s0 < to; s0 += S) {
@@ -158,7 +164,7 @@ void KERNEL(global_pool_grad)(const void* raw, const coppice_run_state* rs, cons
   const coppice_pool_args* args = (const coppice_pool_args*)raw;
   const coppice_extent e = args->x_extent;
   const int32_t from = args->y.width;
-  const float scale = 1.0f / (float)(e.height * e.width);
+  const float scale = args->sums ? 1.0f : 1.0f / (float)(e.height * e.width);
   for (int32_t tile = item->tile_begin; tile < item->tile_end; ++tile) {
     float* dx_tile = coppice_tile(&args->dx, rs, tile);
     const float* dy_tile = coppice_tile(&args->y, rs, tile * S / from) + tile * S % from;

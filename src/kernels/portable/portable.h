@@ -31,6 +31,8 @@ DECLARE_KERNEL(gelu_tanh);
 DECLARE_KERNEL(gelu_tanh_grad);
 DECLARE_KERNEL(leaky_relu);
 DECLARE_KERNEL(leaky_relu_grad);
+DECLARE_KERNEL(elu);
+DECLARE_KERNEL(elu_grad);
 DECLARE_KERNEL(clip);
 DECLARE_KERNEL(clip_grad);
 DECLARE_KERNEL(hard_sigmoid);

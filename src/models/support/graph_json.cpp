@@ -188,6 +188,11 @@ Result<Attribute> read_attribute(const JsonObject& json, const AttributeDef& def
       TRY_ASSIGN(attribute, json.integers(def.name, -kLargestAxis, kLargestAxis));
       break;
     }
+    case AttributeKind::kIntegerOrIntegers: {
+      const AttributeKind kind =
+          json.raw().at(def.name).is_array() ? AttributeKind::kIntegers : AttributeKind::kInteger;
+      return read_attribute(json, {def.name, kind});
+    }
   }
   return attribute;
 }

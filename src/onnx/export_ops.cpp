@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ops that are written: one row each, and what ONNX 17 lacks as the few nodes that make it up.
+// docs/export.md is this table for people.
+#include <algorithm>
+#include <cmath>
+
+#include "graph/op.h"
+#include "onnx/exporter.h"
+
+namespace coppice::onnx {
+namespace {
+
+using Integers = std::vector<int64_t>;
+
+Integers list(const coppice::Node& node, const char* key, const Integers& otherwise) {
+  const auto found = node.attributes.find(key);
+  return found == node.attributes.end() ? otherwise : std::get<Integers>(found->second);
+}
+
+// ---- what has an op of its own
+
+template <const char* kOp>
+Status as(Exporter& to, const coppice::Node& node) {
+  Exporter::Names inputs;
+  for (size_t i = 0; i < node.inputs.size(); ++i) inputs.push_back(to.x(node, i));
+  to.make(node, kOp, inputs);
+  return {};
+}
+constexpr char kAdd[] = "Add", kMul[] = "Mul", kRelu[] = "Relu", kSigmoid[] = "Sigmoid", kTanh[] = "Tanh",
+               kHardSwish[] = "HardSwish";
+
+Status export_dropout(Exporter& to, const coppice::Node& node) {
+  to.same(node);
+  return {};
+}
+
+Status export_flatten(Exporter& to, const coppice::Node& node) {
+  to.make(node, "Flatten", {to.x(node)}, {integer_attribute("axis", 1)});
+  return {};
+}
+
+Status export_concat(Exporter& to, const coppice::Node& node) {
+  Exporter::Names inputs;
+  for (size_t i = 0; i < node.inputs.size(); ++i) inputs.push_back(to.x(node, i));
+  to.make(node, "Concat", inputs, {integer_attribute("axis", 1)});
+  return {};
+}
+
+Status export_leaky_relu(Exporter& to, const coppice::Node& node) {
+  to.make(node, "LeakyRelu", {to.x(node)}, {real_attribute("alpha", node.real("slope", 0.01))});
+  return {};
+}
+
+Status export_elu(Exporter& to, const coppice::Node& node) {
+  to.make(node, "Elu", {to.x(node)}, {real_attribute("alpha", node.real("alpha", 1.0))});
+  return {};
+}
+
+Status export_hard_sigmoid(Exporter& to, const coppice::Node& node) {
+  to.make(node, "HardSigmoid", {to.x(node)}, {real_attribute("alpha", 1.0 / 6), real_attribute("beta", 0.5)});
+  return {};
+}
+
+// Limits are inputs; an empty name is no limit.
+Status export_clip(Exporter& to, const coppice::Node& node) {
+  Exporter::Names inputs = {to.x(node)};
+  for (const char* key : {"min", "max"}) {
+    const bool there = node.attributes.count(key) > 0;
+    inputs.push_back(there ? to.constant(node.name + "." + key, {}, {static_cast<float>(node.real(key, 0))})
+                           : "");
+  }
+  while (inputs.back().empty()) inputs.pop_back();
+  to.make(node, "Clip", inputs);
+  return {};
+}
+
+// Slopes of channels go along with the places behind them.
+Status export_prelu(Exporter& to, const coppice::Node& node) {
+  Integers sizes = to.shape(node.inputs[1]).sizes;
+  if (to.shape(node.inputs[0]).axes == "chw") sizes.insert(sizes.end(), {1, 1});
+  to.make(node, "PRelu", {to.x(node), to.parameter(node.inputs[1], sizes)});
+  return {};
+}
+
+// ---- layers with weights
+
+Status export_linear(Exporter& to, const coppice::Node& node) {
+  Exporter::Names inputs = {to.x(node)};
+  for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(to.parameter(node.inputs[i]));
+  to.make(node, "Gemm", inputs, {integer_attribute("transB", 1)});
+  return {};
+}
+
+// ONNX pads with a wrap from opset 19 on; before, the places are named one by one.
+std::string wrapped(Exporter& to, const coppice::Node& node, int64_t padding) {
+  std::string x = to.x(node);
+  for (const char axis : {'h', 'w'}) {
+    const int64_t size = to.shape(node.inputs[0]).size(axis);
+    Integers places;
+    for (int64_t at = -padding; at < size + padding; ++at) places.push_back(((at % size) + size) % size);
+    const std::string name = node.name + (axis == 'h' ? ".wrap_h" : ".wrap_w");
+    x = to.step("Gather", name, {x, to.integers(name + ".places", places)},
+                {integer_attribute("axis", axis == 'h' ? 2 : 3)});
+  }
+  return x;
+}
+
+Status export_conv2d(Exporter& to, const coppice::Node& node) {
+  const Shape& weight = to.shape(node.inputs[1]);
+  const int64_t stride = node.integer("stride", 1), dilation = node.integer("dilation", 1);
+  int64_t padding = node.integer("padding", 0);
+  Exporter::Names inputs = {to.x(node)};
+  if (node.integer("wrap", 0) != 0) {
+    inputs[0] = wrapped(to, node, padding);
+    padding = 0;
+  }
+  for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(to.parameter(node.inputs[i]));
+  to.make(
+      node, "Conv", inputs,
+      {integers_attribute("dilations", {dilation, dilation}),
+       integer_attribute("group", node.integer("groups", 1)),
+       integers_attribute("kernel_shape", {weight.size('h'), weight.size('w')}),
+       integers_attribute("pads", Integers(4, padding)), integers_attribute("strides", {stride, stride})});
+  return {};
+}
+
+// In the form of inference: by the running statistics.
+Status export_batch_norm(Exporter& to, const coppice::Node& node) {
+  if (node.inputs.size() > 5)
+    return unsupported("has a sum from a pass; export the network as it was before");
+  Exporter::Names inputs = {to.x(node)};
+  for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(to.parameter(node.inputs[i]));
+  // ONNX says how much of the old statistics stays, PyTorch how much of the batch comes in.
+  to.make(node, "BatchNormalization", inputs,
+          {real_attribute("epsilon", node.real("epsilon", 1e-5)),
+           real_attribute("momentum", 1.0 - node.real("momentum", 0.1))});
+  return {};
+}
+
+Status export_layer_norm(Exporter& to, const coppice::Node& node) {
+  to.make(node, "LayerNormalization",
+          {to.x(node), to.parameter(node.inputs[1]), to.parameter(node.inputs[2])},
+          {integer_attribute("axis", 1), real_attribute("epsilon", node.real("epsilon", 1e-5))});
+  return {};
+}
+
+// ---- windows and parts of pictures
+
+// One number for all `count` of them, or a list, which repeats.
+Integers numbers(const coppice::Node& node, const char* key, size_t count, const Integers& otherwise) {
+  const auto found = node.attributes.find(key);
+  const bool one = found != node.attributes.end() && std::holds_alternative<int64_t>(found->second);
+  const Integers given = one ? Integers{node.integer(key, 0)} : list(node, key, otherwise);
+  Integers out;
+  for (size_t i = 0; i < count; ++i) out.push_back(given[i % given.size()]);
+  return out;
+}
+
+Exporter::Fields window_attributes(const coppice::Node& node) {
+  const Integers kernel = numbers(node, "kernel", 2, {2});
+  return {integers_attribute("kernel_shape", kernel),
+          integers_attribute("pads", numbers(node, "padding", 4, {0})),
+          integers_attribute("strides", numbers(node, "stride", 2, kernel))};
+}
+
+Status export_max_pool(Exporter& to, const coppice::Node& node) {
+  to.make(node, "MaxPool", {to.x(node)}, window_attributes(node));
+  return {};
+}
+
+Status export_avg_pool(Exporter& to, const coppice::Node& node) {
+  Exporter::Fields attributes = window_attributes(node);
+  attributes.push_back(integer_attribute("count_include_pad", node.integer("count_padding", 1)));
+  to.make(node, "AveragePool", {to.x(node)}, attributes);
+  return {};
+}
+
+Status export_global_pool(Exporter& to, const coppice::Node& node) {
+  const std::string mean = to.step("GlobalAveragePool", node.name + ".mean", {to.x(node)});
+  to.make(node, "Flatten", {mean}, {integer_attribute("axis", 1)});
+  return {};
+}
+
+// Sums and products in ONNX spread one of their operands by themselves.
+bool spreads_itself(const Graph& graph, ValueId value) {
+  if (value == graph.logits) return false;
+  for (const coppice::Node& reader : graph.nodes()) {
+    if (std::find(reader.inputs.begin(), reader.inputs.end(), value) == reader.inputs.end()) continue;
+    const std::string op = reader.op->name;
+    if (op != "add" && op != "mul") return false;
+    const ValueId other = reader.inputs[reader.inputs[0] == value ? 1 : 0];
+    const NodeId maker = graph.producer(other);
+    if (maker >= 0 && std::string(graph.node(maker).op->name) == "spread") return false;
+  }
+  return true;
+}
+
+Status export_spread(Exporter& to, const coppice::Node& node) {
+  const std::string axes = to.integers(node.name + ".axes", {2, 3});
+  if (spreads_itself(to.graph(), node.outputs[0])) {
+    to.make(node, "Unsqueeze", {to.x(node), axes});
+    return {};
+  }
+  Integers sizes = {1};  // as many samples as there are
+  for (const int64_t size : to.shape(node.outputs[0]).sizes) sizes.push_back(size);
+  const std::string pixel = to.step("Unsqueeze", node.name + ".pixel", {to.x(node), axes});
+  to.make(node, "Expand", {pixel, to.integers(node.name + ".sizes", sizes)});
+  return {};
+}
+
+// Counts the samples, of which there are no more.
+Status export_pad(Exporter& to, const coppice::Node& node) {
+  Integers pads = {0};
+  for (const int64_t before : list(node, "before", {0, 0, 0})) pads.push_back(before);
+  pads.push_back(0);
+  for (const int64_t after : list(node, "after", {0, 0, 0})) pads.push_back(after);
+  to.make(node, "Pad", {to.x(node), to.integers(node.name + ".pads", pads)});
+  return {};
+}
+
+Status export_slice(Exporter& to, const coppice::Node& node) {
+  const Integers starts = list(node, "start", {0, 0, 0}), steps = list(node, "step", {1, 1, 1});
+  const Integers& sizes = to.shape(node.outputs[0]).sizes;
+  Integers ends;
+  for (size_t d = 0; d < 3; ++d) ends.push_back(starts[d] + (sizes[d] - 1) * steps[d] + 1);
+  to.make(node, "Slice",
+          {to.x(node), to.integers(node.name + ".starts", starts), to.integers(node.name + ".ends", ends),
+           to.integers(node.name + ".axes", {1, 2, 3}), to.integers(node.name + ".steps", steps)});
+  return {};
+}
+
+// ---- activations of several nodes
+
+std::string number(Exporter& to, const coppice::Node& node, const char* what, double value) {
+  return to.constant(node.name + "." + what, {}, {static_cast<float>(value)});
+}
+
+Status export_silu(Exporter& to, const coppice::Node& node) {
+  to.make(node, "Mul", {to.x(node), to.step("Sigmoid", node.name + ".sigmoid", {to.x(node)})});
+  return {};
+}
+
+// x (1 + f(x)) / 2, where f is erf(x / sqrt(2)), or tanh(sqrt(2 / pi) x (1 + 0.044715 x^2)): as PyTorch's
+// exporter writes the former, so that programs know it for a gelu.
+Status export_gelu(Exporter& to, const coppice::Node& node) {
+  const std::string &x = to.x(node), &at = node.name;
+  std::string inner;
+  if (node.text("approximate", "none") == "none") {
+    inner = to.step("Div", at + ".div", {x, number(to, node, "root_2", std::sqrt(2.0))});
+    inner = to.step("Erf", at + ".erf", {inner});
+  } else {
+    inner = to.step("Mul", at + ".square", {x, x});
+    inner = to.step("Mul", at + ".cubic", {inner, number(to, node, "cubic_share", 0.044715)});
+    inner = to.step("Add", at + ".inner", {inner, number(to, node, "linear_share", 1.0)});
+    inner = to.step("Mul", at + ".times_x", {inner, x});
+    inner = to.step("Mul", at + ".scaled", {inner, number(to, node, "root_2_over_pi", std::sqrt(2 / M_PI))});
+    inner = to.step("Tanh", at + ".tanh", {inner});
+  }
+  inner = to.step("Add", at + ".add", {inner, number(to, node, "one", 1.0)});
+  inner = to.step("Mul", at + ".mul", {x, inner});
+  to.make(node, "Mul", {inner, number(to, node, "half", 0.5)});
+  return {};
+}
+
+constexpr ExportRow kRows[] = {
+    {"add", as<kAdd>},
+    {"avg_pool", export_avg_pool},
+    {"batch_norm", export_batch_norm},
+    {"clip", export_clip},
+    {"concat", export_concat},
+    {"conv2d", export_conv2d},
+    {"dropout", export_dropout},
+    {"elu", export_elu},
+    {"flatten", export_flatten},
+    {"gelu", export_gelu},
+    {"global_pool", export_global_pool},
+    {"hard_sigmoid", export_hard_sigmoid},
+    {"hard_swish", as<kHardSwish>},
+    {"layer_norm", export_layer_norm},
+    {"leaky_relu", export_leaky_relu},
+    {"linear", export_linear},
+    {"max_pool", export_max_pool},
+    {"mul", as<kMul>},
+    {"pad", export_pad},
+    {"prelu", export_prelu},
+    {"relu", as<kRelu>},
+    {"sigmoid", as<kSigmoid>},
+    {"silu", export_silu},
+    {"slice", export_slice},
+    {"spread", export_spread},
+    {"tanh", as<kTanh>},
+};
+
+}  // namespace
+
+const ExportRow* find_export_row(const std::string& op) {
+  for (const ExportRow& row : kRows)
+    if (op == row.op) return &row;
+  return nullptr;
+}
+
+}  // namespace coppice::onnx

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes an ONNX file of a graph. A row of the table in export_ops.cpp says of each op what nodes it becomes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "io/protobuf_writer.h"
+#include "onnx/export.h"
+#include "onnx/model.h"
+
+namespace coppice::onnx {
+
+// AttributeProto, with its type.
+ProtoWriter real_attribute(const char* name, double value);
+ProtoWriter integer_attribute(const char* name, int64_t value);
+ProtoWriter integers_attribute(const char* name, const std::vector<int64_t>& values);
+
+class Exporter {
+ public:
+  using Names = std::vector<std::string>;
+  using Fields = std::vector<ProtoWriter>;  // attributes
+
+  Exporter(const Network& network, const ExportOptions& options) : network_(network), options_(options) {}
+  Result<ExportedNetwork> run();
+
+  // For the rows. The order of calls is that of the nodes in the file.
+  const Graph& graph() const { return network_.graph; }
+  const Shape& shape(ValueId value) const { return network_.graph.value(value).shape; }
+  const std::string& name(ValueId value) const;
+  // A parameter or state under its own name, with the sizes that it has, or with others of as many numbers.
+  std::string parameter(ValueId value) { return parameter(value, shape(value).sizes); }
+  std::string parameter(ValueId value, const std::vector<int64_t>& sizes);
+  std::string constant(const std::string& wish, const std::vector<int64_t>& sizes,
+                       const std::vector<float>& values);
+  std::string integers(const std::string& wish, const std::vector<int64_t>& values);
+  // One of several nodes that make up an op: the name of its output.
+  std::string step(const char* op, const std::string& wish, const Names& inputs,
+                   const Fields& attributes = {});
+  // The node, or the last of several, that gives the output of `node`.
+  void make(const coppice::Node& node, const char* op, const Names& inputs, const Fields& attributes = {});
+  // The output of `node` is its input.
+  void same(const coppice::Node& node) { names_[node.outputs[0]] = x(node); }
+  // An activation that `node` takes.
+  const std::string& x(const coppice::Node& node, size_t input = 0) const { return name(node.inputs[input]); }
+
+ private:
+  struct FileNode {
+    std::string op, name;
+    Names inputs;
+    std::string output;
+    Fields attributes;
+  };
+
+  Status check_size() const;
+  Status check_normalisation() const;
+  void declare();
+  void export_node(const coppice::Node& node);
+  void refuse(const coppice::Node& node, const Status& why);
+  Status finish();
+  std::string unique(const std::string& wish);
+  void tensor(const std::string& name, const std::vector<int64_t>& sizes, Type type, std::string_view raw);
+  std::string file();
+
+  const Network& network_;
+  const ExportOptions& options_;
+  ExportedNetwork result_;
+  std::string problems_;
+  size_t problem_count_ = 0;
+  std::set<std::string> taken_;           // names of values, parameters and constants
+  std::map<ValueId, std::string> names_;  // in the file
+  std::set<std::string> there_;           // names that the file has given a meaning so far
+  // Names of parameters by the sizes that they are read with.
+  std::map<ValueId, std::map<std::vector<int64_t>, std::string>> parameters_;
+  std::vector<FileNode> nodes_;
+  std::vector<ProtoWriter> tensors_;
+};
+
+struct ExportRow {
+  const char* op;
+  Status (*write)(Exporter& to, const coppice::Node& node);
+};
+const ExportRow* find_export_row(const std::string& op);  // null if there is none
+
+}  // namespace coppice::onnx
