@@ -2,17 +2,13 @@
 #include "sparsify/sparsifier.h"
 
 #include <algorithm>
-#include <array>
-#include <atomic>
-#include <bit>
 #include <cmath>
-#include <memory>
-#include <mutex>
 #include <numbers>
 
 #include "base/text.h"
 #include "sparse/select.h"
 #include "sparsify/flow.h"
+#include "sparsify/growth.h"
 
 namespace coppice {
 
@@ -99,9 +95,6 @@ int64_t blocks_at(double density, int64_t positions) {
   return std::clamp<int64_t>(std::llround(density * static_cast<double>(positions)), 1, positions);
 }
 
-// Scores order weights: what is no number is worth nothing, and would break any order.
-float orderly(float score) { return score >= 0 ? score : 0.0f; }
-
 // The live entries of a dense gradient, in canonical order.
 void take_live(const Pattern& pattern, const DenseGradientBlock& rows, std::vector<float>& live) {
   const BlockShape block = pattern.block();
@@ -113,31 +106,6 @@ void take_live(const Pattern& pattern, const DenseGradientBlock& rows, std::vect
       for (int r = 0; r < block.rows; ++r)
         for (int c = 0; c < block.cols; ++c) live[at++] = rows.at(row + r, column * block.cols + c);
   }
-}
-
-// Scores of some rows of blocks: [block columns][1 << stride_log2], of which `rows` are some.
-struct ScoreRows {
-  int64_t first_row, rows;
-  int stride_log2;
-  std::span<const float> scores;
-  coppice_screen screen;
-};
-
-// The mean |gradient| of each block.
-ScoreRows score_blocks(BlockShape block, const DenseGradientBlock& rows, std::vector<float>& scores) {
-  ScoreRows out{rows.first_row / block.rows, rows.rows / block.rows, 0, {}, rows.screen};
-  out.stride_log2 = std::bit_width(static_cast<uint64_t>(out.rows - 1));
-  scores.assign(static_cast<size_t>(rows.cols / block.cols) << out.stride_log2, 0.0f);
-  for (int64_t col = 0; col < rows.cols / block.cols; ++col)
-    for (int64_t row = 0; row < out.rows; ++row) {
-      float sum = 0;
-      for (int r = 0; r < block.rows; ++r)
-        for (int c = 0; c < block.cols; ++c)
-          sum += std::abs(rows.at(row * block.rows + r, col * block.cols + c));
-      scores[static_cast<size_t>(col << out.stride_log2 | row)] = sum / static_cast<float>(block.size());
-    }
-  out.scores = scores;
-  return out;
 }
 
 TopologyEdit edit_of(const Pattern& pattern, const std::vector<bool>& kept,
@@ -158,80 +126,6 @@ TopologyEdit edit_of(const Pattern& pattern, const std::vector<bool>& kept,
   edit.grow.insert(edit.grow.end(), grown.begin() + static_cast<std::ptrdiff_t>(next), grown.end());
   return edit;
 }
-
-// Collects what grows in one layer from rows of scores, which several threads may offer.
-class Growth {
- public:
-  Growth(const Pattern& pattern, const std::vector<bool>& kept, int64_t blocks)
-      : pattern_(pattern), columns_(pattern.block_cols()), kept_(kept), best_(blocks) {}
-
-  // Of what is offered the magnitude counts. Positions whose block stays are no candidates.
-  void offer(const ScoreRows& rows) {
-    const std::vector<Candidate> candidates = above_bar(rows);
-    const std::lock_guard<std::mutex> lock(mutex_);
-    for (const Candidate& candidate : candidates) best_.offer(candidate.position, candidate.score);
-    bar_.store(best_.bar(), std::memory_order_relaxed);
-  }
-  std::vector<int64_t> take() { return best_.take(); }
-
- private:
-  struct Candidate {
-    int64_t position;
-    float score;
-  };
-
-  // Most scores are too low to be kept, which one thread sees without stopping the others.
-  std::vector<Candidate> above_bar(const ScoreRows& rows) const {
-    LiveBlocks live(*this, rows);
-    const auto room = std::make_unique_for_overwrite<uint32_t[]>(rows.scores.size());
-    const int64_t found = rows.screen(rows.scores.data(), std::ssize(rows.scores),
-                                      bar_.load(std::memory_order_relaxed), room.get());
-    std::vector<Candidate> candidates;
-    candidates.reserve(static_cast<size_t>(found));
-    for (const uint32_t place : std::span(room.get(), static_cast<size_t>(found))) {
-      const int64_t row = place & ((1u << rows.stride_log2) - 1), column = place >> rows.stride_log2;
-      if (row < rows.rows && !live.stays(row, column))
-        candidates.push_back(
-            {(rows.first_row + row) * columns_ + column, orderly(std::abs(rows.scores[place]))});
-    }
-    return candidates;
-  }
-
-  // What lives in some rows of blocks, while their columns are passed.
-  class LiveBlocks {
-   public:
-    LiveBlocks(const Growth& growth, const ScoreRows& rows) : kept_(growth.kept_) {
-      for (int64_t i = 0; i < rows.rows; ++i) {
-        const int64_t row = rows.first_row + i;
-        const std::span<const int32_t> live = growth.pattern_.row(row);
-        rows_.at(static_cast<size_t>(i)) = {
-            live.data(), live.data() + live.size(),
-            static_cast<size_t>(growth.pattern_.indptr()[static_cast<size_t>(row)])};
-      }
-    }
-    // Columns of a row come in ascending order.
-    bool stays(int64_t row, int64_t column) {
-      Row& at = rows_[static_cast<size_t>(row)];
-      for (; at.next != at.end && *at.next < column; ++at.next) ++at.block;
-      return at.next != at.end && *at.next == column && kept_[at.block];
-    }
-
-   private:
-    struct Row {
-      const int32_t *next = nullptr, *end = nullptr;  // live blocks ahead
-      size_t block = 0;                               // index of the next one
-    };
-    const std::vector<bool>& kept_;
-    std::array<Row, DenseGradientBlock::kStride> rows_;
-  };
-
-  const Pattern& pattern_;
-  const int64_t columns_;  // of blocks
-  const std::vector<bool>& kept_;
-  std::atomic<float> bar_ = 0;  // no lower score will be kept
-  std::mutex mutex_;
-  StreamingTopK best_;
-};
 
 Status check(const MethodDef& method, const TopologySchedule& s, double initial, double target) {
   if (!method.keep && !method.reconstructs && (s.initial_density > 0 || s.drop_fraction > 0))
@@ -536,15 +430,7 @@ Result<std::vector<std::vector<int64_t>>> Sparsifier::grow_by_gradient(
     const auto at =
         std::find_if(layers.begin(), layers.end(), [&](const Layer& l) { return l.param == &rows.param; });
     if (at == layers.end() || at->to_grow == 0) return;
-    const BlockShape block = at->pattern.block();
-    Growth& growing = growth.at(at->param);
-    if (block.size() == 1) {  // the score of a weight is its gradient
-      constexpr int kLog2 = std::countr_zero(static_cast<uint64_t>(DenseGradientBlock::kStride));
-      growing.offer({rows.first_row, rows.rows, kLog2, rows.values, rows.screen});
-    } else {
-      std::vector<float> scores;
-      growing.offer(score_blocks(block, rows, scores));
-    }
+    growth.at(at->param).offer(rows);
   }));
   std::vector<std::vector<int64_t>> grown;
   grown.reserve(layers.size());
