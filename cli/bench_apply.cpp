@@ -164,7 +164,7 @@ Result<int> bench_apply(const ApplyArguments& arguments) {
                   {"bytes", problem->bytes()}});
   Calibration calibration(problem->isa(), arguments.threads);
   const auto run = [&problem] { return problem->run(); };
-  if (arguments.serve) return serve(std::move(row), run, calibration);
+  if (arguments.serve) return serve(row, run, calibration);
   Sampling sampling;
   sampling.seconds = arguments.seconds;
   TRY_ASSIGN(const std::vector<Sampled> samples,

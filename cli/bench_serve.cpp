@@ -22,7 +22,7 @@ coppice_speed settled(Calibration& calibration) {
 
 }  // namespace
 
-Result<int> serve(Json ready, const std::function<Status()>& run, Calibration& calibration) {
+Result<int> serve(const Json& ready, const std::function<Status()>& run, Calibration& calibration) {
   TRY(run());
   Json first{{"ready", true}};
   first.update(ready);

@@ -8,6 +8,6 @@
 namespace coppice::cli {
 
 // Says `ready`, then answers until quit or the end of the input. A `go` is timed(run).
-Result<int> serve(Json ready, const std::function<Status()>& run, Calibration& calibration);
+Result<int> serve(const Json& ready, const std::function<Status()>& run, Calibration& calibration);
 
 }  // namespace coppice::cli

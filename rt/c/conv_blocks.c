@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Convolution forward on blocks in plain C: the twin that every fast kernel is tested against. */
-#include "plain_kernels.h"
 #include "coppice_halo.h"
+#include "plain_kernels.h"
 
 enum { kSamples = 16 };
 

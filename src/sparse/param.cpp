@@ -96,7 +96,7 @@ void Param::encode(const FormatDef& format, const Tiling& tiling) {
 
 void Param::add_copy() { add_copy(pattern(), encoding_->positions()); }
 
-void Param::add_copy(const Pattern& pattern, std::span<const int32_t> here) {
+void Param::add_copy(const Pattern& pattern, std::span<const int32_t> positions) {
   assert(encoding_ && !copy_);
   if (!format_->encode_copy) return;
   copy_ = std::make_unique<Copy>();
@@ -105,7 +105,7 @@ void Param::add_copy(const Pattern& pattern, std::span<const int32_t> here) {
   copy_->view = copy_->encoding->bind(copy_->value.data());
   const std::vector<int32_t> there = copy_->encoding->positions();
   copy_->position.resize(static_cast<size_t>(copy_->encoding->size()));
-  for (size_t k = 0; k < there.size(); ++k) copy_->position[static_cast<size_t>(there[k])] = here[k];
+  for (size_t k = 0; k < there.size(); ++k) copy_->position[static_cast<size_t>(there[k])] = positions[k];
   refresh_copy();
 }
 
