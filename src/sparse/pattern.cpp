@@ -34,8 +34,11 @@ Pattern Pattern::full(int64_t rows, int64_t cols, BlockShape block) {
   return {rows, cols, block, std::move(indptr), std::move(indices)};
 }
 
-Result<Pattern> Pattern::from_indices(int64_t rows, int64_t cols, BlockShape block,
-                                      std::vector<int32_t> indptr, std::vector<int32_t> indices) {
+namespace {
+
+// Why these are no pattern.
+Status check(int64_t rows, int64_t cols, BlockShape block, std::span<const int32_t> indptr,
+             std::span<const int32_t> indices) {
   if (rows <= 0 || cols <= 0 || rows > INT32_MAX || cols > INT32_MAX || rows * cols > INT32_MAX)
     return invalid("pattern of " + std::to_string(rows) + " x " + std::to_string(cols) +
                    ": both sides must be positive and the product below 2^31");
@@ -59,14 +62,21 @@ Result<Pattern> Pattern::from_indices(int64_t rows, int64_t cols, BlockShape blo
                        std::to_string(block_cols - 1));
     }
   }
+  return {};
+}
+
+}  // namespace
+
+Result<Pattern> Pattern::from_indices(int64_t rows, int64_t cols, BlockShape block,
+                                      std::vector<int32_t> indptr, std::vector<int32_t> indices) {
+  TRY(check(rows, cols, block, indptr, indices));
   return Pattern(rows, cols, block, std::move(indptr), std::move(indices));
 }
 
 Pattern Pattern::of_canonical(int64_t rows, int64_t cols, BlockShape block, std::vector<int32_t> indptr,
                               std::vector<int32_t> indices) {
-  Pattern pattern(rows, cols, block, std::move(indptr), std::move(indices));
-  assert(from_indices(rows, cols, block, pattern.indptr_, pattern.indices_).ok());
-  return pattern;
+  assert(check(rows, cols, block, indptr, indices).ok());
+  return {rows, cols, block, std::move(indptr), std::move(indices)};
 }
 
 std::vector<size_t> live_places(const Pattern& pattern) {

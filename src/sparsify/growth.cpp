@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sparsify/growth.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
-#include <memory>
 
 namespace coppice {
 
@@ -53,21 +53,32 @@ Growth::ScoreRows Growth::score_blocks(const DenseGradientBlock& rows, std::vect
   return out;
 }
 
-// Most scores are too low to be kept, which one thread sees without stopping the others.
-std::vector<Growth::Candidate> Growth::above_bar(const ScoreRows& rows) const {
+// Most scores are too low to be kept, which one thread sees without stopping the others. Some at a time: what
+// is not too low, at first all, takes no memory, and the bar that others raise is seen soon.
+void Growth::offer_scores(const ScoreRows& rows) {
+  constexpr size_t kAtOnce = 4096;  // whole columns, as their rows are a power of two
   LiveBlocks live(*this, rows);
-  const auto room = std::make_unique_for_overwrite<uint32_t[]>(rows.scores.size());
-  const int64_t found = rows.screen(rows.scores.data(), std::ssize(rows.scores),
-                                    bar_.load(std::memory_order_relaxed), room.get());
-  std::vector<Candidate> candidates;
-  candidates.reserve(static_cast<size_t>(found));
-  for (const uint32_t place : std::span(room.get(), static_cast<size_t>(found))) {
-    const int64_t row = place & ((1u << rows.stride_log2) - 1), column = place >> rows.stride_log2;
-    if (row < rows.rows && !live.stays(row, column))
-      candidates.push_back(
-          {(rows.first_row + row) * columns_ + column, orderly(std::abs(rows.scores[place]))});
+  std::array<uint32_t, kAtOnce> places;
+  for (size_t begin = 0; begin < rows.scores.size(); begin += kAtOnce) {
+    const std::span<const float> some =
+        rows.scores.subspan(begin, std::min(kAtOnce, rows.scores.size() - begin));
+    const int64_t first_column = static_cast<int64_t>(begin >> rows.stride_log2);
+    const auto row_of = [&](uint32_t place) { return int64_t{place & ((1u << rows.stride_log2) - 1)}; };
+    const auto column_of = [&](uint32_t place) { return first_column + (place >> rows.stride_log2); };
+    const auto found = std::span(places).first(static_cast<size_t>(
+        rows.screen(some.data(), std::ssize(some), bar_.load(std::memory_order_relaxed), places.data())));
+    size_t left = 0;
+    for (const uint32_t place : found) {
+      found[left] = place;
+      left += row_of(place) < rows.rows && !live.stays(row_of(place), column_of(place));
+    }
+    if (left == 0) continue;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (const uint32_t place : found.first(left))
+      best_.offer((rows.first_row + row_of(place)) * columns_ + column_of(place),
+                  orderly(std::abs(some[place])));
+    bar_.store(best_.bar(), std::memory_order_relaxed);
   }
-  return candidates;
 }
 
 void Growth::offer(const DenseGradientBlock& rows) {
@@ -79,10 +90,7 @@ void Growth::offer(const DenseGradientBlock& rows) {
   } else {
     scores = score_blocks(rows, made);
   }
-  const std::vector<Candidate> candidates = above_bar(scores);
-  const std::lock_guard<std::mutex> lock(mutex_);
-  for (const Candidate& candidate : candidates) best_.offer(candidate.position, candidate.score);
-  bar_.store(best_.bar(), std::memory_order_relaxed);
+  offer_scores(scores);
 }
 
 }  // namespace coppice

@@ -38,13 +38,9 @@ class Growth {
     std::span<const float> scores;
     coppice_screen screen;
   };
-  struct Candidate {
-    int64_t position;
-    float score;
-  };
   class LiveBlocks;
   ScoreRows score_blocks(const DenseGradientBlock& rows, std::vector<float>& scores) const;
-  std::vector<Candidate> above_bar(const ScoreRows& rows) const;
+  void offer_scores(const ScoreRows& rows);
 
   const Pattern& pattern_;
   const std::vector<bool>& kept_;
