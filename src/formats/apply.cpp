@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
-#include <cstring>
 
 namespace coppice {
 namespace {
@@ -23,13 +22,11 @@ int32_t parts_of(int32_t block_rows, int32_t part_block_rows) {
 // Visits all weights: visit(row, column, value).
 template <class Value, class Visit>
 void each_weight(const Pattern& pattern, std::span<const Value> values, Visit&& visit) {
-  const BlockShape block = pattern.block();
-  size_t k = 0;
-  for (int64_t row = 0; row < pattern.block_rows(); ++row)
-    for (const int32_t column : pattern.row(row))
-      for (int r = 0; r < block.rows; ++r)
-        for (int c = 0; c < block.cols; ++c)
-          visit(row * block.rows + r, int64_t{column} * block.cols + c, values[k++]);
+  const std::vector<size_t> places = live_places(pattern);
+  for (size_t k = 0; k < places.size(); ++k) {
+    const auto place = static_cast<int64_t>(places[k]);
+    visit(place / pattern.cols(), place % pattern.cols(), values[k]);
+  }
 }
 
 }  // namespace
