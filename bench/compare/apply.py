@@ -9,12 +9,11 @@ What a call costs without work is measured beside both and taken off both: ONNX 
   apply.py --list                  the names of the rows
 """
 
-import argparse
 import datetime
 import json
 import sys
 
-from compare import Worker, measure, summarise
+from compare import Worker, measure, options, summarise
 
 SIZES = (1024, 4096)
 # Name, what ours is told. Each stands beside ONNX Runtime in floats and in 8-bit integers, dense.
@@ -90,15 +89,7 @@ def set_up_line(row):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", default="", help="words, separated by commas; rows whose name contains one of them")
-    parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--seconds", type=float, default=30, help="for each size; up to three times that when disturbed")
-    parser.add_argument("--out", help="appends one JSON line for each row")
-    parser.add_argument("--list", action="store_true", help="prints the names of the rows")
-    parser.add_argument("--ours", default="build/release/coppice bench", help="command before the arguments of a row")
-    parser.add_argument("--peer", default="bench/peers/ort.py", help="command before the arguments of a row")
-    args = parser.parse_args()
+    args = options(__doc__, 30, "size", "bench/peers/ort.py").parse_args()
 
     words = [word for word in args.rows.split(",") if word]
     wanted = {

@@ -260,16 +260,24 @@ def print_tables(results):
     print("\n" + "\n".join(dict.fromkeys(set_up_line(newest[key]) for key in chosen)))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options(text, seconds, unit, peer):
+    """What every comparison can be told; it takes so many seconds for each unit."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="", help="words, separated by commas; rows whose name contains one of them")
     parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--seconds", type=float, default=15, help="for each row; up to three times that when disturbed")
+    parser.add_argument(
+        "--seconds", type=float, default=seconds, help=f"for each {unit}; up to three times that when disturbed"
+    )
     parser.add_argument("--out", help="appends one JSON line for each row")
-    parser.add_argument("--table", help="prints rows that --out has written, and measures nothing")
     parser.add_argument("--list", action="store_true", help="prints the names of the rows")
     parser.add_argument("--ours", default="build/release/coppice bench", help="command before the arguments of a row")
-    parser.add_argument("--peer", default="bench/peers/worker.py", help="command before the arguments of a row")
+    parser.add_argument("--peer", default=peer, help="command before the arguments of a row")
+    return parser
+
+
+def main():
+    parser = options(__doc__, 15, "row", "bench/peers/worker.py")
+    parser.add_argument("--table", help="prints rows that --out has written, and measures nothing")
     args = parser.parse_args()
 
     if args.table:
