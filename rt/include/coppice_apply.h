@@ -34,6 +34,8 @@ typedef struct coppice_apply_f32 {
   const int32_t* start;   /* [block_rows + 1], counts blocks */
   const uint16_t* column; /* [blocks], counts c columns. NULL: dense, every block row has all of them */
   const float* value;     /* [blocks][c][16]; 64-byte aligned */
+  const int8_t* value_i8; /* instead of value, where that is NULL: each to be multiplied with scale[row] */
+  const float* scale;     /* [rows] of value_i8 */
 } coppice_apply_f32;
 
 /* Weights in groups of four columns: those of a block (c = 4; x is readable, and the weight 0, up to a
