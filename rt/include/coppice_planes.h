@@ -69,7 +69,7 @@ typedef struct coppice_rows_i8_args {
  * of 16 then, or all rows. Parts: ranges of the weights' part_rows, or part_block_rows. Where pitch and halo
  * of y are those of x, sums may be stored in place and the halo be filled behind them. */
 typedef struct coppice_plane_conv {
-  const int32_t* offset; /* [cols] */
+  const int32_t* offset; /* [cols rounded up to 4] */
   coppice_plane x, y;
   int32_t group_rows, group_channels;
 } coppice_plane_conv;

@@ -43,6 +43,18 @@ std::string Node::text(const std::string& key, const std::string& otherwise) con
   return at == attributes.end() ? otherwise : std::get<std::string>(at->second);
 }
 
+std::vector<int64_t> Node::integers(const std::string& key, size_t count,
+                                    std::vector<int64_t> otherwise) const {
+  const auto at = attributes.find(key);
+  if (at != attributes.end()) {
+    const auto* one = std::get_if<int64_t>(&at->second);
+    otherwise = one ? std::vector<int64_t>{*one} : std::get<std::vector<int64_t>>(at->second);
+  }
+  std::vector<int64_t> out;
+  for (size_t i = 0; i < count && !otherwise.empty(); ++i) out.push_back(otherwise[i % otherwise.size()]);
+  return out;
+}
+
 ValueId Graph::add_value(Value value) {
   const auto id = static_cast<ValueId>(values_.size());
   by_name_.emplace(value.name, id);

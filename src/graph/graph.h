@@ -77,6 +77,8 @@ struct Node {
   int64_t integer(const std::string& key, int64_t otherwise) const;
   double real(const std::string& key, double otherwise) const;
   std::string text(const std::string& key, const std::string& otherwise) const;
+  // One number for all `count` of them, or a list, which repeats: of [1, 2] four are [1, 2, 1, 2].
+  std::vector<int64_t> integers(const std::string& key, size_t count, std::vector<int64_t> otherwise) const;
 };
 
 class Graph {

@@ -146,21 +146,11 @@ Status export_layer_norm(Exporter& to, const coppice::Node& node) {
 
 // ---- windows and parts of pictures
 
-// One number for all `count` of them, or a list, which repeats.
-Integers numbers(const coppice::Node& node, const char* key, size_t count, const Integers& otherwise) {
-  const auto found = node.attributes.find(key);
-  const bool one = found != node.attributes.end() && std::holds_alternative<int64_t>(found->second);
-  const Integers given = one ? Integers{node.integer(key, 0)} : list(node, key, otherwise);
-  Integers out;
-  for (size_t i = 0; i < count; ++i) out.push_back(given[i % given.size()]);
-  return out;
-}
-
 Exporter::Fields window_attributes(const coppice::Node& node) {
-  const Integers kernel = numbers(node, "kernel", 2, {2});
+  const Integers kernel = node.integers("kernel", 2, {2});
   return {integers_attribute("kernel_shape", kernel),
-          integers_attribute("pads", numbers(node, "padding", 4, {0})),
-          integers_attribute("strides", numbers(node, "stride", 2, kernel))};
+          integers_attribute("pads", node.integers("padding", 4, {0})),
+          integers_attribute("strides", node.integers("stride", 2, kernel))};
 }
 
 Status export_max_pool(Exporter& to, const coppice::Node& node) {

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pack/encode.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "formats/apply.h"
+
+namespace coppice {
+namespace {
+
+constexpr int64_t kRows = COPPICE_APPLY_ROWS;
+constexpr int64_t kLargestDelta = 255;
+constexpr double kLargestBias = 1 << 29;  // half of what a reader takes: rounding and zero points come on top
+
+struct Choice {
+  uint8_t weights = COPPICE_CPK_ROWS;
+  std::string reason;
+};
+
+// Whether a format of 16 rows can hold the layer, or why not.
+std::string refuses_blocks(const LayerWeights& layer) {
+  const Pattern& pattern = layer.pattern;
+  if (const std::string refused = refuses_apply(pattern); !refused.empty()) return refused;
+  if (layer.group_rows != pattern.rows() && layer.group_rows % kRows != 0)
+    return "groups of " + std::to_string(layer.group_rows) + " outputs are not of 16";
+  return {};
+}
+
+Choice choose(const LayerWeights& layer, PackGoal goal) {
+  const Pattern& pattern = layer.pattern;
+  if (std::string refused = refuses_blocks(layer); !refused.empty())
+    return {COPPICE_CPK_ROWS, std::move(refused)};
+  if (!pattern.is_full()) {
+    const bool four = pattern.block().cols == 4;
+    return {four ? uint8_t{COPPICE_CPK_BLOCKS4} : uint8_t{COPPICE_CPK_BLOCKS1},
+            "16 rows share " + std::string(four ? "four columns" : "a column")};
+  }
+  if (goal == PackGoal::kSize && pattern.rows() % kRows != 0)
+    return {COPPICE_CPK_ROWS, "all weights are there, and " + std::to_string(pattern.rows()) +
+                                  " rows would be padded to a multiple of 16"};
+  return {layer.x ? uint8_t{COPPICE_CPK_BLOCKS4} : uint8_t{COPPICE_CPK_BLOCKS1}, "all weights are there"};
+}
+
+// ---- numbers
+
+// Integers and scales of rows, so that a row's bias fits its sums.
+struct Rounded {
+  QuantisedRows rows;
+  std::vector<int32_t> bias;        // zero point of x taken off
+  std::vector<int32_t> multiplier;  // of rows whose sums become integers
+  std::vector<uint8_t> shift;
+};
+
+float bias_of(const LayerWeights& layer, size_t row) { return layer.bias.empty() ? 0.0f : layer.bias[row]; }
+
+// Larger steps where the bias, in units of them, would not fit 32 bits: the weights hardly count then.
+void fit_bias(const LayerWeights& layer, std::vector<float>& scale) {
+  for (size_t row = 0; row < scale.size(); ++row) {
+    const double least = std::abs(static_cast<double>(bias_of(layer, row))) / (layer.x->scale * kLargestBias);
+    scale[row] = std::max(scale[row], static_cast<float>(least));
+  }
+}
+
+Rounded rounded(const LayerWeights& layer) {
+  Rounded out;
+  out.rows = quantise_rows(layer.pattern, layer.values);
+  if (!layer.x) return out;
+  std::vector<float>& scale = out.rows.scale;
+  fit_bias(layer, scale);
+  std::vector<int64_t> sum(scale.size(), 0);
+  const std::vector<size_t> places = live_places(layer.pattern);
+  for (size_t k = 0; k < places.size(); ++k) {
+    const size_t row = places[k] / static_cast<size_t>(layer.pattern.cols());
+    const float steps = std::nearbyint(layer.values[k] / scale[row]);
+    out.rows.value[k] = static_cast<int8_t>(std::clamp(steps, -127.0f, 127.0f));
+    sum[row] += out.rows.value[k];
+  }
+  for (size_t row = 0; row < scale.size(); ++row) {
+    const double unit = static_cast<double>(layer.x->scale) * scale[row];
+    out.bias.push_back(static_cast<int32_t>(std::nearbyint(bias_of(layer, row) / unit) -
+                                            static_cast<double>(sum[row] * layer.x->zero_point)));
+    if (!layer.y) {
+      scale[row] = static_cast<float>(unit);
+      continue;
+    }
+    // A factor below this says nothing: sums have 31 bits.
+    const double factor = unit / layer.y->scale;
+    const Requantisation r = factor < 0x1p-31 ? Requantisation{0, 1} : requantisation_of(std::min(factor, 0x1p29));
+    out.multiplier.push_back(r.multiplier);
+    out.shift.push_back(static_cast<uint8_t>(r.shift));
+  }
+  return out;
+}
+
+// ---- arrays
+
+// What all formats write behind the weights, in the order that the reader expects.
+template <class Start, class Index>
+void append_rest(const LayerWeights& layer, const Rounded& rounded, std::span<const Start> start,
+                 std::span<const Index> index, DataSection& data) {
+  data.append(start);
+  if (layer.x)
+    data.append(rounded.bias);
+  else if (!layer.bias.empty())
+    data.append(layer.bias);
+  if (layer.integers && !layer.y) data.append(rounded.rows.scale);
+  if (layer.y) data.append(rounded.multiplier);
+  data.append(index);
+  if (layer.y) data.append(rounded.shift);
+}
+
+template <class T>
+void encode_rows(const LayerWeights& layer, std::span<const T> values, const Rounded& rounded,
+                 EncodedLayer& out, DataSection& data) {
+  const TransposedPattern single = unblocked(layer.pattern);
+  const bool full = layer.pattern.is_full();
+  std::vector<T> value;
+  std::vector<uint32_t> start{0};
+  std::vector<uint8_t> delta;
+  size_t k = 0;
+  for (int64_t row = 0; row < single.pattern.rows(); ++row) {
+    int64_t at = 0;
+    for (const int32_t column : single.pattern.row(row)) {
+      for (; !full && column - at > kLargestDelta; at += kLargestDelta) {
+        delta.push_back(kLargestDelta);
+        value.push_back(T{0});
+      }
+      if (!full) delta.push_back(static_cast<uint8_t>(column - at));
+      at = column;
+      value.push_back(values[static_cast<size_t>(single.source[k++])]);
+    }
+    start.push_back(static_cast<uint32_t>(value.size()));
+  }
+  out.data = data.align(sizeof(uint32_t));
+  out.entries = start.back();
+  data.append(value);
+  append_rest<uint32_t, uint8_t>(layer, rounded, start, delta, data);
+}
+
+// `value`: as the view has them, of the type that is written.
+template <class T>
+void encode_blocks_f32(const LayerWeights& layer, const ApplyF32& blocks, std::span<const T> value,
+                       const Rounded& rounded, EncodedLayer& out, DataSection& data) {
+  const coppice_apply_f32& view = blocks.view();
+  out.data = data.align(COPPICE_CPK_ALIGNMENT);
+  out.entries = static_cast<uint32_t>(view.start[view.block_rows]);
+  data.append(value);
+  append_rest<int32_t, uint16_t>(layer, rounded, {view.start, static_cast<size_t>(view.block_rows) + 1},
+                                 {view.column, view.column ? out.entries : 0}, data);
+}
+
+void encode_blocks(const LayerWeights& layer, const Rounded& rounded, EncodedLayer& out, DataSection& data) {
+  if (layer.x) {
+    const ApplyI8 blocks(layer.pattern, rounded.rows.value, {}, 0, 1);
+    const coppice_apply_i8& view = blocks.view();
+    const auto entries = static_cast<size_t>(view.start[view.block_rows]);
+    out.data = data.align(COPPICE_CPK_ALIGNMENT);
+    out.entries = static_cast<uint32_t>(entries);
+    data.append(std::span(view.value, entries * 64));
+    append_rest<int32_t, uint16_t>(layer, rounded, {view.start, static_cast<size_t>(view.block_rows) + 1},
+                                   {view.column, view.column ? entries * (view.c == 1 ? 4 : 1) : 0}, data);
+    return;
+  }
+  std::vector<float> numbers(layer.values.begin(), layer.values.end());
+  if (layer.integers) numbers.assign(rounded.rows.value.begin(), rounded.rows.value.end());
+  const ApplyF32 blocks(layer.pattern, numbers, 1);
+  const coppice_apply_f32& view = blocks.view();
+  const size_t count = static_cast<size_t>(view.start[view.block_rows]) * static_cast<size_t>(view.c * kRows);
+  if (!layer.integers) {
+    encode_blocks_f32<float>(layer, blocks, {view.value, count}, rounded, out, data);
+    return;
+  }
+  std::vector<int8_t> value(count);
+  std::transform(view.value, view.value + count, value.begin(), [](float v) { return static_cast<int8_t>(v); });
+  encode_blocks_f32<int8_t>(layer, blocks, value, rounded, out, data);
+}
+
+std::string format_name(uint8_t weights, bool dense) {
+  if (weights == COPPICE_CPK_ROWS) return dense ? "rows" : "deltas";
+  return dense ? "dense" : weights == COPPICE_CPK_BLOCKS1 ? "blocks 16x1" : "blocks 16x4";
+}
+
+}  // namespace
+
+Result<EncodedLayer> encode_layer(const LayerWeights& layer, PackGoal goal, DataSection& data) {
+  if (layer.x && layer.pattern.cols() > COPPICE_APPLY_I8_COLS)
+    return unsupported("has " + std::to_string(layer.pattern.cols()) +
+                       " inputs, more than sums of 8-bit integers take (65536); pack it with weights alone in 8 bits");
+  const Choice choice = choose(layer, goal);
+  const bool dense = layer.pattern.is_full();
+  EncodedLayer out;
+  out.weights = choice.weights;
+  out.reason = choice.reason;
+  out.format = format_name(choice.weights, dense);
+  out.flags = static_cast<uint8_t>((dense ? COPPICE_CPK_DENSE : 0) | (layer.integers ? COPPICE_CPK_INTEGERS : 0) |
+                                   (layer.bias.empty() ? 0 : COPPICE_CPK_BIAS));
+  const Rounded numbers = layer.integers ? rounded(layer) : Rounded{};
+  const int64_t before = data.size();
+  if (choice.weights != COPPICE_CPK_ROWS)
+    encode_blocks(layer, numbers, out, data);
+  else if (layer.integers)
+    encode_rows<int8_t>(layer, numbers.rows.value, numbers, out, data);
+  else
+    encode_rows<float>(layer, layer.values, numbers, out, data);
+  out.bytes = data.size() - before;
+  return out;
+}
+
+}  // namespace coppice

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pack/image_file.h"
+
+#include <cstring>
+
+#include "host/kernels.h"
+#include "host/threads.h"
+
+namespace coppice {
+namespace {
+
+constexpr uint64_t kAlignment = COPPICE_CPK_ALIGNMENT;
+
+uint64_t rounded(uint64_t bytes, uint64_t to) { return (bytes + to - 1) / to * to; }
+
+uint64_t checksum_of(uint64_t hash, const std::string& bytes) {
+  std::vector<uint64_t> words(bytes.size() / sizeof(uint64_t));
+  if (!words.empty()) std::memcpy(words.data(), bytes.data(), words.size() * sizeof(uint64_t));
+  return coppice_cpk_checksum(hash, words.data(), words.size());
+}
+
+template <class T>
+std::string text_of(const T* array, size_t count) {
+  return {reinterpret_cast<const char*>(array), count * sizeof(T)};
+}
+
+Status problem_in(const std::string& name, coppice_status status, const coppice_problem& problem) {
+  std::string where;
+  if (std::strcmp(problem.part, "header") != 0)
+    where = std::string(problem.part) + " " + std::to_string(problem.index) + ": ";
+  return {status == COPPICE_UNSUPPORTED ? Code::kUnsupported : Code::kCorrupt,
+          name + ": " + where + problem.what};
+}
+
+}  // namespace
+
+std::string image_bytes(const ImageParts& parts) {
+  coppice_cpk_plan plan{};
+  plan.width = 1;
+  plan.value_end = static_cast<int32_t>(parts.values.size());
+  plan.step_end = static_cast<int32_t>(parts.steps.size());
+  plan.arena_bytes = static_cast<uint64_t>(parts.arena_bytes);
+  std::string bodies[COPPICE_CPK_SECTIONS];
+  bodies[COPPICE_CPK_PLANS] = text_of(&plan, 1);
+  bodies[COPPICE_CPK_VALUES] = text_of(parts.values.data(), parts.values.size());
+  bodies[COPPICE_CPK_STEPS] = text_of(parts.steps.data(), parts.steps.size());
+  bodies[COPPICE_CPK_DATA] = text_of(parts.data.data(), parts.data.size());
+  bodies[COPPICE_CPK_DATA].resize(rounded(parts.data.size(), 8) + COPPICE_CPK_SLACK, '\0');
+  bodies[COPPICE_CPK_TEXT] = parts.text;
+  bodies[COPPICE_CPK_TEXT].resize(rounded(parts.text.size(), 8), ' ');
+
+  coppice_cpk_header header{};
+  std::memcpy(header.magic, COPPICE_CPK_MAGIC, sizeof header.magic);
+  header.version = COPPICE_CPK_VERSION;
+  header.section_count = COPPICE_CPK_SECTIONS;
+  coppice_cpk_section table[COPPICE_CPK_SECTIONS] = {};
+  uint64_t end = sizeof header + sizeof table;
+  for (uint32_t s = 0; s < COPPICE_CPK_SECTIONS; ++s) {
+    table[s] = {s, 0, rounded(end, kAlignment), bodies[s].size(), checksum_of(0, bodies[s])};
+    end = table[s].offset + table[s].bytes;
+  }
+  header.file_bytes = end;
+  header.checksum = checksum_of(checksum_of(0, text_of(&header, 1)), text_of(table, COPPICE_CPK_SECTIONS));
+
+  std::string file = text_of(&header, 1) + text_of(table, COPPICE_CPK_SECTIONS);
+  for (uint32_t s = 0; s < COPPICE_CPK_SECTIONS; ++s) {
+    file.resize(table[s].offset, '\0');
+    file += bodies[s];
+  }
+  return file;
+}
+
+Result<Image> Image::open(Bytes memory, const std::string& name) {
+  Image image;
+  image.memory_ = std::move(memory);
+  coppice_problem problem{};
+  const coppice_status status =
+      coppice_image_open(&image.view_, image.memory_.data(), image.memory_.size(), &problem);
+  if (status != COPPICE_OK) return problem_in(name, status, problem);
+  if (image.view_.inputs != 1 || image.view_.outputs != 1)
+    return unsupported(name + ": has " + std::to_string(image.view_.inputs) + " inputs and " +
+                       std::to_string(image.view_.outputs) + " outputs; this program runs one of each");
+  if (image.input().integers || image.output().integers)
+    return unsupported(name + ": takes or gives integers; this program gives and takes floats");
+  return image;
+}
+
+Result<Image> Image::of(std::string_view bytes, const std::string& name) {
+  Bytes memory(bytes.size());
+  if (!bytes.empty()) std::memcpy(memory.data(), bytes.data(), bytes.size());
+  return open(std::move(memory), name);
+}
+
+Result<Image> Image::read(Env& env, const std::string& path) {
+  TRY_ASSIGN(const std::unique_ptr<ReadFile> file, env.open_read(path));
+  Bytes memory(file->size());
+  if (file->size() > 0) TRY(file->read_at(0, memory.data(), memory.size()));
+  return open(std::move(memory), path);
+}
+
+int64_t elements_of(const coppice_tensor& tensor) {
+  return int64_t{tensor.channels} * tensor.height * tensor.width;
+}
+
+void ImageSession::PoolDeleter::operator()(coppice_pool* pool) const { coppice_pool_destroy(pool); }
+
+Result<ImageSession> ImageSession::create(const Image& image, int threads, const std::string& isa) {
+  ImageSession session;
+  coppice_options options{};
+  options.kernels = coppice_host_kernels(isa.empty() ? nullptr : isa.c_str());
+  if (!options.kernels) return invalid("instruction set '" + isa + "': is not there on this machine");
+  if (threads < 1 || threads > 1024) return invalid("--threads: should be 1 to 1024");
+  options.threads = threads;
+  if (threads > 1) {
+    session.pool_.reset(coppice_pool_create(threads));
+    if (!session.pool_)
+      return Status(Code::kNoMemory, std::to_string(threads) + " threads could not be started");
+    options.par_for = coppice_pool_par_for;
+    options.par_ctx = session.pool_.get();
+  }
+  session.memory_ = Bytes(coppice_session_bytes(&image.view(), &options));
+  session.session_ =
+      coppice_session_create(&image.view(), &options, session.memory_.data(), session.memory_.size());
+  session.isa_ = options.kernels->isa;
+  return session;
+}
+
+}  // namespace coppice

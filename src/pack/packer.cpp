@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pack/packer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "graph/lowering.h"
+#include "models/json.h"
+#include "pack/image_file.h"
+#include "passes/nodes.h"
+
+namespace coppice::pack {
+namespace {
+
+constexpr Quantisation kOfFloats{1.0f, 0};
+
+coppice_cpk_value value_of(const Shape& shape, std::optional<Quantisation> quantisation) {
+  const coppice_extent e = extent_of(shape);
+  coppice_cpk_value value{};
+  value.kind = COPPICE_CPK_SCRATCH;
+  value.type = quantisation ? COPPICE_CPK_I8 : COPPICE_CPK_F32;
+  value.channels = e.channels;
+  value.height = e.height;
+  value.width = e.width;
+  value.scale = quantisation.value_or(kOfFloats).scale;
+  value.zero_point = quantisation.value_or(kOfFloats).zero_point;
+  return value;
+}
+
+std::optional<Quantisation> quantisation_of(const coppice_cpk_value& value) {
+  if (value.type == COPPICE_CPK_F32) return std::nullopt;
+  return Quantisation{value.scale, value.zero_point};
+}
+
+int64_t bytes_of(const coppice_cpk_value& v) {
+  return int64_t{v.channels} * (v.height + 2 * v.halo) * (v.width + 2 * v.halo) *
+             (v.type == COPPICE_CPK_F32 ? 4 : 1) +
+         COPPICE_PLANE_SLACK;
+}
+
+}  // namespace
+
+Packer::Packer(const Network& network, const PackOptions& options)
+    : network_(network), graph_(network.graph), options_(options) {
+  find_live();
+  // Pictures that are only read as lists come as lists: inputs cannot change their shape on the way.
+  const std::vector<NodeId>& readers = readers_[static_cast<size_t>(graph_.input)];
+  const bool list = !readers.empty() && std::all_of(readers.begin(), readers.end(), [this](NodeId reader) {
+    return is(graph_.node(reader), "flatten");
+  });
+  const ValueId shown = list ? graph_.node(readers[0]).outputs[0] : graph_.input;
+  coppice_cpk_value input = value_of(graph_.value(shown).shape, std::nullopt);
+  input.kind = COPPICE_CPK_INPUT;
+  at_[graph_.input] = add_value(graph_.value(graph_.input).name, input);
+}
+
+// Nodes that the answer depends on, and who reads what.
+void Packer::find_live() {
+  live_.assign(graph_.nodes().size(), false);
+  done_.assign(graph_.nodes().size(), false);
+  readers_.resize(graph_.values().size());
+  std::vector<bool> wanted(graph_.values().size(), false);
+  wanted[static_cast<size_t>(graph_.logits)] = true;
+  for (size_t n = graph_.nodes().size(); n-- > 0;) {
+    const Node& node = graph_.nodes()[n];
+    live_[n] = std::any_of(node.outputs.begin(), node.outputs.end(),
+                           [&](ValueId out) { return wanted[static_cast<size_t>(out)]; });
+    if (!live_[n]) continue;
+    for (const ValueId in : node.inputs) wanted[static_cast<size_t>(in)] = true;
+  }
+  for (size_t n = 0; n < live_.size(); ++n)
+    if (live_[n])
+      for (const ValueId in : graph_.nodes()[n].inputs)
+        readers_[static_cast<size_t>(in)].push_back(static_cast<NodeId>(n));
+}
+
+Status Packer::run() {
+  std::string problems;
+  for (size_t n = 0; n < graph_.nodes().size(); ++n) {
+    if (!live_[n] || done_[n]) continue;
+    const Node& node = graph_.nodes()[n];
+    const PackOp op = pack_op(node.op->name);
+    // Behind a node that was refused nothing can be said.
+    const bool reached = std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId in) {
+      const ValueKind kind = graph_.value(in).kind;
+      return (kind != ValueKind::kTiled && kind != ValueKind::kInput) || at_.contains(in);
+    });
+    if (!reached) continue;
+    const Status status = op ? op(*this, node) : unsupported("images have no step for it");
+    if (!status.ok())
+      problems += std::string(problems.empty() ? "" : "; ") + "'" + node.name + "' (" + node.op->name +
+                  "): " + status.message();
+  }
+  if (!problems.empty()) return unsupported("cannot be packed: " + problems);
+  answer();
+  return {};
+}
+
+// The caller gets floats, in memory of the caller.
+void Packer::answer() {
+  const int32_t made = at_.at(graph_.logits);
+  if (value(made).kind == COPPICE_CPK_OUTPUT) return;
+  const Node& last = graph_.node(std::max(graph_.producer(graph_.logits), NodeId{0}));
+  coppice_cpk_value output = value(made);
+  output.kind = COPPICE_CPK_OUTPUT;
+  output.type = COPPICE_CPK_F32;
+  output.halo = output.wrap = 0;
+  output.scale = 1.0f;
+  output.zero_point = 0;
+  const int32_t y = add_value(graph_.value(graph_.logits).name, output);
+  if (value(made).type == COPPICE_CPK_I8)
+    step(last, COPPICE_CPK_CONVERT, made, -1, y);
+  else
+    copy(last, made, y, {0, 1, 0, output.channels, 0, 0, 1, 1, 1}, false);
+}
+
+// ---- values
+
+int32_t Packer::add_value(const std::string& name, const coppice_cpk_value& value) {
+  const auto id = static_cast<int32_t>(values_.size());
+  values_.push_back({value, name, id});
+  return id;
+}
+
+std::vector<float> Packer::numbers(ValueId parameter) const {
+  const Param& of = param(parameter);
+  return of.canonical(of.value);
+}
+
+const Param& Packer::param(ValueId parameter) const { return *network_.find(graph_.value(parameter).name); }
+
+bool Packer::may_be_integers(ValueId value) const {
+  const auto at = static_cast<size_t>(value);
+  return integers() && value != graph_.logits && at < options_.quantisation.size() &&
+         options_.quantisation[at].has_value();
+}
+
+NodeId Packer::only_reader(ValueId value) const {
+  const std::vector<NodeId>& readers = readers_[static_cast<size_t>(value)];
+  return value != graph_.logits && readers.size() == 1 ? readers[0] : -1;
+}
+
+std::pair<int64_t, bool> Packer::wanted_halo(ValueId value) const {
+  int64_t halo = 0;
+  bool wrap = false;
+  if (value == graph_.logits) return {0, false};
+  for (const NodeId reader : readers_[static_cast<size_t>(value)]) {
+    const Node& node = graph_.node(reader);
+    if (is(node, "flatten")) return {0, false};  // numbers have to follow each other
+    if (!is(node, "conv2d") || node.inputs[0] != value || node.integer("stride", 1) != 1) continue;
+    const int64_t padding = node.integer("padding", 0);
+    if (padding <= halo) continue;
+    halo = padding;
+    wrap = node.integer("wrap", 0) != 0;
+  }
+  return {halo, wrap};
+}
+
+int32_t Packer::make(ValueId id, std::optional<Quantisation> quantisation) {
+  coppice_cpk_value made = value_of(graph_.value(id).shape, quantisation);
+  const auto [halo, wrap] = wanted_halo(id);
+  made.halo = static_cast<int32_t>(halo);
+  made.wrap = wrap ? 1 : 0;
+  if (id == graph_.logits && !quantisation) made.kind = COPPICE_CPK_OUTPUT;
+  at_[id] = add_value(graph_.value(id).name, made);
+  return at_[id];
+}
+
+int32_t Packer::reshaped(int32_t image_value, const Shape& shape, const std::string& name) {
+  coppice_cpk_value made = value_of(shape, quantisation_of(value(image_value)));
+  made.kind = value(image_value).kind;
+  const int32_t id = add_value(name, made);
+  values_.back().root = values_[static_cast<size_t>(image_value)].root;
+  return id;
+}
+
+int32_t Packer::copied(int32_t image_value) {
+  coppice_cpk_value made = value(image_value);
+  made.kind = COPPICE_CPK_SCRATCH;
+  Node node;  // the copy stands for no node
+  node.name = values_[static_cast<size_t>(image_value)].name + " in the arena";
+  const int32_t id = add_value(node.name, made);
+  copy(node, image_value, id, {0, 1, 0, made.channels, 0, 0, 1, 1, 1}, false);
+  return id;
+}
+
+int32_t Packer::rescaled(int32_t image_value, Quantisation quantisation) {
+  coppice_cpk_value made = value(image_value);
+  made.scale = quantisation.scale;
+  made.zero_point = quantisation.zero_point;
+  made.kind = COPPICE_CPK_SCRATCH;
+  return add_value(values_[static_cast<size_t>(image_value)].name + " rescaled", made);
+}
+
+int32_t Packer::operand(ValueId id, coppice_cpk_type type) {
+  const int32_t made = at_.at(id);
+  if (value(made).type == type) return made;
+  if (const auto at = converted_.find(id); at != converted_.end()) return at->second;
+  coppice_cpk_value other = value(made);
+  const auto [halo, wrap] = wanted_halo(id);
+  other.kind = COPPICE_CPK_SCRATCH;
+  other.type = static_cast<uint8_t>(type);
+  other.halo = static_cast<int32_t>(halo);
+  other.wrap = wrap ? 1 : 0;
+  const Quantisation q = type == COPPICE_CPK_I8 ? quantisation(id) : kOfFloats;
+  other.scale = q.scale;
+  other.zero_point = q.zero_point;
+  const std::string& name = graph_.value(id).name;
+  const int32_t y = add_value(name + (type == COPPICE_CPK_I8 ? " as integers" : " as floats"), other);
+  const NodeId maker = graph_.producer(id);
+  step(graph_.node(maker < 0 ? readers_[static_cast<size_t>(id)][0] : maker), COPPICE_CPK_CONVERT, made, -1, y);
+  described().name = values_[static_cast<size_t>(y)].name;
+  converted_[id] = y;
+  return y;
+}
+
+int32_t Packer::windowed(int32_t x, Windows& w) {
+  const coppice_cpk_value from = value(x);
+  const bool has_slack = from.kind != COPPICE_CPK_INPUT && from.kind != COPPICE_CPK_OUTPUT;
+  const bool padded = w.padding == 0 || (from.halo >= w.padding && (from.wrap != 0) == w.wrap);
+  if (w.stride == 1 && has_slack && padded) return x;
+  coppice_cpk_value to = from;
+  to.kind = COPPICE_CPK_SCRATCH;
+  to.halo = to.wrap = 0;
+  coppice_cpk_copy window{0, 1, 0, from.channels, 0, 0, 1, 1, 1};
+  if (w.stride == 1) {
+    to.halo = static_cast<int32_t>(w.padding);
+    to.wrap = w.wrap ? 1 : 0;
+  } else {
+    const auto stride = static_cast<int32_t>(w.stride);
+    const bool single = w.kernel_y == 1 && w.kernel_x == 1;  // other phases are never read
+    window.phases = single ? 1 : stride;
+    window.step_y = window.step_x = stride;
+    window.top = window.left = -static_cast<int32_t>(w.padding);
+    to.channels *= window.phases * window.phases;
+    to.height = static_cast<int32_t>(w.out_height + (w.kernel_y - 1) * w.dilation / stride);
+    to.width = static_cast<int32_t>(w.out_width + (w.kernel_x - 1) * w.dilation / stride);
+    if (single) w.stride = 1;
+    w.padding = 0;
+  }
+  const auto key = std::tuple(x, int64_t{window.phases}, int64_t{window.step_y},
+                              int64_t{to.halo} + window.top * int64_t{1 << 20}, w.wrap);
+  if (const auto at = windowed_.find(key); at != windowed_.end() && value(at->second).height == to.height &&
+                                           value(at->second).width == to.width)
+    return at->second;
+  const std::string name = values_[static_cast<size_t>(x)].name;
+  const int32_t y = add_value(name + (w.stride == 1 ? " in a frame" : " in phases"), to);
+  Node node;  // the copy stands for no node
+  node.name = values_[static_cast<size_t>(y)].name;
+  copy(node, x, y, window, w.wrap);
+  windowed_[key] = y;
+  return y;
+}
+
+// ---- steps
+
+Ending Packer::ending(ValueId output, bool adds, bool clips) {
+  Ending ending;
+  ending.y = output;
+  const auto next = [&](const char* op) -> const Node* {
+    const NodeId reader = only_reader(ending.y);
+    if (reader < 0 || !is(graph_.node(reader), op) || done_[static_cast<size_t>(reader)]) return nullptr;
+    return &graph_.node(reader);
+  };
+  const auto take = [&](const Node& node) {
+    done_[static_cast<size_t>(only_reader(ending.y))] = true;
+    ending.y = node.outputs[0];
+  };
+  if (const Node* add = adds ? next("add") : nullptr; add && add->inputs[0] != add->inputs[1]) {
+    const ValueId other = add->inputs[add->inputs[0] == ending.y ? 1 : 0];
+    if (at_.contains(other)) {
+      ending.addend = other;
+      take(*add);
+    }
+  }
+  if (const Node* relu = next("relu")) {
+    ending.low = 0;
+    take(*relu);
+  } else if (const Node* clip = next("clip"); clip) {
+    const double low = clip->real("min", ending.low), high = clip->real("max", ending.high);
+    // Floats have no upper limit in a step.
+    if (std::isinf(high) || (clips && may_be_integers(clip->outputs[0]))) {
+      ending.low = low;
+      ending.high = high;
+      take(*clip);
+    }
+  }
+  return ending;
+}
+
+coppice_cpk_step& Packer::step(const Node& node, coppice_cpk_op op, int32_t a, int32_t b, int32_t y) {
+  coppice_cpk_step made{};
+  made.op = static_cast<uint8_t>(op);
+  made.a = a;
+  made.b = b;
+  made.y = y;
+  made.low = kNoLimit;
+  made.low_i8 = INT8_MIN;
+  made.high_i8 = INT8_MAX;
+  steps_.push_back(made);
+  constexpr const char* kNames[] = {"linear", "conv", "pool", "add", "map", "affine", "norm", "copy", "convert"};
+  described_.push_back({.name = node.name, .op = kNames[op]});
+  return steps_.back();
+}
+
+void Packer::copy(const Node& node, int32_t x, int32_t y, const coppice_cpk_copy& window, bool wrap) {
+  coppice_cpk_step& made = step(node, COPPICE_CPK_COPY, x, -1, y);
+  made.as.copy = window;
+  if (wrap) made.flags = COPPICE_CPK_WRAP;
+}
+
+void Packer::computes_in_floats(const Node& node, const std::string& reason) {
+  float_steps_.push_back("'" + node.name + "' (" + node.op->name + "): " + reason);
+}
+
+// ---- the whole
+
+// Where scratch lies; inputs and outputs are numbered.
+ArenaPlan Packer::place() {
+  std::vector<ArenaValue> lives(values_.size());
+  for (size_t v = 0; v < values_.size(); ++v) {
+    const auto root = static_cast<size_t>(values_[v].root);
+    lives[root].bytes = std::max(lives[root].bytes, bytes_of(values_[v].value));
+    lives[v].first = INT32_MAX;
+    lives[v].last = -1;
+  }
+  for (size_t s = 0; s < steps_.size(); ++s)
+    for (const int32_t v : {steps_[s].a, steps_[s].b, steps_[s].y}) {
+      if (v < 0) continue;
+      ArenaValue& life = lives[static_cast<size_t>(values_[static_cast<size_t>(v)].root)];
+      life.first = std::min(life.first, static_cast<int32_t>(s));
+      life.last = std::max(life.last, static_cast<int32_t>(s));
+    }
+  for (size_t v = 0; v < values_.size(); ++v)
+    if (values_[v].root != static_cast<int32_t>(v) || values_[v].value.kind != COPPICE_CPK_SCRATCH)
+      lives[v].bytes = 0;
+  ArenaPlan plan = plan_arena(lives);
+  for (ImageValue& v : values_) {
+    if (v.value.kind == COPPICE_CPK_SCRATCH)
+      v.value.place = static_cast<uint32_t>(plan.offset[static_cast<size_t>(v.root)] / COPPICE_CPK_ALIGNMENT);
+    else
+      v.value.place = v.value.kind == COPPICE_CPK_INPUT ? 0 : 1;
+  }
+  return plan;
+}
+
+// For people and for programs: what the caller says, and what each value and step is.
+std::string Packer::text() const {
+  Json json = Json::parse(options_.metadata);
+  json["arithmetic"] = arithmetic_name(options_.arithmetic);
+  Json values = Json::array(), steps = Json::array();
+  for (const ImageValue& v : values_) values.push_back(v.name);
+  for (const PackedStep& s : described_) {
+    Json step{{"name", s.name}};
+    if (!s.weight.empty()) {
+      step["weight"] = s.weight;
+      step["live"] = s.live;
+      step["total"] = s.total;
+      step["block"] = s.block;
+      step["format"] = s.format;
+      step["reason"] = s.reason;
+    }
+    steps.push_back(std::move(step));
+  }
+  json["values"] = std::move(values);
+  json["steps"] = std::move(steps);
+  return json_text(json);
+}
+
+Result<PackedNetwork> Packer::finish() {
+  const ArenaPlan plan = place();
+  ImageParts parts;
+  for (const ImageValue& v : values_) parts.values.push_back(v.value);
+  parts.steps = steps_;
+  parts.data = data_.bytes();
+  parts.arena_bytes = plan.bytes;
+  parts.text = text();
+  PackedNetwork packed;
+  packed.file = image_bytes(parts);
+  packed.steps = described_;
+  packed.arena_bytes = plan.bytes;
+  packed.data_bytes = data_.size();
+  packed.text_bytes = static_cast<int64_t>(parts.text.size());
+  packed.float_steps = float_steps_;
+  return packed;
+}
+
+}  // namespace coppice::pack
+
+namespace coppice {
+
+const char* arithmetic_name(Arithmetic arithmetic) {
+  constexpr const char* kNames[] = {"float", "weights8", "int8"};
+  return kNames[static_cast<size_t>(arithmetic)];
+}
+
+Result<PackedNetwork> pack_network(const Network& network, const PackOptions& options) {
+  pack::Packer packer(network, options);
+  TRY(packer.run());
+  return packer.finish();
+}
+
+}  // namespace coppice
