@@ -15,6 +15,8 @@
 #include "coppice.h"
 #include "coppice_cpk.h"
 
+typedef struct coppice_pool coppice_pool;  // host/threads.h
+
 namespace coppice {
 
 struct ImageParts {
@@ -67,10 +69,10 @@ class ImageSession {
 
  private:
   struct PoolDeleter {
-    void operator()(struct coppice_pool* pool) const;
+    void operator()(coppice_pool* pool) const;
   };
   Bytes memory_;
-  std::unique_ptr<struct coppice_pool, PoolDeleter> pool_;
+  std::unique_ptr<coppice_pool, PoolDeleter> pool_;
   coppice_session* session_ = nullptr;
   std::string isa_;
 };
