@@ -4,13 +4,15 @@
 
 static int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
 
-/* sum[16] += the block row. */
+/* sum[16] += the block row, without the scale of integers. */
 static void add_f32(const coppice_apply_f32* f, int32_t block_row, const float* x, float* sum) {
   for (int32_t b = f->start[block_row]; b < f->start[block_row + 1]; ++b) {
     const int32_t column = f->column ? f->column[b] : b - f->start[block_row];
-    for (int32_t c = 0; c < f->c; ++c)
+    for (int32_t c = 0; c < f->c; ++c) {
+      const int64_t at = ((int64_t)b * f->c + c) * COPPICE_APPLY_ROWS;
       for (int32_t r = 0; r < COPPICE_APPLY_ROWS; ++r)
-        sum[r] += f->value[((int64_t)b * f->c + c) * COPPICE_APPLY_ROWS + r] * x[column * f->c + c];
+        sum[r] += (f->value ? f->value[at + r] : (float)f->value_i8[at + r]) * x[column * f->c + c];
+    }
   }
 }
 
@@ -26,7 +28,8 @@ void coppice_apply_f32_c(const void* args, const coppice_run_state* rs, const co
       float sum[COPPICE_APPLY_ROWS] = {0};
       add_f32(f, block_row, x, sum);
       for (int32_t r = 0; r < COPPICE_APPLY_ROWS && row + r < f->rows; ++r) {
-        const float s = sum[r] + (a->bias ? a->bias[row + r] : 0.0f);
+        const float scaled = f->value ? sum[r] : sum[r] * f->scale[row + r];
+        const float s = scaled + (a->bias ? a->bias[row + r] : 0.0f);
         y[row + r] = s < a->low ? a->low : s;
       }
     }
@@ -43,13 +46,6 @@ static void add_i8(const coppice_apply_i8* f, int32_t block_row, const int8_t* x
     }
 }
 
-static int8_t requantised(const coppice_apply_i8_args* a, int32_t row, int32_t sum) {
-  const int32_t shift = a->shift[row];
-  const int64_t scaled = ((int64_t)sum * a->multiplier[row] + ((int64_t)1 << (shift - 1))) >> shift;
-  const int64_t y = scaled + a->zero_point;
-  return (int8_t)(y < a->low ? a->low : y > a->high ? a->high : y);
-}
-
 void coppice_apply_i8_c(const void* args, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_apply_i8_args* a = (const coppice_apply_i8_args*)args;
   const coppice_apply_i8* f = a->weights;
@@ -64,7 +60,8 @@ void coppice_apply_i8_c(const void* args, const coppice_run_state* rs, const cop
       add_i8(f, block_row, x, sum);
       for (int32_t r = 0; r < COPPICE_APPLY_ROWS && row + r < f->rows; ++r) {
         if (a->multiplier) {
-          ((int8_t*)y)[row + r] = requantised(a, row + r, sum[r]);
+          ((int8_t*)y)[row + r] = coppice_requantise(sum[r], a->multiplier[row + r], a->shift[row + r],
+                                                     a->zero_point, a->low, a->high);
         } else {
           const float scaled = (float)sum[r] * a->scale[row + r];
           ((float*)y)[row + r] = scaled < a->low_float ? a->low_float : scaled;

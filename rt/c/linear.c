@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Linear layers in plain C: any width S, any r. The twins that every fast kernel is tested against. */
 #include "plain_kernels.h"
+#include "planes.h"
 
 static void start_rows(const coppice_linear_args* a, float* y, int32_t first, int32_t end, int32_t columns) {
   for (int32_t row = first; row < end; ++row)
@@ -117,6 +118,7 @@ const coppice_kernel_table coppice_kernels_c = {
     .conv_blocks = coppice_conv_blocks_c,
     .apply_f32 = coppice_apply_f32_c,
     .apply_i8 = coppice_apply_i8_c,
+    .planes = PLANE_TABLE(PLANE(conv_rows_i8), PLANE(conv_blocks_i8)),
     .fma_loop = fma_loop,
     .read_loop = read_loop,
 };

@@ -78,6 +78,14 @@ typedef struct coppice_apply_i8_args {
   float low_float;
 } coppice_apply_i8_args;
 
+/* The first of these two. */
+static inline int8_t coppice_requantise(int32_t sum, int32_t multiplier, int32_t shift, int32_t zero_point,
+                                        int32_t low, int32_t high) {
+  const int64_t scaled = ((int64_t)sum * multiplier + ((int64_t)1 << (shift - 1))) >> shift;
+  const int64_t y = scaled + zero_point;
+  return (int8_t)(y < low ? low : y > high ? high : y);
+}
+
 /* Bytes of scratch that apply_i8 wants: x in a form that suits the machine. */
 static inline int64_t coppice_apply_i8_scratch(int32_t cols) { return (int64_t)(cols + 16) * 4; }
 

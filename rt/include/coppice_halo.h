@@ -9,44 +9,58 @@
 /* The pixel that stands at coordinate `at` of an axis that wraps around. */
 static inline int32_t coppice_wrapped(int32_t at, int32_t size) { return (at % size + size) % size; }
 
-static inline void coppice_halo_copy(float* to, const float* from, int64_t floats) {
-  memcpy(to, from, (size_t)floats * sizeof(float));
+/* A few equal bytes. The rims of small planes are many: a call for each would take longer than the plane. */
+static inline void coppice_halo_set(char* to, int32_t fill, int64_t bytes) {
+  const uint64_t all = (uint64_t)(uint8_t)fill * 0x0101010101010101u;
+  if (bytes == 2)
+    memcpy(to, &all, 2);
+  else if (bytes == 4)
+    memcpy(to, &all, 4);
+  else if (bytes == 8)
+    memcpy(to, &all, 8);
+  else
+    memset(to, fill, (size_t)bytes);
 }
-static inline void coppice_halo_clear(float* to, int64_t floats) {
-  memset(to, 0, (size_t)floats * sizeof(float));
+
+/* The rim, every byte of it `fill`. What ends a row of pixels and begins the next one lies together. */
+static inline void coppice_halo_fill(char* plane, int32_t height, int32_t width, int32_t pixel, int32_t halo,
+                                     int32_t fill) {
+  const int64_t row = (int64_t)(width + 2 * halo) * pixel, side = (int64_t)halo * pixel;
+  memset(plane, fill, (size_t)(halo * row + side));
+  for (int32_t y = halo + 1; y < halo + height; ++y) coppice_halo_set(plane + y * row - side, fill, 2 * side);
+  memset(plane + (halo + height) * row - side, fill, (size_t)(halo * row + side));
+}
+
+/* The rim, with the pixels of the opposite edge. */
+static inline void coppice_halo_wrap(char* plane, int32_t height, int32_t width, int32_t pixel,
+                                     int32_t halo) {
+  const int64_t row = (int64_t)(width + 2 * halo) * pixel, side = (int64_t)halo * pixel;
+  for (int32_t y = halo; y < halo + height; ++y) {
+    char* inner = plane + y * row + side;
+    for (int32_t i = 0; i < halo; ++i) {
+      const int64_t at = (int64_t)i * pixel;
+      memcpy(inner - side + at, inner + (int64_t)coppice_wrapped(i - halo, width) * pixel, (size_t)pixel);
+      memcpy(inner + (int64_t)width * pixel + at, inner + (int64_t)coppice_wrapped(i, width) * pixel,
+             (size_t)pixel);
+    }
+  }
+  char* bottom = plane + (halo + height) * row;
+  for (int32_t i = 0; i < halo; ++i) {
+    memcpy(plane + i * row, plane + (halo + coppice_wrapped(i - halo, height)) * row, (size_t)row);
+    memcpy(bottom + i * row, plane + (halo + coppice_wrapped(i, height)) * row, (size_t)row);
+  }
 }
 
 /* Fills the halo of one plane [height + 2 halo][width + 2 halo][samples] whose inner pixels are written: with
  * zeros, or with the pixels of the opposite edge. */
 static inline void coppice_fill_halo(float* plane, int32_t height, int32_t width, int32_t samples,
                                      int32_t halo, int32_t wrap) {
+  const int32_t pixel = samples * (int32_t)sizeof(float);
   if (halo == 0) return;
-  const int64_t row = (int64_t)(width + 2 * halo) * samples, side = (int64_t)halo * samples;
-  for (int32_t y = halo; y < halo + height; ++y) {
-    float* left = plane + y * row;
-    float* right = left + side + (int64_t)width * samples;
-    if (!wrap) {
-      coppice_halo_clear(left, side);
-      coppice_halo_clear(right, side);
-      continue;
-    }
-    for (int32_t i = 0; i < halo; ++i) {
-      const int64_t at = (int64_t)i * samples;
-      coppice_halo_copy(left + at, left + side + (int64_t)coppice_wrapped(i - halo, width) * samples,
-                        samples);
-      coppice_halo_copy(right + at, left + side + (int64_t)coppice_wrapped(i, width) * samples, samples);
-    }
-  }
-  float* bottom = plane + (int64_t)(halo + height) * row;
-  if (!wrap) {
-    coppice_halo_clear(plane, halo * row);
-    coppice_halo_clear(bottom, halo * row);
-    return;
-  }
-  for (int32_t i = 0; i < halo; ++i) {
-    coppice_halo_copy(plane + i * row, plane + (halo + coppice_wrapped(i - halo, height)) * row, row);
-    coppice_halo_copy(bottom + i * row, plane + (halo + coppice_wrapped(i, height)) * row, row);
-  }
+  if (wrap)
+    coppice_halo_wrap((char*)plane, height, width, pixel, halo);
+  else
+    coppice_halo_fill((char*)plane, height, width, pixel, halo, 0);
 }
 
 #endif

@@ -220,7 +220,7 @@ typedef struct coppice_kernel_table {
   coppice_kernel conv_blocks;     /* coppice_conv_args, coppice_conv_blocks */
   coppice_kernel apply_f32;       /* coppice_apply_f32_args */
   coppice_kernel apply_i8;        /* coppice_apply_i8_args */
-  coppice_plane_kernels planes;   /* of one sample */
+  coppice_plane_kernels planes;   /* of one sample, as coppice_planes.h has them */
   int64_t (*fma_loop)(
       int32_t rounds); /* multiplies and adds on registers at full rate; returns the FLOPs done */
   float (*read_loop)(const float* data,

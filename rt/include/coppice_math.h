@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Own exp, tanh and erf, so that inference needs no libm and training and inference give the same bits. They
- * vectorise, and pass NaN on. tests/kernels checks each error over the whole range of floats. */
+ * Own exp, tanh and erf, and the activations made of them, so that inference needs no libm and training and
+ * inference give the same bits. They vectorise, and pass NaN on. tests/kernels checks each error over the
+ * whole range of floats. */
 #ifndef COPPICE_MATH_H
 #define COPPICE_MATH_H
 
@@ -88,6 +89,60 @@ static inline float coppice_erff(float x) {
   q = q * z + 0.504849553f;
   q = q * z + 1.0f;
   return coppice_clamp(x * p / q, -1.0f, 1.0f);
+}
+
+/* ---- activations, as training and inference compute them. Each is finite for any finite input, also where
+ * an exponential would overflow, and passes NaN on. */
+
+static inline float coppice_at_least(float x, float low) { return coppice_select(x < low, low, x); }
+
+/* v, times the slope where `at` is not above 0. */
+static inline float coppice_leaky(float at, float v, float slope) {
+  return coppice_select(at > 0.0f, v, slope * v);
+}
+
+static inline float coppice_sigmoidf(float x) { return 1.0f / (1.0f + coppice_expf(-x)); }
+
+/* Below this silu is 0 in all digits that matter, and e^-x still far from overflow. */
+#define COPPICE_SILU_END (-80.0f)
+
+static inline float coppice_siluf(float x) {
+  x = coppice_at_least(x, COPPICE_SILU_END);
+  return x / (1.0f + coppice_expf(-x));
+}
+
+/* The probability that a normal number is below x. */
+static inline float coppice_normal_below(float x) { return 0.5f + 0.5f * coppice_erff(x * 0.70710678f); }
+
+static inline float coppice_geluf(float x) {
+  x = coppice_at_least(x, -6.0f);
+  return x * coppice_normal_below(x);
+}
+
+/* 0.5 * (1 + tanh(u)) = 1 / (1 + e^-2u), u = sqrt(2 / pi) * (x + 0.044715 x^3): as silu with 2u in its
+ * exponent. */
+#define COPPICE_GELU_LINEAR 1.5957691216f /* 2 sqrt(2 / pi) */
+#define COPPICE_GELU_CUBIC 0.0713548163f  /* times 0.044715 */
+#define COPPICE_GELU_END (-10.0f)
+
+static inline float coppice_gelu_tanhf(float x) {
+  x = coppice_at_least(x, COPPICE_GELU_END);
+  return x / (1.0f + coppice_expf(-x * (COPPICE_GELU_LINEAR + COPPICE_GELU_CUBIC * (x * x))));
+}
+
+/* e^x - 1 is tanh(x / 2) * (e^x + 1), which loses no digits where e^x is nearly 1. */
+static inline float coppice_eluf(float x, float alpha) {
+  return coppice_select(x > 0.0f, x, alpha * (coppice_tanhf(0.5f * x) * (coppice_expf(x) + 1.0f)));
+}
+
+/* relu6(x + 3) / 6 */
+static inline float coppice_hard_sigmoidf(float x) {
+  return coppice_clamp(x + 3.0f, 0.0f, 6.0f) * (1.0f / 6.0f);
+}
+
+/* Minus infinity times a gate of 0 would be NaN. */
+static inline float coppice_hard_swishf(float x) {
+  return coppice_at_least(x, -3.0f) * coppice_hard_sigmoidf(x);
 }
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../c/planes.h"
 #include "kernels_simd.h"
 
 /* Twelve chains keep two FMA ports with a latency of four to six cycles busy. */
@@ -25,17 +26,23 @@ static float read_loop(const float* data, int32_t count) {
   return total;
 }
 
-#define TABLE(integers)                                                                 \
-  {                                                                                     \
-    .isa = COPPICE_ISA_TEXT, .linear_segments = KERNEL(coppice_linear_segments),        \
-    .linear_blocks = KERNEL(coppice_linear_blocks), .conv = KERNEL(coppice_conv),       \
-    .conv_blocks = KERNEL(coppice_conv_blocks), .apply_f32 = KERNEL(coppice_apply_f32), \
-    .apply_i8 = integers, .fma_loop = fma_loop, .read_loop = read_loop                  \
+/* The kernels of integers are given: AVX-512 without its dot products takes those of AVX2. */
+#define TABLE(apply, rows, blocks)                                                                         \
+  {                                                                                                        \
+    .isa = COPPICE_ISA_TEXT, .linear_segments = KERNEL(coppice_linear_segments),                           \
+    .linear_blocks = KERNEL(coppice_linear_blocks), .conv = KERNEL(coppice_conv),                          \
+    .conv_blocks = KERNEL(coppice_conv_blocks), .apply_f32 = KERNEL(coppice_apply_f32), .apply_i8 = apply, \
+    .planes = PLANE_TABLE(rows, blocks), .fma_loop = fma_loop, .read_loop = read_loop                      \
   }
 
-const coppice_kernel_table KERNEL(coppice_kernels) = TABLE(KERNEL(coppice_apply_i8));
+const coppice_kernel_table KERNEL(coppice_kernels) = TABLE(KERNEL(coppice_apply_i8), PLANE(conv_rows_i8),
+                                                           PLANE(conv_blocks_i8));
 
 #if defined(COPPICE_ISA_avx512)
 void coppice_apply_i8_avx2(const void* args, const coppice_run_state* rs, const coppice_item* item);
-const coppice_kernel_table coppice_kernels_avx512_no_vnni = TABLE(coppice_apply_i8_avx2);
+void coppice_plane_conv_rows_i8_avx2(const void* args, const coppice_run_state* rs, const coppice_item* item);
+void coppice_plane_conv_blocks_i8_avx2(const void* args, const coppice_run_state* rs,
+                                       const coppice_item* item);
+const coppice_kernel_table coppice_kernels_avx512_no_vnni =
+    TABLE(coppice_apply_i8_avx2, coppice_plane_conv_rows_i8_avx2, coppice_plane_conv_blocks_i8_avx2);
 #endif

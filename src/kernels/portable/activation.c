@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Activations and their gradients: a = dy, and b = y or x, as the op's file says. Each is finite for any
- * finite input, also where an exponential would overflow, and passes NaN on. */
+ * Activations and their gradients: a = dy, and b = y or x, as the op's file says. Those of one
+ * sample (rt/c/plane_maps.c) share the formulas of coppice_math.h. Gradients are finite for any finite input,
+ * too, and pass NaN on. */
 #include "map.h"
-
-/* A NaN stays. */
-static inline float at_least(float x, float low) { return coppice_select(x < low, low, x); }
-
-/* v, times the slope where `at` is not above 0. */
-static inline float leaky(float at, float v, float slope) { return coppice_select(at > 0.0f, v, slope * v); }
 
 void KERNEL(tanh)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   MAP({
@@ -20,35 +15,27 @@ void KERNEL(tanh_grad)(const void* raw, const coppice_run_state* rs, const coppi
   MAP({ out[i] = a[i] * (1.0f - b[i] * b[i]); })
 }
 
-/* Below this silu is 0 in all digits that matter, and e^-x still far from overflow. */
-#define SILU_END (-80.0f)
-
 void KERNEL(silu)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   MAP({
     (void)b;
-    const float x = at_least(a[i], SILU_END);
-    out[i] = x / (1.0f + coppice_expf(-x));
+    out[i] = coppice_siluf(a[i]);
   })
 }
 
 /* s * (1 + x * (1 - s)), s = sigmoid(x) and 1 - s = e^-x * s, which loses no digits where s is nearly 1. */
 void KERNEL(silu_grad)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   MAP({
-    const float x = coppice_clamp(b[i], SILU_END, -SILU_END);
+    const float x = coppice_clamp(b[i], COPPICE_SILU_END, -COPPICE_SILU_END);
     const float power = coppice_expf(-x);
     const float s = 1.0f / (1.0f + power);
     out[i] = a[i] * (s * (1.0f + x * (power * s)));
   })
 }
 
-/* The probability that a normal number is below x. */
-static inline float normal_below(float x) { return 0.5f + 0.5f * coppice_erff(x * 0.70710678f); }
-
 void KERNEL(gelu)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   MAP({
     (void)b;
-    const float x = at_least(a[i], -6.0f);
-    out[i] = x * normal_below(x);
+    out[i] = coppice_geluf(a[i]);
   })
 }
 
@@ -56,31 +43,25 @@ void KERNEL(gelu_grad)(const void* raw, const coppice_run_state* rs, const coppi
   MAP({
     const float x = coppice_clamp(b[i], -10.0f, 10.0f);
     const float density = 0.39894228f * coppice_expf(-0.5f * x * x);
-    out[i] = a[i] * (normal_below(x) + x * density);
+    out[i] = a[i] * (coppice_normal_below(x) + x * density);
   })
 }
-
-/* 0.5 * (1 + tanh(u)) = 1 / (1 + e^-2u), u = sqrt(2 / pi) * (x + 0.044715 x^3): as silu with 2u in its
- * exponent. */
-#define GELU_LINEAR 1.5957691216f /* 2 sqrt(2 / pi) */
-#define GELU_CUBIC 0.0713548163f  /* times 0.044715 */
-#define GELU_END (-10.0f)
 
 void KERNEL(gelu_tanh)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   MAP({
     (void)b;
-    const float x = at_least(a[i], GELU_END);
-    out[i] = x / (1.0f + coppice_expf(-x * (GELU_LINEAR + GELU_CUBIC * (x * x))));
+    out[i] = coppice_gelu_tanhf(a[i]);
   })
 }
 
 void KERNEL(gelu_tanh_grad)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   MAP({
-    const float x = coppice_clamp(b[i], GELU_END, -GELU_END);
+    const float x = coppice_clamp(b[i], COPPICE_GELU_END, -COPPICE_GELU_END);
     const float square = x * x;
-    const float power = coppice_expf(-x * (GELU_LINEAR + GELU_CUBIC * square));
+    const float power = coppice_expf(-x * (COPPICE_GELU_LINEAR + COPPICE_GELU_CUBIC * square));
     const float s = 1.0f / (1.0f + power);
-    out[i] = a[i] * (s * (1.0f + x * (GELU_LINEAR + 3.0f * GELU_CUBIC * square) * (power * s)));
+    out[i] =
+        a[i] * (s * (1.0f + x * (COPPICE_GELU_LINEAR + 3.0f * COPPICE_GELU_CUBIC * square) * (power * s)));
   })
 }
 
@@ -88,22 +69,20 @@ void KERNEL(leaky_relu)(const void* raw, const coppice_run_state* rs, const copp
   const float slope = ((const coppice_map_args*)raw)->parameter;
   MAP({
     (void)b;
-    out[i] = leaky(a[i], a[i], slope);
+    out[i] = coppice_leaky(a[i], a[i], slope);
   })
 }
 
 void KERNEL(leaky_relu_grad)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const float slope = ((const coppice_map_args*)raw)->parameter;
-  MAP({ out[i] = leaky(b[i], a[i], slope); })
+  MAP({ out[i] = coppice_leaky(b[i], a[i], slope); })
 }
 
-/* e^x - 1 is tanh(x / 2) * (e^x + 1), which loses no digits where e^x is nearly 1. */
 void KERNEL(elu)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const float alpha = ((const coppice_map_args*)raw)->parameter;
   MAP({
     (void)b;
-    const float x = a[i];
-    out[i] = coppice_select(x > 0.0f, x, alpha * (coppice_tanhf(0.5f * x) * (coppice_expf(x) + 1.0f)));
+    out[i] = coppice_eluf(a[i], alpha);
   })
 }
 
@@ -125,13 +104,10 @@ void KERNEL(clip_grad)(const void* raw, const coppice_run_state* rs, const coppi
   MAP({ out[i] = coppice_select((b[i] <= low) | (b[i] >= high), 0.0f, a[i]); })
 }
 
-/* relu6(x + 3) / 6 */
-static inline float hard_gate(float x) { return coppice_clamp(x + 3.0f, 0.0f, 6.0f) * (1.0f / 6.0f); }
-
 void KERNEL(hard_sigmoid)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   MAP({
     (void)b;
-    out[i] = hard_gate(a[i]);
+    out[i] = coppice_hard_sigmoidf(a[i]);
   })
 }
 
@@ -142,8 +118,7 @@ void KERNEL(hard_sigmoid_grad)(const void* raw, const coppice_run_state* rs, con
 void KERNEL(hard_swish)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   MAP({
     (void)b;
-    /* Minus infinity times a gate of 0 would be NaN. */
-    out[i] = at_least(a[i], -3.0f) * hard_gate(a[i]);
+    out[i] = coppice_hard_swishf(a[i]);
   })
 }
 
@@ -172,14 +147,14 @@ void KERNEL(prelu)(const void* raw, const coppice_run_state* rs, const coppice_i
   const int32_t step = ((const coppice_map_args*)raw)->slope_step;
   MAP_CHANNELS(SLOPE, {
     (void)b;
-    out[i] = leaky(a[i], a[i], slope);
+    out[i] = coppice_leaky(a[i], a[i], slope);
   })
 }
 
 void KERNEL(prelu_dx)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   const float* slopes = ((const coppice_map_args*)raw)->slopes;
   const int32_t step = ((const coppice_map_args*)raw)->slope_step;
-  MAP_CHANNELS(SLOPE, { out[i] = leaky(b[i], a[i], slope); })
+  MAP_CHANNELS(SLOPE, { out[i] = coppice_leaky(b[i], a[i], slope); })
 }
 
 /* sums[c] = sum of x * dy over the tile where x is not above 0; dy is 0 in padding columns. */

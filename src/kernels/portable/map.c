@@ -23,7 +23,7 @@ void KERNEL(relu_grad)(const void* raw, const coppice_run_state* rs, const coppi
 void KERNEL(sigmoid)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   MAP({
     (void)b;
-    out[i] = 1.0f / (1.0f + coppice_expf(-a[i]));
+    out[i] = coppice_sigmoidf(a[i]);
   })
 }
 

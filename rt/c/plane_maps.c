@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What is done to each pixel on its own. Compiled for every instruction set (planes.h). */
+#include "coppice_math.h"
+#include "planes.h"
+
+static int same_pitch(const coppice_plane* a, const coppice_plane* b) {
+  return coppice_plane_pitch(a) == coppice_plane_pitch(b);
+}
+
+/* ---- sums and products */
+
+typedef struct add_walk {
+  plane_range range;
+  plane_runs runs;
+  int64_t a_pitch, b_pitch, y_pitch;
+  int spread; /* b has one pixel for each channel */
+} add_walk;
+
+static add_walk add_walk_of(const coppice_plane_add_args* args, const coppice_item* item) {
+  const coppice_plane *a = &args->a, *b = &args->b, *y = &args->y;
+  const int spread = b->height == 1 && b->width == 1 && (y->height != 1 || y->width != 1);
+  const add_walk walk = {plane_parts(item, args->part_channels, y->channels),
+                         plane_runs_of(y, same_pitch(a, y) && (spread || same_pitch(b, y))),
+                         coppice_plane_pitch(a),
+                         coppice_plane_pitch(b),
+                         coppice_plane_pitch(y),
+                         spread};
+  return walk;
+}
+
+static void add_channel_f32(const coppice_plane_add_args* args, const add_walk* walk, const float* a,
+                            const float* b, float* y) {
+  const plane_runs runs = walk->runs;
+  const float low = args->low;
+  for (int32_t run = 0; run < runs.count; ++run) {
+    const float other = *b;
+#define RUN(RESULT)                                        \
+  SAME_ELEMENT for (int32_t i = 0; i < runs.length; ++i) { \
+    const float s = RESULT;                                \
+    y[i] = s < low ? low : s;                              \
+  }
+    if (walk->spread && args->product)
+      RUN(a[i] * other)
+    else if (walk->spread)
+      RUN(a[i] + other)
+    else if (args->product)
+      RUN(a[i] * b[i])
+    else
+      RUN(a[i] + b[i])
+#undef RUN
+    a += walk->a_pitch;
+    b += walk->spread ? 0 : walk->b_pitch;
+    y += walk->y_pitch;
+  }
+}
+
+PLANE_KERNEL(add_f32) {
+  const coppice_plane_add_args* a = (const coppice_plane_add_args*)args;
+  const add_walk walk = add_walk_of(a, item);
+  for (int32_t c = walk.range.begin; c < walk.range.end; ++c) {
+    add_channel_f32(a, &walk, (const float*)(void*)plane_pixels(&a->a, rs, item, c, 4),
+                    (const float*)(void*)plane_pixels(&a->b, rs, item, c, 4),
+                    (float*)(void*)plane_pixels(&a->y, rs, item, c, 4));
+    plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 4), 4);
+  }
+}
+
+static void add_channel_i8(const coppice_plane_add_args* args, const add_walk* walk, const int8_t* a,
+                           const int8_t* b, int8_t* y) {
+  const plane_runs runs = walk->runs;
+  const int32_t by_a = args->multiplier_a, by_b = args->multiplier_b, offset = args->offset;
+  const int32_t shift = args->shift, low = args->low_i8, high = args->high_i8;
+  for (int32_t run = 0; run < runs.count; ++run) {
+    const int32_t other = *b * by_b + offset;
+#define RUN(SUM)                                           \
+  SAME_ELEMENT for (int32_t i = 0; i < runs.length; ++i) { \
+    int32_t s = (SUM) >> shift;                            \
+    s = s < low ? low : s;                                 \
+    y[i] = (int8_t)(s > high ? high : s);                  \
+  }
+    if (walk->spread)
+      RUN(a[i] * by_a + other)
+    else
+      RUN(a[i] * by_a + b[i] * by_b + offset)
+#undef RUN
+    a += walk->a_pitch;
+    b += walk->spread ? 0 : walk->b_pitch;
+    y += walk->y_pitch;
+  }
+}
+
+PLANE_KERNEL(add_i8) {
+  const coppice_plane_add_args* a = (const coppice_plane_add_args*)args;
+  const add_walk walk = add_walk_of(a, item);
+  for (int32_t c = walk.range.begin; c < walk.range.end; ++c) {
+    add_channel_i8(a, &walk, (const int8_t*)plane_pixels(&a->a, rs, item, c, 1),
+                   (const int8_t*)plane_pixels(&a->b, rs, item, c, 1),
+                   (int8_t*)plane_pixels(&a->y, rs, item, c, 1));
+    plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 1), 1);
+  }
+}
+
+/* ---- functions of one pixel */
+
+static void map_run_f32(const coppice_plane_map_args* args, const float* x, float* y, int32_t count) {
+  const float p = args->p, q = args->q;
+#define CASE(name, RESULT)                                            \
+  case COPPICE_FN_##name:                                             \
+    SAME_ELEMENT for (int32_t i = 0; i < count; ++i) y[i] = (RESULT); \
+    break;
+  switch (args->function) {
+    CASE(CLIP, coppice_clamp(x[i], p, q))
+    CASE(LEAKY_RELU, coppice_leaky(x[i], x[i], p))
+    CASE(ELU, coppice_eluf(x[i], p))
+    CASE(SIGMOID, coppice_sigmoidf(x[i]))
+    CASE(TANH, coppice_tanhf(x[i]))
+    CASE(SILU, coppice_siluf(x[i]))
+    CASE(GELU, coppice_geluf(x[i]))
+    CASE(GELU_TANH, coppice_gelu_tanhf(x[i]))
+    CASE(HARD_SIGMOID, coppice_hard_sigmoidf(x[i]))
+    CASE(HARD_SWISH, coppice_hard_swishf(x[i]))
+    default:
+      break;
+  }
+#undef CASE
+}
+
+PLANE_KERNEL(map_f32) {
+  const coppice_plane_map_args* a = (const coppice_plane_map_args*)args;
+  const plane_range range = plane_parts(item, a->part_channels, a->y.channels);
+  const plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
+  for (int32_t c = range.begin; c < range.end; ++c) {
+    const float* x = (const float*)(void*)plane_pixels(&a->x, rs, item, c, 4);
+    float* y = (float*)(void*)plane_pixels(&a->y, rs, item, c, 4);
+    for (int32_t run = 0; run < runs.count; ++run)
+      map_run_f32(a, x + run * coppice_plane_pitch(&a->x), y + run * coppice_plane_pitch(&a->y), runs.length);
+    plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 4), 4);
+  }
+}
+
+PLANE_KERNEL(map_i8) {
+  const coppice_plane_map_args* a = (const coppice_plane_map_args*)args;
+  const plane_range range = plane_parts(item, a->part_channels, a->y.channels);
+  const plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
+  for (int32_t c = range.begin; c < range.end; ++c) {
+    const int8_t* x = (const int8_t*)plane_pixels(&a->x, rs, item, c, 1);
+    int8_t* y = (int8_t*)plane_pixels(&a->y, rs, item, c, 1);
+    for (int32_t run = 0; run < runs.count; ++run) {
+      for (int32_t i = 0; i < runs.length; ++i) y[i] = a->table[x[i] + 128];
+      x += coppice_plane_pitch(&a->x);
+      y += coppice_plane_pitch(&a->y);
+    }
+    plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 1), 1);
+  }
+}
+
+PLANE_KERNEL(affine) {
+  const coppice_plane_affine_args* a = (const coppice_plane_affine_args*)args;
+  const plane_range range = plane_parts(item, a->part_channels, a->y.channels);
+  const plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
+  const float low = a->low;
+  for (int32_t c = range.begin; c < range.end; ++c) {
+    const float* x = (const float*)(void*)plane_pixels(&a->x, rs, item, c, 4);
+    float* y = (float*)(void*)plane_pixels(&a->y, rs, item, c, 4);
+    /* Multiplying by 1 and adding 0 change nothing that matters. */
+    const float slope = a->slope ? a->slope[c] : 1.0f, scale = a->scale ? a->scale[c] : 1.0f;
+    const float shift = a->shift ? a->shift[c] : 0.0f;
+    for (int32_t run = 0; run < runs.count; ++run) {
+      SAME_ELEMENT for (int32_t i = 0; i < runs.length; ++i) {
+        const float s = scale * coppice_select(x[i] < 0.0f, x[i] * slope, x[i]) + shift;
+        y[i] = s < low ? low : s;
+      }
+      x += coppice_plane_pitch(&a->x);
+      y += coppice_plane_pitch(&a->y);
+    }
+    plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 4), 4);
+  }
+}
+
+/* ---- between floats and integers */
+
+/* Adding it to a float within 2^22 of 0 rounds to an integer, halves to even, and leaves that in the lowest
+ * bits. */
+#define ROUNDER 12582912.0f
+
+static void quantise_run(const float* x, int8_t* y, int32_t count, float by, int32_t zero_point) {
+  const float low = (float)(-128 - zero_point), high = (float)(127 - zero_point);
+  for (int32_t i = 0; i < count; ++i) {
+    union {
+      float f;
+      int32_t i;
+    } rounded;
+    float v = x[i] * by;
+    v = coppice_select(v == v, v, 0.0f);
+    /* Between product and sum, so that no compiler joins them to one that rounds once. */
+    rounded.f = coppice_clamp(v, low, high) + ROUNDER;
+    y[i] = (int8_t)(rounded.i - 0x4b400000 + zero_point);
+  }
+}
+
+PLANE_KERNEL(quantise) {
+  const coppice_plane_quantise_args* a = (const coppice_plane_quantise_args*)args;
+  const plane_range range = plane_parts(item, a->part_channels, a->y.channels);
+  const plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
+  for (int32_t c = range.begin; c < range.end; ++c) {
+    const float* x = (const float*)(void*)plane_pixels(&a->x, rs, item, c, 4);
+    int8_t* y = (int8_t*)plane_pixels(&a->y, rs, item, c, 1);
+    for (int32_t run = 0; run < runs.count; ++run)
+      quantise_run(x + run * coppice_plane_pitch(&a->x), y + run * coppice_plane_pitch(&a->y), runs.length,
+                   a->inverse_scale, a->zero_point);
+    plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 1), 1);
+  }
+}
+
+PLANE_KERNEL(dequantise) {
+  const coppice_plane_quantise_args* a = (const coppice_plane_quantise_args*)args;
+  const plane_range range = plane_parts(item, a->part_channels, a->y.channels);
+  const plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
+  const float scale = a->scale;
+  const int32_t zero_point = a->zero_point;
+  for (int32_t c = range.begin; c < range.end; ++c) {
+    const int8_t* x = (const int8_t*)plane_pixels(&a->x, rs, item, c, 1);
+    float* y = (float*)(void*)plane_pixels(&a->y, rs, item, c, 4);
+    for (int32_t run = 0; run < runs.count; ++run) {
+      for (int32_t i = 0; i < runs.length; ++i) y[i] = (float)(x[i] - zero_point) * scale;
+      x += coppice_plane_pitch(&a->x);
+      y += coppice_plane_pitch(&a->y);
+    }
+    plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 4), 4);
+  }
+}
