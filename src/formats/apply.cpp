@@ -71,7 +71,9 @@ ApplyF32::ApplyF32(const Pattern& pattern, std::span<const float> values, int32_
            part_block_rows,
            start_.data(),
            full ? nullptr : column_.data(),
-           value_.data()};
+           value_.data(),
+           nullptr,
+           nullptr};
 }
 
 int32_t ApplyF32::parts() const { return parts_of(view_.block_rows, view_.part_block_rows); }
