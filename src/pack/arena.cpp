@@ -32,9 +32,8 @@ ArenaPlan plan_arena(const std::vector<ArenaValue>& values) {
     }
     plan.offset[v] = at;
     plan.bytes = std::max(plan.bytes, at + rounded(values[v].bytes));
-    placed.insert(std::find_if(placed.begin(), placed.end(),
-                               [&](size_t other) { return plan.offset[other] > at; }),
-                  v);
+    placed.insert(
+        std::find_if(placed.begin(), placed.end(), [&](size_t other) { return plan.offset[other] > at; }), v);
   }
   return plan;
 }

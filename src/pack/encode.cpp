@@ -86,7 +86,8 @@ Rounded rounded(const LayerWeights& layer) {
     }
     // A factor below this says nothing: sums have 31 bits.
     const double factor = unit / layer.y->scale;
-    const Requantisation r = factor < 0x1p-31 ? Requantisation{0, 1} : requantisation_of(std::min(factor, 0x1p29));
+    const Requantisation r =
+        factor < 0x1p-31 ? Requantisation{0, 1} : requantisation_of(std::min(factor, 0x1p29));
     out.multiplier.push_back(r.multiplier);
     out.shift.push_back(static_cast<uint8_t>(r.shift));
   }
@@ -172,7 +173,8 @@ void encode_blocks(const LayerWeights& layer, const Rounded& rounded, EncodedLay
     return;
   }
   std::vector<int8_t> value(count);
-  std::transform(view.value, view.value + count, value.begin(), [](float v) { return static_cast<int8_t>(v); });
+  std::transform(view.value, view.value + count, value.begin(),
+                 [](float v) { return static_cast<int8_t>(v); });
   encode_blocks_f32<int8_t>(layer, blocks, value, rounded, out, data);
 }
 
@@ -185,16 +187,18 @@ std::string format_name(uint8_t weights, bool dense) {
 
 Result<EncodedLayer> encode_layer(const LayerWeights& layer, PackGoal goal, DataSection& data) {
   if (layer.x && layer.pattern.cols() > COPPICE_APPLY_I8_COLS)
-    return unsupported("has " + std::to_string(layer.pattern.cols()) +
-                       " inputs, more than sums of 8-bit integers take (65536); pack it with weights alone in 8 bits");
+    return unsupported(
+        "has " + std::to_string(layer.pattern.cols()) +
+        " inputs, more than sums of 8-bit integers take (65536); pack it with weights alone in 8 bits");
   const Choice choice = choose(layer, goal);
   const bool dense = layer.pattern.is_full();
   EncodedLayer out;
   out.weights = choice.weights;
   out.reason = choice.reason;
   out.format = format_name(choice.weights, dense);
-  out.flags = static_cast<uint8_t>((dense ? COPPICE_CPK_DENSE : 0) | (layer.integers ? COPPICE_CPK_INTEGERS : 0) |
-                                   (layer.bias.empty() ? 0 : COPPICE_CPK_BIAS));
+  out.flags =
+      static_cast<uint8_t>((dense ? COPPICE_CPK_DENSE : 0) | (layer.integers ? COPPICE_CPK_INTEGERS : 0) |
+                           (layer.bias.empty() ? 0 : COPPICE_CPK_BIAS));
   const Rounded numbers = layer.integers ? rounded(layer) : Rounded{};
   const int64_t before = data.size();
   if (choice.weights != COPPICE_CPK_ROWS)

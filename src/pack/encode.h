@@ -11,8 +11,8 @@
 
 #include "base/result.h"
 #include "coppice_cpk.h"
-#include "pack/quantisation.h"
 #include "pack/data_section.h"
+#include "pack/quantisation.h"
 #include "sparse/pattern.h"
 
 namespace coppice {

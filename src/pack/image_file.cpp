@@ -70,8 +70,8 @@ std::string image_bytes(const ImageParts& parts) {
   return file;
 }
 
-Result<Image> Image::open(Bytes memory, const std::string& name) {
-  Image image;
+Result<PackedImage> PackedImage::open(Bytes memory, const std::string& name) {
+  PackedImage image;
   image.memory_ = std::move(memory);
   coppice_problem problem{};
   const coppice_status status =
@@ -85,13 +85,13 @@ Result<Image> Image::open(Bytes memory, const std::string& name) {
   return image;
 }
 
-Result<Image> Image::of(std::string_view bytes, const std::string& name) {
+Result<PackedImage> PackedImage::of(std::string_view bytes, const std::string& name) {
   Bytes memory(bytes.size());
   if (!bytes.empty()) std::memcpy(memory.data(), bytes.data(), bytes.size());
   return open(std::move(memory), name);
 }
 
-Result<Image> Image::read(Env& env, const std::string& path) {
+Result<PackedImage> PackedImage::read(Env& env, const std::string& path) {
   TRY_ASSIGN(const std::unique_ptr<ReadFile> file, env.open_read(path));
   Bytes memory(file->size());
   if (file->size() > 0) TRY(file->read_at(0, memory.data(), memory.size()));
@@ -102,10 +102,10 @@ int64_t elements_of(const coppice_tensor& tensor) {
   return int64_t{tensor.channels} * tensor.height * tensor.width;
 }
 
-void ImageSession::PoolDeleter::operator()(coppice_pool* pool) const { coppice_pool_destroy(pool); }
+void PackedSession::PoolDeleter::operator()(coppice_pool* pool) const { coppice_pool_destroy(pool); }
 
-Result<ImageSession> ImageSession::create(const Image& image, int threads, const std::string& isa) {
-  ImageSession session;
+Result<PackedSession> PackedSession::create(const PackedImage& image, int threads, const std::string& isa) {
+  PackedSession session;
   coppice_options options{};
   options.kernels = coppice_host_kernels(isa.empty() ? nullptr : isa.c_str());
   if (!options.kernels) return invalid("instruction set '" + isa + "': is not there on this machine");

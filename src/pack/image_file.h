@@ -31,11 +31,11 @@ struct ImageParts {
 std::string image_bytes(const ImageParts& parts);
 
 // A verified image in memory of its own. Movable; sessions point into it.
-class Image {
+class PackedImage {
  public:
   // Fails with a sentence that names the file and the part of it.
-  static Result<Image> read(Env& env, const std::string& path);
-  static Result<Image> of(std::string_view bytes, const std::string& name);
+  static Result<PackedImage> read(Env& env, const std::string& path);
+  static Result<PackedImage> of(std::string_view bytes, const std::string& name);
 
   const coppice_image& view() const { return view_; }
   std::string_view text() const { return {view_.text, static_cast<size_t>(view_.text_bytes)}; }
@@ -44,7 +44,7 @@ class Image {
   coppice_tensor output() const { return coppice_output(&view_, 0); }
 
  private:
-  static Result<Image> open(Bytes memory, const std::string& name);
+  static Result<PackedImage> open(Bytes memory, const std::string& name);
   Bytes memory_;
   coppice_image view_{};
 };
@@ -53,10 +53,10 @@ class Image {
 int64_t elements_of(const coppice_tensor& tensor);
 
 // Runs an image, which must outlive it. Owns memory and threads; belongs to one caller at a time.
-class ImageSession {
+class PackedSession {
  public:
   // isa: "" for the best of this CPU.
-  static Result<ImageSession> create(const Image& image, int threads = 1, const std::string& isa = "");
+  static Result<PackedSession> create(const PackedImage& image, int threads = 1, const std::string& isa = "");
 
   // One sample, in and out as input() and output() of the image say.
   void run(const float* input, float* output) const {

@@ -10,16 +10,16 @@
 
 #include "base/result.h"
 #include "exec/network.h"
-#include "pack/quantisation.h"
 #include "pack/encode.h"
+#include "pack/quantisation.h"
 
 namespace coppice {
 
 // Of weights and activations. Sums are 32-bit floats, or 32-bit integers where both are integers.
 enum class Arithmetic {
-  kFloat,    // 32-bit floats
+  kFloat,     // 32-bit floats
   kWeights8,  // 8-bit weights, float activations
-  kInt8,     // 8-bit weights and activations
+  kInt8,      // 8-bit weights and activations
 };
 const char* arithmetic_name(Arithmetic arithmetic);  // "float", "weights8", "int8"
 
@@ -34,7 +34,7 @@ struct PackOptions {
 // A step as people see it.
 struct PackedStep {
   std::string name, op;
-  std::string weight = {};        // of layers, else empty, and what follows means nothing
+  std::string weight = {};  // of layers, else empty, and what follows means nothing
   int64_t live = 0, total = 0;
   std::string block = {}, format = {}, reason = {};
   int64_t bytes = 0;
@@ -47,8 +47,8 @@ struct PackedNetwork {
   std::vector<std::string> float_steps;  // kInt8: what computes in floats all the same, each with the reason
 };
 
-// From `input` to `logits`, as an evaluation computes it. What an image cannot hold is refused, all at once: node, op and
-// reason. Batch norms that were not folded (structure/fold.h) stay as steps of their own.
+// From `input` to `logits`, as an evaluation computes it. What an image cannot hold is refused, all at once:
+// node, op and reason. Batch norms that were not folded (structure/fold.h) stay as steps of their own.
 Result<PackedNetwork> pack_network(const Network& network, const PackOptions& options);
 
 }  // namespace coppice

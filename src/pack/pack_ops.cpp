@@ -57,7 +57,8 @@ void describe(Packer& to, const Node& node, const EncodedLayer& layer) {
   step.bytes = layer.bytes;
 }
 
-void fill(coppice_cpk_step& step, const EncodedLayer& layer, const Ending& ending, const coppice_cpk_value& y) {
+void fill(coppice_cpk_step& step, const EncodedLayer& layer, const Ending& ending,
+          const coppice_cpk_value& y) {
   step.weights = layer.weights;
   step.flags = layer.flags;
   step.data = layer.data;
@@ -107,7 +108,9 @@ Status pack_conv2d(Packer& to, const Node& node) {
   TRY(encode(to, node, false, group_rows, to.value(x), to.value(y), layer));
   coppice_cpk_step& step = to.step(node, COPPICE_CPK_CONV, x, addend, y);
   const auto small = [](int64_t v) { return static_cast<int16_t>(v); };
-  step.as.conv = {small(w.kernel_y), small(w.kernel_x), small(w.stride), small(w.dilation), small(w.padding), 0,
+  step.as.conv = {small(w.kernel_y), small(w.kernel_x),
+                  small(w.stride),   small(w.dilation),
+                  small(w.padding),  0,
                   group_rows,        static_cast<int32_t>(to.value(x).channels / groups)};
   fill(step, layer, ending, to.value(y));
   describe(to, node, layer);
@@ -152,7 +155,8 @@ Status pack_spread(Packer& to, const Node& node) {
     const std::string op = reader.op->name;
     if (std::find(reader.inputs.begin(), reader.inputs.end(), node.outputs[0]) != reader.inputs.end() &&
         op != "mul")
-      return unsupported("is read by '" + reader.name + "' (" + op + "); images spread numbers in products only");
+      return unsupported("is read by '" + reader.name + "' (" + op +
+                         "); images spread numbers in products only");
   }
   to.stands_for(node.outputs[0], to.operand(node.inputs[0], COPPICE_CPK_F32));
   return {};
@@ -274,8 +278,8 @@ Status pack_pool(Packer& to, const Node& node, const std::vector<int64_t>& kerne
   const int32_t y = to.make(out, maximum ? quantisation_of(to.value(x)) : std::nullopt);
   coppice_cpk_step& step = to.step(node, COPPICE_CPK_POOL, x, -1, y);
   const auto small = [](int64_t v) { return static_cast<int16_t>(v); };
-  step.as.pool = {small(kernel[0]), small(kernel[1]), small(stride[0]), small(stride[1]), small(padding[0]),
-                  small(padding[1])};
+  step.as.pool = {small(kernel[0]), small(kernel[1]),  small(stride[0]),
+                  small(stride[1]), small(padding[0]), small(padding[1])};
   if (maximum) step.flags |= COPPICE_CPK_MAXIMUM;
   if (node.integer("count_padding", 1) != 0) step.flags |= COPPICE_CPK_COUNT_PADDING;
   return {};
@@ -302,7 +306,8 @@ Status pack_slice(Packer& to, const Node& node) {
   const int32_t y = to.make(node.outputs[0], quantisation_of(to.value(x)));
   const auto i = [](int64_t v) { return static_cast<int32_t>(v); };
   to.copy(node, x, y,
-          {i(start[0]), i(step[0]), 0, i(sizes[0]), i(start[1]), i(start[2]), i(step[1]), i(step[2]), 1}, false);
+          {i(start[0]), i(step[0]), 0, i(sizes[0]), i(start[1]), i(start[2]), i(step[1]), i(step[2]), 1},
+          false);
   return {};
 }
 
@@ -312,9 +317,10 @@ Status pack_pad(Packer& to, const Node& node) {
   const int32_t y = to.make(node.outputs[0], quantisation_of(to.value(x)));
   const std::vector<int64_t> before = node.integers("before", 3, {0});
   const int32_t channels = to.value(x).channels, first = static_cast<int32_t>(before[0]);
-  to.copy(node, x, y,
-          {0, 1, first, channels, -static_cast<int32_t>(before[1]), -static_cast<int32_t>(before[2]), 1, 1, 1},
-          false);
+  to.copy(
+      node, x, y,
+      {0, 1, first, channels, -static_cast<int32_t>(before[1]), -static_cast<int32_t>(before[2]), 1, 1, 1},
+      false);
   const auto clear = [&](int32_t begin, int32_t end) {
     for (int32_t at = begin; at < end; at += channels)
       to.copy(node, x, y, {0, 1, at, std::min(channels, end - at), kOutside, 0, 1, 1, 1}, false);
@@ -334,7 +340,8 @@ Status pack_concat(Packer& to, const Node& node) {
   int32_t first = 0;
   for (size_t p = 0; p < parts.size(); ++p) {
     int32_t x = parts[p];
-    const bool alike = to.value(x).scale == to.value(y).scale && to.value(x).zero_point == to.value(y).zero_point;
+    const bool alike =
+        to.value(x).scale == to.value(y).scale && to.value(x).zero_point == to.value(y).zero_point;
     if (integers && !alike) {
       const int32_t same = to.rescaled(x, {to.value(y).scale, to.value(y).zero_point});
       Node rescale;  // the identity
@@ -409,8 +416,8 @@ PackOp pack_op(const std::string& op) {
 }
 
 int16_t quantised(double number, Quantisation q) {
-  return static_cast<int16_t>(
-      std::clamp(std::nearbyint(number / double{q.scale}) + q.zero_point, double{INT8_MIN}, double{INT8_MAX}));
+  return static_cast<int16_t>(std::clamp(std::nearbyint(number / double{q.scale}) + q.zero_point,
+                                         double{INT8_MIN}, double{INT8_MAX}));
 }
 
 Result<coppice_cpk_sum> integer_sum(Quantisation a, Quantisation b, Quantisation y) {

@@ -208,7 +208,8 @@ int32_t Packer::operand(ValueId id, coppice_cpk_type type) {
   const std::string& name = graph_.value(id).name;
   const int32_t y = add_value(name + (type == COPPICE_CPK_I8 ? " as integers" : " as floats"), other);
   const NodeId maker = graph_.producer(id);
-  step(graph_.node(maker < 0 ? readers_[static_cast<size_t>(id)][0] : maker), COPPICE_CPK_CONVERT, made, -1, y);
+  step(graph_.node(maker < 0 ? readers_[static_cast<size_t>(id)][0] : maker), COPPICE_CPK_CONVERT, made, -1,
+       y);
   described().name = values_[static_cast<size_t>(y)].name;
   converted_[id] = y;
   return y;
@@ -240,8 +241,8 @@ int32_t Packer::windowed(int32_t x, Windows& w) {
   }
   const auto key = std::tuple(x, int64_t{window.phases}, int64_t{window.step_y},
                               int64_t{to.halo} + window.top * int64_t{1 << 20}, w.wrap);
-  if (const auto at = windowed_.find(key); at != windowed_.end() && value(at->second).height == to.height &&
-                                           value(at->second).width == to.width)
+  if (const auto at = windowed_.find(key);
+      at != windowed_.end() && value(at->second).height == to.height && value(at->second).width == to.width)
     return at->second;
   const std::string name = values_[static_cast<size_t>(x)].name;
   const int32_t y = add_value(name + (w.stride == 1 ? " in a frame" : " in phases"), to);
@@ -298,7 +299,8 @@ coppice_cpk_step& Packer::step(const Node& node, coppice_cpk_op op, int32_t a, i
   made.low_i8 = INT8_MIN;
   made.high_i8 = INT8_MAX;
   steps_.push_back(made);
-  constexpr const char* kNames[] = {"linear", "conv", "pool", "add", "map", "affine", "norm", "copy", "convert"};
+  constexpr const char* kNames[] = {"linear", "conv", "pool", "add",    "map",
+                                    "affine", "norm", "copy", "convert"};
   described_.push_back({.name = node.name, .op = kNames[op]});
   return steps_.back();
 }

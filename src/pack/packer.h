@@ -52,10 +52,12 @@ class Packer {
 
   // Whether the value may be integers: it has a quantisation, and is not the answer.
   bool may_be_integers(ValueId value) const;
-  Quantisation quantisation(ValueId value) const { return *options_.quantisation[static_cast<size_t>(value)]; }
+  Quantisation quantisation(ValueId value) const {
+    return *options_.quantisation[static_cast<size_t>(value)];
+  }
 
   int32_t stands(ValueId value) const { return at_.at(value); }  // as it was made
-  int32_t operand(ValueId value, coppice_cpk_type type);  // converted where it has to be
+  int32_t operand(ValueId value, coppice_cpk_type type);         // converted where it has to be
   // As the windows of a convolution read it: with its padding in the halo, or cut into phases.
   struct Windows {
     int64_t kernel_y, kernel_x, stride, dilation, padding;
@@ -69,11 +71,11 @@ class Packer {
   // The same numbers under another shape.
   void stands_for(ValueId value, int32_t image_value) { at_[value] = image_value; }
   int32_t reshaped(int32_t image_value, const Shape& shape, const std::string& name);
-  int32_t copied(int32_t image_value);                           // by a step, into the arena
+  int32_t copied(int32_t image_value);                               // by a step, into the arena
   int32_t rescaled(int32_t image_value, Quantisation quantisation);  // yet to be filled
 
-  // Follows the only readers of a layer's output as far as it can do their work: an addition (if `adds`), then
-  // relu, or with integers any clip.
+  // Follows the only readers of a layer's output as far as it can do their work: an addition (if `adds`),
+  // then relu, or with integers any clip.
   Ending ending(ValueId output, bool adds, bool clips);
 
   // Appends a step; fills a, b and y. The name is that of the node.

@@ -167,40 +167,6 @@ Status read_columns(const JsonObject& json, Preprocessing& p) {
   return {};
 }
 
-Result<Preprocessing> read_preprocessing(const std::string& text) {
-  TRY_ASSIGN(const Json parsed, parse_json(kPreprocessingKey, text));
-  TRY_ASSIGN(const JsonObject json, JsonObject::of(parsed, kPreprocessingKey));
-  constexpr int64_t kSide = 1 << 16;
-  Preprocessing p;
-  TRY_ASSIGN(const int64_t channels, json.integer("channels", 1, kSide));
-  TRY_ASSIGN(const int64_t height, json.integer("height", 1, kSide));
-  TRY_ASSIGN(const int64_t width, json.integer("width", 1, kSide));
-  TRY_ASSIGN(const int64_t outputs, json.integer("outputs", 1, 1 << 30));
-  if (channels * height * width > INT32_MAX)
-    return corrupt("preprocessing: a sample has more than 2^31 numbers");
-  p.features = {static_cast<int>(channels), static_cast<int>(height), static_cast<int>(width)};
-  p.outputs = static_cast<int>(outputs);
-  TRY_ASSIGN(p.normalisation, read_scale(json, "mean", "stddev", static_cast<size_t>(channels)));
-  TRY_ASSIGN(p.classes, json.texts("classes"));
-  if (!p.classes.empty() && p.classes.size() != static_cast<size_t>(outputs))
-    return corrupt("preprocessing.classes: should name each of the " + std::to_string(outputs) + " outputs");
-  TRY(read_task(json, p));
-  if (json.has("values")) {
-    TRY_ASSIGN(const std::string values, json.text("values"));
-    if (values != kNumberValues && values != kByteValues)
-      return corrupt("preprocessing.values: should be bytes or floats, not '" + values + "'");
-    p.numbers = values == kNumberValues;
-  }
-  TRY(read_columns(json, p));
-  if (json.has("resize")) {
-    TRY_ASSIGN(const std::string name, json.text("resize"));
-    for (const Fit fit : {Fit::kCrop, Fit::kStretch})
-      if (name == fit_name(fit)) p.fit = fit;
-    if (!p.fit) return corrupt("preprocessing.resize: should be crop or stretch, not '" + name + "'");
-  }
-  return p;
-}
-
 Result<Score> read_score(const JsonObject& json) {
   Score score;
   TRY_ASSIGN(score.loss, json.real("best_loss"));
@@ -327,6 +293,42 @@ Result<Checkpoint> read_verified(const SafetensorsFile& file, const std::string&
 
 }  // namespace
 
+std::string preprocessing_text(const Preprocessing& p) { return json_text(preprocessing_json(p)); }
+
+Result<Preprocessing> read_preprocessing(const std::string& text) {
+  TRY_ASSIGN(const Json parsed, parse_json(kPreprocessingKey, text));
+  TRY_ASSIGN(const JsonObject json, JsonObject::of(parsed, kPreprocessingKey));
+  constexpr int64_t kSide = 1 << 16;
+  Preprocessing p;
+  TRY_ASSIGN(const int64_t channels, json.integer("channels", 1, kSide));
+  TRY_ASSIGN(const int64_t height, json.integer("height", 1, kSide));
+  TRY_ASSIGN(const int64_t width, json.integer("width", 1, kSide));
+  TRY_ASSIGN(const int64_t outputs, json.integer("outputs", 1, 1 << 30));
+  if (channels * height * width > INT32_MAX)
+    return corrupt("preprocessing: a sample has more than 2^31 numbers");
+  p.features = {static_cast<int>(channels), static_cast<int>(height), static_cast<int>(width)};
+  p.outputs = static_cast<int>(outputs);
+  TRY_ASSIGN(p.normalisation, read_scale(json, "mean", "stddev", static_cast<size_t>(channels)));
+  TRY_ASSIGN(p.classes, json.texts("classes"));
+  if (!p.classes.empty() && p.classes.size() != static_cast<size_t>(outputs))
+    return corrupt("preprocessing.classes: should name each of the " + std::to_string(outputs) + " outputs");
+  TRY(read_task(json, p));
+  if (json.has("values")) {
+    TRY_ASSIGN(const std::string values, json.text("values"));
+    if (values != kNumberValues && values != kByteValues)
+      return corrupt("preprocessing.values: should be bytes or floats, not '" + values + "'");
+    p.numbers = values == kNumberValues;
+  }
+  TRY(read_columns(json, p));
+  if (json.has("resize")) {
+    TRY_ASSIGN(const std::string name, json.text("resize"));
+    for (const Fit fit : {Fit::kCrop, Fit::kStretch})
+      if (name == fit_name(fit)) p.fit = fit;
+    if (!p.fit) return corrupt("preprocessing.resize: should be crop or stretch, not '" + name + "'");
+  }
+  return p;
+}
+
 bool Score::better_than(const Score& other) const {
   if (value == other.value) return loss < other.loss;
   if (!value || !other.value) return value.has_value();
@@ -344,7 +346,7 @@ Status write_checkpoint(Env& env, const std::string& path, const Network& networ
   metadata[kProgramKey] = COPPICE_VERSION_STRING;
   metadata[kGraphKey] = graph_to_json(network.graph);
   metadata[kRecipeKey] = recipe_to_toml(info.recipe);
-  metadata[kPreprocessingKey] = json_text(preprocessing_json(info.preprocessing));
+  metadata[kPreprocessingKey] = preprocessing_text(info.preprocessing);
   metadata[kWeightsKey] = json_text(weights_json(network));
   metadata[kProgressKey] = json_text(progress_json(info.progress));
   metadata[kIsaKey] = info.isa;

@@ -35,6 +35,10 @@ struct Preprocessing {
   ColumnNames columns;                    // of a table; files from before they were kept have none
 };
 
+// As JSON, which checkpoints and packed networks hold. Reading fails with a sentence that names the key.
+std::string preprocessing_text(const Preprocessing& preprocessing);
+Result<Preprocessing> read_preprocessing(const std::string& text);
+
 // What makes one state of the network better than another: the value of a metric, then a smaller loss. What
 // is known is better than what is unknown.
 struct Score {

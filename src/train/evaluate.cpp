@@ -56,20 +56,6 @@ void keep_outputs(const coppice_tiled& logits, const coppice_tiled& losses, int6
     append_rows(batch.dense, width * logits.width, logits.width, width, batch.samples, outputs.targets);
 }
 
-// What was said is normalised, as the targets of the batches were; these are taken from where they lie.
-void keep_quantities(const Dataset& data, const Split& split, Outputs& outputs) {
-  const auto width = static_cast<size_t>(outputs.width);
-  for (size_t i = 0; i < outputs.said.size(); ++i) {
-    const auto stddev = static_cast<double>(data.target_scale.stddev[i % width]),
-               mean = static_cast<double>(data.target_scale.mean[i % width]);
-    outputs.said[i] = static_cast<float>(static_cast<double>(outputs.said[i]) * stddev + mean);
-  }
-  for (const int32_t index : split.indices) {
-    const auto row = split.samples->quantities.begin() + static_cast<std::ptrdiff_t>(index) * outputs.width;
-    outputs.targets.insert(outputs.targets.end(), row, row + outputs.width);
-  }
-}
-
 // Samples that run through the network together, whatever the batch of the training: as many as give every
 // thread its tiles, and whose inputs stay below 4 MiB.
 int evaluation_batch(const Features& features) {
@@ -196,6 +182,19 @@ Result<std::unique_ptr<Executor>> make_evaluator(Network& network, const Recipe&
   return Executor::create(network, options);
 }
 
+void in_their_own_unit(const Dataset& data, const Split& split, Outputs& outputs) {
+  const auto width = static_cast<size_t>(outputs.width);
+  for (size_t i = 0; i < outputs.said.size(); ++i) {
+    const auto stddev = static_cast<double>(data.target_scale.stddev[i % width]),
+               mean = static_cast<double>(data.target_scale.mean[i % width]);
+    outputs.said[i] = static_cast<float>(static_cast<double>(outputs.said[i]) * stddev + mean);
+  }
+  for (const int32_t index : split.indices) {
+    const auto row = split.samples->quantities.begin() + static_cast<std::ptrdiff_t>(index) * outputs.width;
+    outputs.targets.insert(outputs.targets.end(), row, row + outputs.width);
+  }
+}
+
 bool few_outputs(const Dataset& data, const Split& split) {
   constexpr int64_t kMost = int64_t{1} << 26;
   return split.size() <= kMost / std::max(1, data.outputs);
@@ -258,7 +257,7 @@ Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Datas
   const auto count = static_cast<double>(result.samples);
   result.loss /= count;
   if (data.task == Task::kRegression) {
-    keep_quantities(data, split, *outputs);
+    in_their_own_unit(data, split, *outputs);
     result.rmse = find_metric("rmse")->value(*outputs);
     result.r2 = find_metric("r2")->value(*outputs);
     return result;

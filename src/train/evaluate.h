@@ -61,6 +61,9 @@ Result<std::unique_ptr<Executor>> make_evaluator(Network& network, const Recipe&
 Result<Evaluation> evaluate(Executor& evaluator, const Graph& graph, const Dataset& data, const Split& split,
                             const Watch& watch = {}, Outputs* outputs = nullptr);
 
+// Takes what was said about quantities back to their own unit, and the targets from where they lie.
+void in_their_own_unit(const Dataset& data, const Split& split, Outputs& outputs);
+
 // What is said about a split takes all outputs at once, 8 bytes a number: of large boards that is kept only
 // where somebody asks for it.
 bool few_outputs(const Dataset& data, const Split& split);

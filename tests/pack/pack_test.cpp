@@ -31,16 +31,16 @@ PackedNetwork packed(const Network& network, const PackOptions& options = {}) {
   return out.ok() ? out.take() : PackedNetwork();
 }
 
-Image image_of(const PackedNetwork& network) {
-  auto image = Image::of(network.file, "test");
+PackedImage image_of(const PackedNetwork& network) {
+  auto image = PackedImage::of(network.file, "test");
   EXPECT_TRUE(image.ok()) << image.status().message();
   return image.take();
 }
 
 // [samples][outputs]
-std::vector<float> said(const Image& image, const std::vector<float>& input, int threads = 1,
+std::vector<float> said(const PackedImage& image, const std::vector<float>& input, int threads = 1,
                         const std::string& isa = "") {
-  auto session = ImageSession::create(image, threads, isa);
+  auto session = PackedSession::create(image, threads, isa);
   EXPECT_TRUE(session.ok()) << session.status().message();
   const auto in = static_cast<size_t>(elements_of(image.input())),
              out = static_cast<size_t>(elements_of(image.output()));
@@ -65,7 +65,7 @@ TEST_P(PackOp, SaysTheSame) {
       Network network = lively(sample.graph, block);
       const std::vector<float> input = random_input(sample.graph, kSamples);
       const auto expected = answers(network, input, kSamples);
-      const Image image = image_of(packed(network));
+      const PackedImage image = image_of(packed(network));
       const std::vector<float> plain = said(image, input, 1, "c");
       expect_close(expected, plain, 1e-4);
       for (const std::string& isa : instruction_sets()) {
