@@ -132,8 +132,8 @@ Status ProgramExecutor::prepare() {
     if (options_.teacher_share > 0) TRY(add_teacher(graph_, options_.teacher_share, options_.temperature));
     TRY_ASSIGN(gradient_of_, build_gradients(graph_));
   }
-  fuse_add(graph_);
-  fuse_relu(graph_);
+  fuse_add(graph_, options_.keep);
+  fuse_relu(graph_, options_.keep);
   if (options_.training) recompute(graph_);
   TRY(verify(graph_));
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <limits>
 
 namespace coppice {
 namespace {
@@ -90,7 +91,9 @@ QuantisedRows quantise_rows(const Pattern& pattern, std::span<const float> value
     float& most = out.scale[static_cast<size_t>(row)];
     most = std::max(most, std::abs(value));
   });
-  for (float& scale : out.scale) scale = scale > 0 ? scale / 127.0f : 1.0f;
+  // Denormal numbers are slow, or zero, on some machines, and their reciprocals infinite.
+  constexpr float kLeast = std::numeric_limits<float>::min();
+  for (float& scale : out.scale) scale = scale > 0 ? std::max(scale / 127.0f, kLeast) : 1.0f;
   out.value.reserve(values.size());
   each_weight(pattern, values, [&](int64_t row, int64_t, float value) {
     const float steps = std::nearbyint(value / out.scale[static_cast<size_t>(row)]);

@@ -35,9 +35,10 @@ class ApplyF32 {
 // Weights of a row as integers: value = integer * scale[row], integers in [-127, 127].
 struct QuantisedRows {
   std::vector<int8_t> value;  // canonical
-  std::vector<float> scale;   // [rows]; 1 where all weights are 0
+  std::vector<float> scale;   // [rows]; never denormal, 1 where all weights are 0
 };
-// The largest magnitude of each row becomes 127; halves are rounded to even.
+// The largest magnitude of each row becomes 127, or less where it is so small that its scale would be
+// denormal; halves are rounded to even. Values are finite.
 QuantisedRows quantise_rows(const Pattern& pattern, std::span<const float> values);
 
 // factor = multiplier * 2^-shift, within 2^-31 of itself; for a factor in [2^-31, 2^29].

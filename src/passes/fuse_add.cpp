@@ -14,10 +14,10 @@ bool takes_addend(const Node& node) {
 
 // The node whose first output is the operand, which the sum alone reads; -1 if it cannot take the other one.
 // The node will move to the place of the sum, so nobody between them may read its other outputs.
-NodeId partner(const Graph& graph, NodeId sum, ValueId operand) {
+NodeId partner(const Graph& graph, std::span<const ValueId> keep, NodeId sum, ValueId operand) {
   const NodeId from = graph.producer(operand);
   if (from < 0 || graph.node(from).outputs[0] != operand || !takes_addend(graph.node(from)) ||
-      readers(graph, operand) != 1)
+      readers(graph, operand) != 1 || contains(keep, operand))
     return -1;
   const std::vector<ValueId>& outputs = graph.node(from).outputs;
   for (NodeId n = from + 1; n < sum; ++n)
@@ -28,14 +28,14 @@ NodeId partner(const Graph& graph, NodeId sum, ValueId operand) {
 
 }  // namespace
 
-int fuse_add(Graph& graph) {
+int fuse_add(Graph& graph, std::span<const ValueId> keep) {
   std::vector<Node>& nodes = graph.nodes_for_pass();
   int fused = 0;
   for (size_t n = 0; n < nodes.size(); ++n) {
     const Node sum = nodes[n];
     if (!is(sum, "add") || !sum.text("activation", "").empty() || sum.inputs[0] == sum.inputs[1]) continue;
-    const NodeId left = partner(graph, static_cast<NodeId>(n), sum.inputs[0]),
-                 right = partner(graph, static_cast<NodeId>(n), sum.inputs[1]);
+    const NodeId left = partner(graph, keep, static_cast<NodeId>(n), sum.inputs[0]),
+                 right = partner(graph, keep, static_cast<NodeId>(n), sum.inputs[1]);
     if (left < 0 && right < 0) continue;
     // The later one: what it waits for is there by then.
     const bool takes_left = left > right;

@@ -38,13 +38,13 @@ bool takes_mask(const Node& node) {
 
 }  // namespace
 
-int fuse_relu(Graph& graph) {
+int fuse_relu(Graph& graph, std::span<const ValueId> keep) {
   std::vector<Node>& nodes = graph.nodes_for_pass();
   int fused = 0;
   for (size_t n = 0; n < nodes.size();) {
     const Node node = nodes[n];
     Node* before = node.inputs.empty() ? nullptr : producer(nodes, node.inputs[0]);
-    const bool alone = before && readers(graph, node.inputs[0]) == 1;
+    const bool alone = before && readers(graph, node.inputs[0]) == 1 && !contains(keep, node.inputs[0]);
     if (is(node, "relu") && alone &&
         (is(*before, "linear") || is(*before, "conv2d") || is(*before, "batch_norm") || is(*before, "add"))) {
       before->attributes["activation"] = std::string("relu");

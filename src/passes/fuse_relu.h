@@ -3,11 +3,13 @@
 // feeds it: two passes over memory less for each layer. Runs on the graph with gradients.
 #pragma once
 
+#include <span>
+
 #include "graph/graph.h"
 
 namespace coppice {
 
-// Returns the number of nodes fused away.
-int fuse_relu(Graph& graph);
+// Values of `keep` are computed all the same. Returns the number of nodes fused away.
+int fuse_relu(Graph& graph, std::span<const ValueId> keep = {});
 
 }  // namespace coppice

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <span>
 #include <string_view>
 
 #include "graph/graph.h"
@@ -18,6 +19,10 @@ inline int readers(const Graph& graph, ValueId value) {
   for (const Node& node : graph.nodes())
     count += static_cast<int>(std::count(node.inputs.begin(), node.inputs.end(), value));
   return count;
+}
+
+inline bool contains(std::span<const ValueId> values, ValueId value) {
+  return std::find(values.begin(), values.end(), value) != values.end();
 }
 
 }  // namespace coppice
