@@ -3,6 +3,7 @@
 
 #include "stop.h"
 #include "terminal.h"
+#include "train/metrics/said.h"
 
 namespace coppice::cli {
 
@@ -17,6 +18,11 @@ Result<Evaluation> judge_split(Checkpoint& model, const Dataset& data, const Spl
     if (line.due()) line.show(evaluation_progress(name, done, all));
   };
   return evaluate(*evaluator, model.network.graph, data, split, watch, outputs);
+}
+
+const char* usual_metrics(const Dataset& data) {
+  if (data.task == Task::kClasses) return data.outputs < kLeastForTop5 ? "accuracy" : "accuracy,top5";
+  return data.task == Task::kLabels ? "accuracy,exact" : "rmse,mae,r2";
 }
 
 }  // namespace coppice::cli

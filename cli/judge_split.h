@@ -12,4 +12,7 @@ namespace coppice::cli {
 Result<Evaluation> judge_split(Checkpoint& model, const Dataset& data, const Split& split,
                                const std::string& name, Outputs* outputs);
 
+// The metrics that say most about a data set, with commas between them.
+const char* usual_metrics(const Dataset& data);
+
 }  // namespace coppice::cli

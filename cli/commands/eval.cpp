@@ -14,7 +14,6 @@
 #include "study/metric_text.h"
 #include "terminal.h"
 #include "train/exact_life.h"
-#include "train/metrics/said.h"
 #include "train/trainer.h"
 
 namespace coppice::cli {
@@ -32,11 +31,6 @@ struct EvalArguments {
 const Split* split_of(const Dataset& data, const std::string& name) {
   if (name == "train") return &data.train;
   return name == "validation" ? &data.validation : &data.test;
-}
-
-const char* usual_metrics(const Dataset& data) {
-  if (data.task == Task::kClasses) return data.outputs < kLeastForTop5 ? "accuracy" : "accuracy,top5";
-  return data.task == Task::kLabels ? "accuracy,exact" : "rmse,mae,r2";
 }
 
 // A line for each: "accuracy 87.95 % (87.30 % to 88.57 %) with 95 % confidence".

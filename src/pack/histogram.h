@@ -5,6 +5,8 @@
 #include <array>
 #include <cstdint>
 
+#include "pack/quantisation.h"
+
 namespace coppice {
 
 // Contains 0, which integers have to represent exactly.
@@ -49,13 +51,6 @@ class Histogram {
       -149;            // width = 2^exponent: so edges are exact, and a wider bin is two of the narrower ones
   int64_t first_ = 0;  // index of the first bin
   std::array<int64_t, kBins> counts_{};
-};
-
-// What 8-bit integers mean: number = scale * (integer - zero_point), integers in [-128, 127].
-struct Quantisation {
-  float scale = 1;
-  int32_t zero_point = 0;
-  bool operator==(const Quantisation&) const = default;
 };
 
 // 255 steps from the lower to the upper end, after 0 was included; 0 is an integer exactly. Where the range

@@ -4,14 +4,13 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "exec/network.h"
+#include "pack/calibrate.h"
 #include "pack/encode.h"
-#include "pack/quantisation.h"
 
 namespace coppice {
 
@@ -26,8 +25,7 @@ const char* arithmetic_name(Arithmetic arithmetic);  // "float", "weights8", "in
 struct PackOptions {
   Arithmetic arithmetic = Arithmetic::kFloat;
   PackGoal goal = PackGoal::kLatency;
-  // Of each value of the graph, where it is known: kInt8 needs them. See calibrate().
-  std::vector<std::optional<Quantisation>> quantisation = {};
+  Ranges ranges = {};           // of activations, as calibrate() finds them: kInt8 needs them
   std::string metadata = "{}";  // a JSON object, whose members the text of the image has, too
 };
 

@@ -14,11 +14,6 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 coppice_cpk_type type_of(bool integers) { return integers ? COPPICE_CPK_I8 : COPPICE_CPK_F32; }
 
-std::optional<Quantisation> quantisation_of(const coppice_cpk_value& value) {
-  if (value.type == COPPICE_CPK_F32) return std::nullopt;
-  return Quantisation{value.scale, value.zero_point};
-}
-
 // Limits of an ending, where the step keeps them.
 void limit(coppice_cpk_step& step, const Ending& ending, const coppice_cpk_value& y) {
   step.low = static_cast<float>(ending.low);
@@ -39,8 +34,8 @@ Status encode(Packer& to, const Node& node, bool linear, int64_t group_rows, con
   layer.linear = linear;
   layer.group_rows = group_rows;
   layer.integers = to.quantises_weights();
-  layer.x = quantisation_of(x);
-  layer.y = quantisation_of(y);
+  layer.x = integers_of(x);
+  layer.y = integers_of(y);
   TRY_ASSIGN(out, encode_layer(layer, to.goal(), to.data()));
   return {};
 }
@@ -275,7 +270,7 @@ Status pack_pool(Packer& to, const Node& node, const std::vector<int64_t>& kerne
   const ValueId out = node.outputs[0];
   int32_t x = to.stands(node.inputs[0]);
   if (maximum && out == to.graph().logits) x = to.operand(node.inputs[0], COPPICE_CPK_F32);
-  const int32_t y = to.make(out, maximum ? quantisation_of(to.value(x)) : std::nullopt);
+  const int32_t y = to.make(out, maximum ? integers_of(to.value(x)) : std::nullopt);
   coppice_cpk_step& step = to.step(node, COPPICE_CPK_POOL, x, -1, y);
   const auto small = [](int64_t v) { return static_cast<int16_t>(v); };
   step.as.pool = {small(kernel[0]), small(kernel[1]),  small(stride[0]),
@@ -303,7 +298,7 @@ Status pack_slice(Packer& to, const Node& node) {
   const std::vector<int64_t> start = node.integers("start", 3, {0}), step = node.integers("step", 3, {1});
   if (std::max(step[1], step[2]) > 64) return unsupported("steps of more than 64 pixels");
   const int32_t x = to.stands(node.inputs[0]);
-  const int32_t y = to.make(node.outputs[0], quantisation_of(to.value(x)));
+  const int32_t y = to.make(node.outputs[0], integers_of(to.value(x)));
   const auto i = [](int64_t v) { return static_cast<int32_t>(v); };
   to.copy(node, x, y,
           {i(start[0]), i(step[0]), 0, i(sizes[0]), i(start[1]), i(start[2]), i(step[1]), i(step[2]), 1},
@@ -314,7 +309,7 @@ Status pack_slice(Packer& to, const Node& node) {
 Status pack_pad(Packer& to, const Node& node) {
   constexpr int32_t kOutside = 1 << 28;  // a copy from there fills
   const int32_t x = to.stands(node.inputs[0]);
-  const int32_t y = to.make(node.outputs[0], quantisation_of(to.value(x)));
+  const int32_t y = to.make(node.outputs[0], integers_of(to.value(x)));
   const std::vector<int64_t> before = node.integers("before", 3, {0});
   const int32_t channels = to.value(x).channels, first = static_cast<int32_t>(before[0]);
   to.copy(

@@ -27,11 +27,6 @@ coppice_cpk_value value_of(const Shape& shape, std::optional<Quantisation> quant
   return value;
 }
 
-std::optional<Quantisation> quantisation_of(const coppice_cpk_value& value) {
-  if (value.type == COPPICE_CPK_F32) return std::nullopt;
-  return Quantisation{value.scale, value.zero_point};
-}
-
 int64_t bytes_of(const coppice_cpk_value& v) {
   return int64_t{v.channels} * (v.height + 2 * v.halo) * (v.width + 2 * v.halo) *
              (v.type == COPPICE_CPK_F32 ? 4 : 1) +
@@ -130,9 +125,7 @@ std::vector<float> Packer::numbers(ValueId parameter) const {
 const Param& Packer::param(ValueId parameter) const { return *network_.find(graph_.value(parameter).name); }
 
 bool Packer::may_be_integers(ValueId value) const {
-  const auto at = static_cast<size_t>(value);
-  return integers() && value != graph_.logits && at < options_.quantisation.size() &&
-         options_.quantisation[at].has_value();
+  return integers() && value != graph_.logits && options_.ranges.contains(graph_.value(value).name);
 }
 
 NodeId Packer::only_reader(ValueId value) const {
@@ -167,7 +160,7 @@ int32_t Packer::make(ValueId id, std::optional<Quantisation> quantisation) {
 }
 
 int32_t Packer::reshaped(int32_t image_value, const Shape& shape, const std::string& name) {
-  coppice_cpk_value made = value_of(shape, quantisation_of(value(image_value)));
+  coppice_cpk_value made = value_of(shape, integers_of(value(image_value)));
   made.kind = value(image_value).kind;
   const int32_t id = add_value(name, made);
   values_.back().root = values_[static_cast<size_t>(image_value)].root;

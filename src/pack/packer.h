@@ -27,6 +27,12 @@ struct ImageValue {
   int32_t root = 0;
 };
 
+// How integers of the value are meant; nothing of floats.
+inline std::optional<Quantisation> integers_of(const coppice_cpk_value& value) {
+  if (value.type == COPPICE_CPK_F32) return std::nullopt;
+  return Quantisation{value.scale, value.zero_point};
+}
+
 // What follows a layer and is done by it: the value that comes out at the end.
 struct Ending {
   ValueId y = kNoValue;
@@ -53,7 +59,7 @@ class Packer {
   // Whether the value may be integers: it has a quantisation, and is not the answer.
   bool may_be_integers(ValueId value) const;
   Quantisation quantisation(ValueId value) const {
-    return *options_.quantisation[static_cast<size_t>(value)];
+    return quantisation_of(options_.ranges.at(graph_.value(value).name));
   }
 
   int32_t stands(ValueId value) const { return at_.at(value); }  // as it was made

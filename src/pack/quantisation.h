@@ -9,6 +9,7 @@ namespace coppice {
 struct Quantisation {
   float scale = 1.0f;
   int32_t zero_point = 0;  // in [-128, 127]
+  bool operator==(const Quantisation&) const = default;
 };
 
 }  // namespace coppice

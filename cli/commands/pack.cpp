@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pack/pack.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "base/text.h"
+#include "command.h"
+#include "coppice.h"
+#include "dataset/loader.h"
+#include "judge_split.h"
+#include "load_data.h"
+#include "models/json.h"
+#include "run_directory.h"
+#include "stop.h"
+#include "structure/dead.h"
+#include "structure/fold_batch_norm.h"
+#include "structure/remove_identities.h"
+#include "study/metric_text.h"
+#include "terminal.h"
+#include "train/image_outputs.h"
+#include "train/trainer.h"
+
+namespace coppice::cli {
+namespace {
+
+constexpr char kName[] = "pack";
+
+struct PackArguments {
+  std::string run, to, state = "best", arithmetic = "float", goal = "latency", data, data_dir, range = "mse",
+                       isa;
+  double percentile = 99.99;
+  int64_t samples = 512, threads = 0;
+  bool unjudged = false, force = false, json = false;
+};
+
+Arithmetic arithmetic_of(const PackArguments& arguments) {
+  for (const Arithmetic a : {Arithmetic::kWeights8, Arithmetic::kInt8})
+    if (arguments.arithmetic == arithmetic_name(a)) return a;
+  return Arithmetic::kFloat;
+}
+
+// The data that ranges are measured and answers judged on.
+struct Judge {
+  Dataset data;
+  bool tested() const { return data.test.size() > 0; }
+  const Split& split() const { return tested() ? data.test : data.validation; }
+  const char* name() const { return tested() ? "test" : "validation"; }
+};
+
+Result<Judge> load_judge(Env& env, Checkpoint& model, const PackArguments& arguments) {
+  Recipe& recipe = model.info.recipe;
+  if (!arguments.data.empty()) {
+    std::error_code ignored;
+    if (!std::filesystem::equivalent(arguments.data, recipe.data, ignored)) recipe.test_share = 1;
+    recipe.data = arguments.data;
+    recipe.val_data.clear();
+  }
+  if (!arguments.data_dir.empty()) recipe.data_dir = arguments.data_dir;
+  recipe.threads = arguments.threads;
+  recipe.isa = arguments.isa;
+  Judge judge;
+  TRY_ASSIGN(judge.data, load_data(env, recipe, &model.info.preprocessing));
+  return judge;
+}
+
+// Never of samples that the answers are judged on, where there are others.
+Result<Ranges> ranges_of(Network& network, const Judge& judge, const PackArguments& arguments, int threads) {
+  const Dataset& data = judge.data;
+  const Split& split = judge.tested() && data.validation.size() > 0 ? data.validation
+                       : data.train.size() > 0                      ? data.train
+                                                                    : judge.split();
+  CalibrationOptions options;
+  options.method = arguments.range == "min-max"      ? RangeMethod::kMinMax
+                   : arguments.range == "percentile" ? RangeMethod::kPercentile
+                                                     : RangeMethod::kLeastSquares;
+  options.percentile = arguments.percentile;
+  options.threads = threads;
+  LoaderOptions loading;
+  loading.batch = options.batch;
+  loading.width = loading.target_width = 1;
+  loading.shuffle = true;  // classes may lie together; the same samples for the same seed
+  loading.seed = 1;
+  TRY_ASSIGN(const std::unique_ptr<Loader> loader, Loader::create(data, split, loading));
+  const int64_t all = std::min(arguments.samples, split.size());
+  int64_t taken = 0;
+  return calibrate(
+      network,
+      [&]() -> Result<std::span<const float>> {
+        if (taken >= all) return std::span<const float>{};
+        const Batch& batch = loader->next();
+        const int64_t count = std::min<int64_t>(batch.samples, all - taken);
+        taken += count;
+        return std::span<const float>(batch.x, static_cast<size_t>(count * judge.data.features.size()));
+      },
+      options);
+}
+
+// ---- what it says
+
+struct Packing {
+  PackedNetwork packed;
+  int64_t live = 0, total = 0, float_bytes = 0;  // of all parameters as 32-bit floats
+  std::vector<std::string> notes;                // on passes
+};
+
+std::string density_text(int64_t live, int64_t total) {
+  return decimal(100 * static_cast<double>(live) / static_cast<double>(total), 1) + " %";
+}
+
+void say_layers(const Packing& packing) {
+  Table table({"layer", "weights", "density", "block", "format", "bytes", "because"});
+  table.left({0, 3, 4, 6});
+  for (const PackedStep& step : packing.packed.steps)
+    if (!step.weight.empty())
+      table.add({step.name, with_commas(step.total), density_text(step.live, step.total), step.block,
+                 step.format, with_commas(step.bytes), step.reason});
+  say(table.text());
+  const auto others = std::count_if(packing.packed.steps.begin(), packing.packed.steps.end(),
+                                    [](const PackedStep& step) { return step.weight.empty(); });
+  say("and " + std::to_string(others) + " steps without weights; all activations share " +
+      bytes_text(packing.packed.arena_bytes));
+  for (const std::string& note : packing.notes) say("note     " + note);
+  for (const std::string& step : packing.packed.float_steps) say("floats   " + step);
+}
+
+void say_accuracy(const std::vector<const Metric*>& metrics, const Outputs& before, const Outputs& after) {
+  for (const Metric* metric : metrics) {
+    const Reading was = metric->read(before), is = metric->read(after);
+    if (!was.value && !is.value) continue;
+    std::string name = metric->name;
+    name.resize(std::max<size_t>(name.size() + 1, 9), ' ');
+    say(name + reading_text(*metric, was) + " before, " + reading_text(*metric, is) + " packed");
+  }
+}
+
+Json layers_json(const Packing& packing) {
+  Json layers = Json::array();
+  for (const PackedStep& step : packing.packed.steps)
+    if (!step.weight.empty())
+      layers.push_back(Json{{"name", step.name},
+                            {"weight", step.weight},
+                            {"live", step.live},
+                            {"total", step.total},
+                            {"block", step.block},
+                            {"format", step.format},
+                            {"bytes", step.bytes},
+                            {"reason", step.reason}});
+  return layers;
+}
+
+Json pack_json(const PackArguments& arguments, const Packing& packing) {
+  return Json{{"file", arguments.to},
+              {"arithmetic", arguments.arithmetic},
+              {"bytes", packing.packed.file.size()},
+              {"float32_bytes", packing.float_bytes},
+              {"arena_bytes", packing.packed.arena_bytes},
+              {"live_weights", packing.live},
+              {"total_weights", packing.total},
+              {"layers", layers_json(packing)},
+              {"float_steps", packing.packed.float_steps},
+              {"notes", packing.notes}};
+}
+
+// ---- the command
+
+// What an evaluation does not need goes, and batch norm into its neighbours.
+Result<std::vector<std::string>> simplify(Network& network) {
+  std::vector<std::string> notes;
+  TRY_ASSIGN(const std::vector<FoldedNorm> norms, fold_batch_norm(network));
+  const auto folded =
+      std::count_if(norms.begin(), norms.end(), [](const FoldedNorm& norm) { return !norm.into.empty(); });
+  if (folded > 0) notes.push_back(std::to_string(folded) + " batch norms went into their layers");
+  for (const FoldedNorm& norm : norms)
+    if (norm.into.empty()) notes.push_back("batch norm '" + norm.name + "' stays: " + norm.why);
+  TRY_ASSIGN(const std::vector<RemovedNode> removed, remove_identities(network));
+  for (const RemovedNode& node : removed) notes.push_back(node.op + " '" + node.name + "' went: " + node.why);
+  TRY_ASSIGN(const DeadUnits dead, remove_dead(network));
+  if (dead.removed > 0)
+    notes.push_back(with_commas(dead.removed) + " units that no answer depends on went, with " +
+                    with_commas(dead.weights) + " live weights");
+  return notes;
+}
+
+int64_t float_bytes_of(const Network& network) {
+  int64_t numbers = 0;
+  for (const std::vector<Param>* list : {&network.params, &network.states})
+    for (const Param& param : *list) numbers += param.total();
+  return numbers * static_cast<int64_t>(sizeof(float));
+}
+
+Status check_place(Env& env, const PackArguments& arguments) {
+  if (!arguments.to.ends_with(".cpk")) return invalid("--output: '" + arguments.to + "' should end in .cpk");
+  if (env.exists(arguments.to) && !arguments.force)
+    return invalid(arguments.to + ": exists already; --force writes over it");
+  return {};
+}
+
+Result<Outputs> outputs_of_image(const PackedImage& image, const Judge& judge, const PackArguments& arguments,
+                                 int threads) {
+  ProgressLine line;
+  Watch watch;
+  watch.stop = &stop_on_signals();
+  watch.on_progress = [&](int64_t done, int64_t all) {
+    if (line.due()) line.show("packed, " + with_commas(done) + " of " + with_commas(all) + " samples");
+  };
+  return image_outputs(image, judge.data, judge.split(), threads, arguments.isa, watch);
+}
+
+Result<int> pack(Env& env, const PackArguments& arguments) {
+  TRY(check_place(env, arguments));
+  TRY_ASSIGN(const std::string state,
+             checkpoint_path(env, arguments.run, arguments.state == "last" ? kLastFile : kBestFile));
+  TRY_ASSIGN(Checkpoint model, read_checkpoint(env, state));
+  const Arithmetic arithmetic = arithmetic_of(arguments);
+  std::optional<Judge> judge;
+  if (!arguments.unjudged || arithmetic == Arithmetic::kInt8) {
+    TRY_ASSIGN(judge, load_judge(env, model, arguments));
+  }
+  const int threads = thread_count(model.info.recipe);
+
+  Outputs before;
+  Packing packing;
+  packing.live = model.network.live_weights();
+  packing.total = model.network.total_weights();
+  packing.float_bytes = float_bytes_of(model.network);
+  if (!arguments.unjudged)
+    TRY(judge_split(model, judge->data, judge->split(), judge->name(), &before).status());
+  TRY_ASSIGN(packing.notes, simplify(model.network));
+  PackOptions options;
+  options.arithmetic = arithmetic;
+  options.goal = arguments.goal == "size" ? PackGoal::kSize : PackGoal::kLatency;
+  if (arithmetic == Arithmetic::kInt8) {
+    TRY_ASSIGN(options.ranges, ranges_of(model.network, *judge, arguments, threads));
+  }
+  options.metadata =
+      json_text(Json{{"coppice", COPPICE_VERSION_STRING},
+                     {"model", model.info.recipe.model},
+                     {"preprocessing", Json::parse(preprocessing_text(model.info.preprocessing))}});
+  auto packed = pack_network(model.network, options);
+  if (!packed.ok()) return packed.status().within(state);
+  packing.packed = packed.take();
+  TRY_ASSIGN(const PackedImage image, PackedImage::of(packing.packed.file, arguments.to));
+
+  Outputs after;
+  std::vector<const Metric*> metrics;
+  if (!arguments.unjudged) {
+    TRY_ASSIGN(after, outputs_of_image(image, *judge, arguments, threads));
+    TRY_ASSIGN(metrics, metrics_of(usual_metrics(judge->data), judge->data.task));
+  }
+  const std::string folder = std::filesystem::path(arguments.to).parent_path().string();
+  if (!folder.empty()) TRY(env.make_directories(folder));
+  TRY(write_atomic(env, arguments.to, packing.packed.file));
+
+  if (arguments.json) {
+    Json json = pack_json(arguments, packing);
+    if (!arguments.unjudged) {
+      json["split"] = judge->name();
+      json["before"] = metrics_json(metrics, before);
+      json["after"] = metrics_json(metrics, after);
+    }
+    say(json_text(json));
+    return kFine;
+  }
+  say("network  " + state + ", " + with_commas(packing.live) + " of " + with_commas(packing.total) +
+      " weights live\n");
+  say_layers(packing);
+  if (arguments.unjudged)
+    say("accuracy unknown: not judged");
+  else
+    say_accuracy(metrics, before, after);
+  const auto bytes = static_cast<int64_t>(packing.packed.file.size());
+  say("saved    " + arguments.to + ", " + bytes_text(bytes) + ", 1/" +
+      decimal(static_cast<double>(packing.float_bytes) / static_cast<double>(bytes), 1) +
+      " of its parameters as 32-bit floats with all zeros (" + bytes_text(packing.float_bytes) + ")");
+  return kFine;
+}
+
+}  // namespace
+
+void add_pack_command(CLI::App& app, int& exit) {
+  CLI::App* command = app.add_subcommand(kName, "Pack a network into one small file that runs anywhere");
+  auto arguments = std::make_shared<PackArguments>();
+  command->add_option("run", arguments->run, "a run directory, or one of its checkpoints")
+      ->required()
+      ->type_name("RUN");
+  command->add_option("-o,--output", arguments->to, "where it goes; ends in .cpk")
+      ->required()
+      ->type_name("FILE");
+  command
+      ->add_option("--arithmetic", arguments->arithmetic,
+                   "float; weights8: 8-bit weights, float activations; int8: 8-bit weights and activations")
+      ->check(CLI::IsMember({"float", "weights8", "int8"}))
+      ->capture_default_str();
+  command->add_option("--for", arguments->goal, "latency or size: what formats are chosen by")
+      ->check(CLI::IsMember({"latency", "size"}))
+      ->capture_default_str();
+  command
+      ->add_option("--range", arguments->range,
+                   "int8: how the range of activations is chosen: min-max, percentile or mse")
+      ->check(CLI::IsMember({"min-max", "percentile", "mse"}))
+      ->capture_default_str();
+  command->add_option("--percentile", arguments->percentile, "of --range percentile")
+      ->check(CLI::Range(50.0, 100.0))
+      ->capture_default_str();
+  command->add_option("--samples", arguments->samples, "int8: how many samples ranges are measured on")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
+      ->capture_default_str();
+  command->add_option("--state", arguments->state, "which state of a run: best or last")
+      ->check(CLI::IsMember({"best", "last"}))
+      ->capture_default_str();
+  command->add_option("--data", arguments->data, "other data than it was trained on")->type_name("SET");
+  command->add_option("--data-dir", arguments->data_dir, "where the named sets lie")->type_name("FOLDER");
+  command->add_option("--threads", arguments->threads, "0: one per core")->check(CLI::Range(0, 1024));
+  command->add_option("--isa", arguments->isa, "c, avx2, avx512 or neon; else the best here");
+  command->add_flag("--no-judge", arguments->unjudged, "do not say how accurate it is before and after");
+  command->add_flag("--force", arguments->force, "write over a file that exists");
+  command->add_flag("--json", arguments->json, "print one JSON object");
+  command->footer(
+      "\nBatch norms go into their layers, dead units and identities go, and each layer gets a format\n"
+      "(docs/pack.md). The file needs nothing else to run: coppice run, or the C library (coppice.h).\n"
+      "Examples:\n"
+      "  coppice pack runs/third -o third.cpk\n"
+      "  coppice pack runs/third -o third.cpk --arithmetic int8\n"
+      "  coppice pack runs/third -o small.cpk --arithmetic weights8 --for size");
+  command->callback([arguments, &exit] {
+    const auto code = pack(Env::system(), *arguments);
+    exit = code.ok() ? *code : fail(kName, code.status());
+  });
+}
+
+}  // namespace coppice::cli
