@@ -4,6 +4,7 @@
 // instruction set.
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <string>
 
 #include "../../tests/kernels/plane_conv_problem.h"
@@ -41,9 +42,17 @@ struct Value {
   }
 };
 
+// What a layer reads and writes.
+struct Pair {
+  Value x, y;
+  explicit Pair(const PlaneConv& p)
+      : x(p.channels, p.height, p.width, p.x_halo), y(p.rows, p.out_height(), p.out_width(), p.y_halo) {}
+};
+
 class Bench {
  public:
-  Bench(const PlaneConv& p, const coppice_plane_kernels& kernels)
+  // Layers of a size share their values, as they do in an arena.
+  Bench(const PlaneConv& p, const coppice_plane_kernels& kernels, Value& x, Value& y)
       : p_(p),
         k_(kernels),
         rng_(2, stream_id("bench", "weights")),
@@ -56,8 +65,8 @@ class Bench {
         shift_(bias_.size(), 42),
         groups_(blocks_, 1, p.density >= 1 ? 4 : 1, p.density >= 1, bias_.data()),
         scale_(bias_.size(), 0.01f),
-        x_(p.channels, p.height, p.width, p.x_halo),
-        y_(p.rows, p.out_height(), p.out_width(), p.y_halo),
+        x_(x),
+        y_(y),
         offset_(plane_offsets(p, x_.view)),
         single_floats_(rows_.floats()),
         single_integers_(rows_.integers()),
@@ -92,11 +101,6 @@ class Bench {
   }
   void add_f32() { add(k_.add_f32); }
   void add_i8() { add(k_.add_i8); }
-  double flops() const {
-    double live = 0;
-    for (const int8_t v : blocks_.value) live += v != 0;
-    return 2 * live * p_.out_height() * p_.out_width();
-  }
 
  private:
   coppice_plane_conv conv() const {
@@ -137,7 +141,7 @@ class Bench {
   std::vector<int32_t> bias_, multiplier_, shift_;
   EncodedGroups groups_;
   std::vector<float> scale_;
-  Value x_, y_;
+  Value &x_, &y_;
   std::vector<int32_t> offset_;
   coppice_rows single_floats_, single_integers_;
   coppice_apply_f32 block_floats_;
@@ -145,6 +149,65 @@ class Bench {
   coppice_plane_conv_i8_args i8_{};
   Floats scratch_;
 };
+
+using Step = void (Bench::*)();
+struct Kind {
+  const char* name;
+  Step convolution, addition;
+};
+constexpr Kind kKinds[] = {{"rows_f32", &Bench::rows_f32, &Bench::add_f32},
+                           {"blocks_f32", &Bench::blocks_f32, &Bench::add_f32},
+                           {"rows_i8", &Bench::rows_i8, &Bench::add_i8},
+                           {"blocks_i8", &Bench::blocks_i8, &Bench::add_i8}};
+
+// Each layer alone, several times in a row, so that what was measured before is out of the caches.
+void print_layers(const coppice_plane_kernels& kernels, double density, double seconds, Meter& meter) {
+  constexpr int kTogether = 8;
+  for (const Layer& layer : resnet20(density)) {
+    Pair values(layer.conv);
+    Bench bench(layer.conv, kernels, values.x, values.y);
+    std::vector<Step> steps;
+    for (const Kind& kind : kKinds) steps.push_back(kind.convolution);
+    steps.insert(steps.end(), {&Bench::add_f32, &Bench::add_i8});
+    std::vector<std::function<void()>> functions;
+    for (const Step step : steps)
+      functions.emplace_back([&bench, step] {
+        for (int i = 0; i < kTogether; ++i) (bench.*step)();
+      });
+    const PlaneConv& p = layer.conv;
+    std::printf("\n%3d -> %d on %2dx%2d                    ", p.channels, p.rows, p.height, p.width);
+    for (const double time : meter.measure(functions, seconds))
+      std::printf(" %10.2f", time * 1e6 / kTogether);
+  }
+}
+
+// All layers one after the other, each with weights of its own.
+void print_network(const coppice_plane_kernels& kernels, double density, double seconds, Meter& meter,
+                   bool additions) {
+  std::vector<std::unique_ptr<Bench>> layers;
+  std::vector<int> sums;
+  std::vector<std::unique_ptr<Pair>> values;
+  for (const Layer& layer : resnet20(density)) {
+    values.push_back(std::make_unique<Pair>(layer.conv));
+    Pair& pair = *values.back();
+    for (int i = 0; i < layer.count; ++i) {
+      layers.push_back(
+          std::make_unique<Bench>(layer.conv, kernels, i % 2 ? pair.y : pair.x, i % 2 ? pair.x : pair.y));
+      sums.push_back(additions && i < layer.additions);
+    }
+  }
+  std::vector<std::function<void()>> functions;
+  for (const Kind& kind : kKinds)
+    functions.emplace_back([&layers, &sums, kind] {
+      for (size_t i = 0; i < layers.size(); ++i) {
+        ((*layers[i]).*kind.convolution)();
+        if (sums[i]) ((*layers[i]).*kind.addition)();
+      }
+    });
+  std::printf(additions ? "\nand its 9 sums                       "
+                        : "\nthe 18 convolutions of ResNet-20      ");
+  for (const double time : meter.measure(functions, seconds)) std::printf(" %10.2f", time * 1e6);
+}
 
 int main_of(int argc, char** argv) {
   double density = 0.1, seconds = 1;
@@ -156,31 +219,13 @@ int main_of(int argc, char** argv) {
   const auto kernels = select_kernels();
   if (!kernels.ok()) return std::fprintf(stderr, "%s\n", kernels.status().message().c_str()), 1;
   Meter meter(kernels->forward);
-  constexpr int kKinds = 6;
-  const char* const names[kKinds] = {"rows_f32", "blocks_f32", "rows_i8", "blocks_i8", "add_f32", "add_i8"};
-  double total[kKinds] = {};
-  std::printf("%s, density %.2f, microseconds", kernels->forward->isa, density);
-  for (const char* name : names) std::printf(" %10s", name);
-  for (const Layer& layer : resnet20(density)) {
-    Bench bench(layer.conv, kernels->forward->planes);
-    const std::vector<double> time =
-        meter.measure({[&] { bench.rows_f32(); }, [&] { bench.blocks_f32(); }, [&] { bench.rows_i8(); },
-                       [&] { bench.blocks_i8(); }, [&] { bench.add_f32(); }, [&] { bench.add_i8(); }},
-                      seconds);
-    const PlaneConv& p = layer.conv;
-    std::printf("\n%d -> %d on %dx%d                ", p.channels, p.rows, p.height, p.width);
-    for (size_t i = 0; i < kKinds; ++i) {
-      std::printf(" %10.2f", time[i] * 1e6);
-      total[i] += time[i] * (i < 4 ? layer.count : layer.additions);
-    }
-    std::printf("   blocks_f32: %.1f GFLOP/s on live weights", bench.flops() / time[1] / 1e9);
-  }
-  std::printf("\nResNet-20                          ");
-  for (const double t : total) std::printf(" %10.2f", t * 1e6);
-  std::printf("\nwith its sums: rows_f32 %.1f, blocks_f32 %.1f, rows_i8 %.1f, blocks_i8 %.1f\n",
-              (total[0] + total[4]) * 1e6, (total[1] + total[4]) * 1e6, (total[2] + total[5]) * 1e6,
-              (total[3] + total[5]) * 1e6);
-  std::printf("FMA peak %.0f GFLOP/s, kept %zu of %zu samples\n", meter.peak(), meter.kept(), meter.all());
+  std::printf("%6s, density %.2f, microseconds     ", kernels->forward->isa, density);
+  for (const Kind& kind : kKinds) std::printf(" %10s", kind.name);
+  std::printf(" %10s %10s", "add_f32", "add_i8");
+  print_layers(kernels->forward->planes, density, seconds, meter);
+  print_network(kernels->forward->planes, density, seconds, meter, false);
+  print_network(kernels->forward->planes, density, seconds, meter, true);
+  std::printf("\nFMA peak %.0f GFLOP/s, kept %zu of %zu samples\n", meter.peak(), meter.kept(), meter.all());
   return 0;
 }
 

@@ -199,7 +199,7 @@ PLANE_KERNEL(conv_rows_f32) {
 /* ---- blocks of 16 rows */
 
 #if LANES == 16
-enum { kTileRows = 16, kTileVectors = 1 };
+enum { kTileRows = 8, kTileVectors = 3 };
 #elif LANES == 8
 enum { kTileRows = 4, kTileVectors = 3 };
 #else
@@ -220,6 +220,23 @@ INLINE const float* tile_weights(const coppice_apply_f32* f, int64_t at, float* 
   if (!integers) return f->value + at;
   for (int r = 0; r < kTileRows; ++r) made[r] = (float)f->value_i8[at + r];
   return made;
+}
+
+/* The sums of a tile, the first of whose rows is out[0]. Where it is whole, what the rows have in common is
+ * asked once. */
+INLINE void put_tile(const row_out* out, int32_t rows, int32_t p, const vec* sum, int n, int integers) {
+  if (rows < kTileRows || p + n * LANES > out->room || out->add || integers) {
+    UNROLL for (int r = 0; r < kTileRows; ++r) {
+      if (r >= rows) break;
+      UNROLL for (int i = 0; i < n; ++i) put(out + r, p + i * LANES, sum[r * n + i]);
+    }
+    return;
+  }
+  const vec low = v_splat(out->low);
+  UNROLL for (int r = 0; r < kTileRows; ++r) {
+    float* to = out[r].at + p;
+    UNROLL for (int i = 0; i < n; ++i) v_store(to + i * LANES, v_at_least(sum[r * n + i] + out[r].bias, low));
+  }
 }
 
 /* Rows [row, row + kTileRows) of a block row, n vectors of pixels from p on. */
@@ -244,10 +261,7 @@ INLINE void block_tile(const block_run* b, int32_t row, int32_t p, int n, int c,
       }
     }
   }
-  UNROLL for (int r = 0; r < kTileRows; ++r) {
-    if (row + r >= b->rows) break;
-    UNROLL for (int i = 0; i < n; ++i) put(b->out + row + r, p + i * LANES, sum[r * n + i]);
-  }
+  put_tile(b->out + row, b->rows - row, p, sum, n, integers);
 }
 
 typedef void (*block_tile_function)(const block_run* b, int32_t row, int32_t p, int c);
@@ -263,18 +277,12 @@ typedef void (*block_tile_function)(const block_run* b, int32_t row, int32_t p, 
     block_tile(b, row, p, n, c, 1);                                              \
   }
 DEFINE_TILES(1)
-#if LANES != 16
 DEFINE_TILES(2)
 DEFINE_TILES(3)
-#endif
 
 static void run_block_row(const block_run* b, int c, int integers) {
-#if LANES == 16
-  static const block_tile_function functions[2][kTileVectors] = {{tile_1}, {tile_i8_1}};
-#else
   static const block_tile_function functions[2][kTileVectors] = {{tile_1, tile_2, tile_3},
                                                                  {tile_i8_1, tile_i8_2, tile_i8_3}};
-#endif
   const int32_t vectors = (b->out->count + LANES - 1) / LANES;
   for (int32_t done = 0; done < vectors; done += kTileVectors) {
     const int32_t n = plane_least(vectors - done, kTileVectors);
