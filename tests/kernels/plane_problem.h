@@ -98,22 +98,22 @@ void run_parts(coppice_kernel kernel, const void* args, TestPlane<T>& y, int par
   rs.samples = 1;
   if (end < 0) end = y.view().channels;
   for (int part = (parts - 1) / together * together; part >= 0; part -= together) {
-    const Bytes fresh(static_cast<size_t>(scratch) + 64);
-    Bytes memory(static_cast<size_t>(scratch) + 64);
-    std::memset(memory.data(), 77, memory.size());
+    Floats memory(static_cast<size_t>(scratch / 4 + 16));
+    auto* const bytes = reinterpret_cast<unsigned char*>(memory.data());
+    std::memset(bytes, 77, memory.size() * 4);
     const coppice_item item = {0, 1, part, std::min(part + together, parts), memory.data()};
     const std::vector<T> before = y.memory();
     kernel(args, &rs, &item);
-    for (int64_t i = scratch; i < scratch + 64; ++i)
-      ASSERT_EQ(static_cast<int>(memory.data()[i]), 77) << "scratch";
+    for (int64_t i = scratch; i < scratch + 64; ++i) ASSERT_EQ(bytes[i], 77) << "scratch";
     const int64_t area = coppice_plane_area(&y.view()), guard = 64;
     const int64_t begin_at = guard + area * (first + part * part_channels);
     const int64_t end_at = guard + area * std::min(first + item.part_end * part_channels, end);
     const std::vector<T> after = y.memory();
-    for (int64_t i = 0; i < static_cast<int64_t>(after.size()); ++i)
-      if (i < begin_at || i >= end_at)
-        ASSERT_EQ(std::memcmp(&after[static_cast<size_t>(i)], &before[static_cast<size_t>(i)], sizeof(T)), 0)
-            << "element " << i - guard << " is of another part";
+    for (int64_t i = 0; i < static_cast<int64_t>(after.size()); ++i) {
+      if (i >= begin_at && i < end_at) continue;
+      ASSERT_EQ(std::memcmp(&after[static_cast<size_t>(i)], &before[static_cast<size_t>(i)], sizeof(T)), 0)
+          << "element " << i - guard << " is of another part";
+    }
   }
 }
 

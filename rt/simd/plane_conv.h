@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the convolutions of one sample share: pixels run flat over a plane at the pitch of x, and where y has
+ * that pitch, too, its rows and the halo between them are written as one run. */
+#ifndef COPPICE_PLANE_CONV_H
+#define COPPICE_PLANE_CONV_H
+
+#include "../c/planes.h"
+#include "kernels_simd.h"
+
+typedef struct conv_pixels {
+  int64_t pitch;  /* of x */
+  int32_t count;  /* from the first pixel to the last one, at that pitch */
+  int32_t direct; /* y has that pitch */
+  int64_t room;   /* in y: from the first pixel to the end of its channel */
+} conv_pixels;
+
+INLINE conv_pixels conv_pixels_of(const coppice_plane_conv* conv) {
+  const coppice_plane* y = &conv->y;
+  conv_pixels pixels;
+  pixels.pitch = coppice_plane_pitch(&conv->x);
+  pixels.count = (int32_t)((y->height - 1) * pixels.pitch) + y->width;
+  pixels.direct = coppice_plane_pitch(y) == pixels.pitch;
+  pixels.room = pixels.count + y->halo * (coppice_plane_pitch(y) + 1);
+  return pixels;
+}
+
+/* The planes that a row's weights read. */
+INLINE const char* conv_group(const coppice_plane_conv* conv, const coppice_run_state* rs,
+                              const coppice_item* item, int32_t row, int32_t size) {
+  return plane_channel(&conv->x, rs, item, row / conv->group_rows * conv->group_channels, size);
+}
+
+/* Where a row's sums lie in scratch, if they cannot go to y. */
+INLINE int64_t conv_scratch_row(const conv_pixels* pixels) { return pixels->count + 64; }
+
+#endif

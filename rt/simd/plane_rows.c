@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The same text as in plain C, for this instruction set. */
+#include "../c/plane_rows.c" /* NOLINT(bugprone-suspicious-include) */
