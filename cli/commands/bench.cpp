@@ -8,6 +8,7 @@
 #include "bench_apply.h"
 #include "bench_edit.h"
 #include "bench_problem.h"
+#include "bench_run.h"
 #include "bench_serve.h"
 #include "command.h"
 #include "host/usage.h"
@@ -188,6 +189,7 @@ void add_bench_command(CLI::App& app, int& exit) {
   }
   add_bench_apply(*command, exit);
   add_bench_edit(*command, exit);
+  add_bench_run(*command, exit);
 }
 
 }  // namespace coppice::cli

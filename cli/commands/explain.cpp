@@ -7,6 +7,7 @@
 #include "graph/op.h"
 #include "load_data.h"
 #include "models/graph_json.h"
+#include "packed.h"
 #include "recipe_flags.h"
 #include "run_directory.h"
 #include "terminal.h"
@@ -108,6 +109,7 @@ void say_start(const Recipe& recipe) {
 }
 
 Result<int> explain(const ExplainArguments& arguments) {
+  if (is_packed(arguments.subject)) return explain_packed(Env::system(), arguments.subject);
   TRY_ASSIGN(Subject subject, subject_of(Env::system(), arguments));
   if (arguments.graph) {
     say(graph_to_lines(subject.network.graph));
@@ -144,7 +146,7 @@ int run_explain(const ExplainArguments& arguments) {
 void add_explain_command(CLI::App& app, int& exit) {
   CLI::App* command = app.add_subcommand(kName, "Say how a network would run, and why so");
   auto arguments = std::make_shared<ExplainArguments>();
-  command->add_option("subject", arguments->subject, "a run, or a recipe (.toml); else the flags say")
+  command->add_option("subject", arguments->subject, "a run, a packed network (.cpk), or a recipe (.toml); else the flags say")
       ->type_name("RUN|FILE");
   command->add_flag("--calls", arguments->calls, "list the calls of a step");
   command->add_flag("--graph", arguments->graph,

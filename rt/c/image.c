@@ -106,6 +106,7 @@ static coppice_status open_plan(walk* w) {
   image->values += image->plan->value_begin;
   image->values_total = image->plan->value_end - image->plan->value_begin;
   image->steps += image->plan->step_begin;
+  image->steps_total = image->plan->step_end - image->plan->step_begin;
   image->data = image->bytes + w->sections[COPPICE_CPK_DATA].offset;
   image->data_bytes = w->sections[COPPICE_CPK_DATA].bytes;
   image->text = (const char*)image->bytes + w->sections[COPPICE_CPK_TEXT].offset;

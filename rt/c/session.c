@@ -115,7 +115,7 @@ static int sensible(const coppice_options* options) {
 
 /* Lays out the session in `memory`, or only counts if that is NULL. Returns the bytes. */
 static int64_t lay_out(const coppice_image* image, const coppice_options* options, char* memory) {
-  const int32_t steps = image->plan->step_end - image->plan->step_begin;
+  const int32_t steps = image->steps_total;
   coppice_builder b = {.image = image,
                        .kernels = &options->kernels->planes,
                        .apply_f32 = options->kernels->apply_f32,
@@ -156,10 +156,22 @@ coppice_session* coppice_session_create(const coppice_image* image, const coppic
   return (coppice_session*)memory;
 }
 
-void coppice_run(coppice_session* session, const void* const* inputs, void* const* outputs) {
+static void set_ports(coppice_session* session, const void* const* inputs, void* const* outputs) {
   for (int32_t i = 0; i < session->inputs; ++i)
     session->state.inputs[i] = (void*)(uintptr_t)inputs[i]; /* kernels write outputs only */
   for (int32_t i = 0; i < session->outputs; ++i) session->state.inputs[session->inputs + i] = outputs[i];
+}
+
+void coppice_run(coppice_session* session, const void* const* inputs, void* const* outputs) {
+  set_ports(session, inputs, outputs);
   coppice_run_program(&session->program, &session->state, session->par_for, session->par_ctx,
                       session->scratch, (size_t)session->scratch_stride);
+}
+
+void coppice_run_step(coppice_session* session, int32_t step, const void* const* inputs,
+                      void* const* outputs) {
+  set_ports(session, inputs, outputs);
+  const coppice_call* call = session->program.calls + step;
+  const coppice_item item = {0, 1, 0, call->parts, session->scratch};
+  call->kernel(call->args, &session->state, &item);
 }

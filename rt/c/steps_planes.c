@@ -238,7 +238,7 @@ static int build_step(coppice_builder* b, const coppice_cpk_step* step) {
 }
 
 int coppice_build_steps(coppice_builder* b) {
-  const int32_t count = b->image->plan->step_end - b->image->plan->step_begin;
+  const int32_t count = b->image->steps_total;
   b->part = "step";
   for (b->index = 0; b->index < count; ++b->index)
     if (!build_step(b, b->image->steps + b->index)) return 0;

@@ -50,7 +50,7 @@ typedef struct coppice_image {
   const unsigned char* data;
   const char* text;
   uint64_t data_bytes, text_bytes;
-  int32_t values_total, inputs, outputs;
+  int32_t values_total, steps_total, inputs, outputs;
 } coppice_image;
 
 /* Checks `size` bytes once and for all; whatever they are, nothing outside them is read. They have to stay,
@@ -100,6 +100,10 @@ coppice_session* coppice_session_create(const coppice_image* image, const coppic
 /* One sample: inputs[i] and outputs[i] are as coppice_input(i) and coppice_output(i) say. The answer depends
  * neither on the number of threads nor on what ran before, unless the network keeps a state. */
 void coppice_run(coppice_session* session, const void* const* inputs, void* const* outputs);
+
+/* One step of it (step < image->steps_total) on this thread, to see which ones take the time. */
+void coppice_run_step(coppice_session* session, int32_t step, const void* const* inputs,
+                      void* const* outputs);
 
 #ifdef __cplusplus
 }

@@ -104,7 +104,8 @@ int64_t elements_of(const coppice_tensor& tensor) {
 
 void PackedSession::PoolDeleter::operator()(coppice_pool* pool) const { coppice_pool_destroy(pool); }
 
-Result<PackedSession> PackedSession::create(const PackedImage& image, int threads, const std::string& isa) {
+Result<PackedSession> PackedSession::create(const PackedImage& image, int threads, const std::string& isa,
+                                            int64_t limit) {
   PackedSession session;
   coppice_options options{};
   options.kernels = coppice_host_kernels(isa.empty() ? nullptr : isa.c_str());
@@ -118,7 +119,12 @@ Result<PackedSession> PackedSession::create(const PackedImage& image, int thread
     options.par_for = coppice_pool_par_for;
     options.par_ctx = session.pool_.get();
   }
-  session.memory_ = Bytes(coppice_session_bytes(&image.view(), &options));
+  const size_t bytes = coppice_session_bytes(&image.view(), &options);
+  if (bytes > static_cast<size_t>(limit))
+    return Status(Code::kNoMemory, "running it takes " + std::to_string(bytes >> 20) +
+                                       " MiB, more than the limit of " + std::to_string(limit >> 20) +
+                                       " MiB");
+  session.memory_ = Bytes(bytes);
   session.session_ =
       coppice_session_create(&image.view(), &options, session.memory_.data(), session.memory_.size());
   session.isa_ = options.kernels->isa;

@@ -56,13 +56,21 @@ int64_t elements_of(const coppice_tensor& tensor);
 class PackedSession {
  public:
   // isa: "" for the best of this CPU.
-  static Result<PackedSession> create(const PackedImage& image, int threads = 1, const std::string& isa = "");
+  // Fails where the session would take more memory than `limit` bytes: a file of a kilobyte may claim any.
+  static Result<PackedSession> create(const PackedImage& image, int threads = 1, const std::string& isa = "",
+                                      int64_t limit = int64_t{1} << 33);
 
   // One sample, in and out as input() and output() of the image say.
   void run(const float* input, float* output) const {
     const void* inputs[] = {input};
     void* outputs[] = {output};
     coppice_run(session_, inputs, outputs);
+  }
+  // A step alone; those before it have run.
+  void run_step(int32_t step, const float* input, float* output) const {
+    const void* inputs[] = {input};
+    void* outputs[] = {output};
+    coppice_run_step(session_, step, inputs, outputs);
   }
   int64_t bytes() const { return static_cast<int64_t>(memory_.size()); }
   const std::string& isa() const { return isa_; }

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "packed.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/rng.h"
+#include "base/text.h"
+#include "command.h"
+#include "report/table.h"
+#include "report/text.h"
+#include "terminal.h"
+
+namespace coppice::cli {
+namespace {
+
+constexpr int kRounds = 200;
+
+using Clock = std::chrono::steady_clock;
+
+double microseconds(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double, std::micro>(to - from).count();
+}
+
+// Of each step the 20th percentile of some rounds, all in turn, on one thread.
+std::vector<double> step_times(const PackedSession& session, const PackedImage& image) {
+  const auto steps = static_cast<size_t>(image.view().steps_total);
+  std::vector<float> input(static_cast<size_t>(elements_of(image.input()))),
+      output(static_cast<size_t>(elements_of(image.output())));
+  Rng rng(1, stream_id("explain", "input"));
+  for (float& number : input) number = rng.normal();
+  std::vector<std::vector<double>> times(steps);
+  for (int round = 0; round < kRounds; ++round) {
+    auto before = Clock::now();
+    for (size_t s = 0; s < steps; ++s) {
+      session.run_step(static_cast<int32_t>(s), input.data(), output.data());
+      const auto after = Clock::now();
+      times[s].push_back(microseconds(before, after));
+      before = after;
+    }
+  }
+  std::vector<double> out;
+  for (std::vector<double>& of_step : times) {
+    std::sort(of_step.begin(), of_step.end());
+    out.push_back(of_step[of_step.size() / 5]);
+  }
+  return out;
+}
+
+std::string density_text(const Json& step) {
+  return percent(step["live"].get<double>() / step["total"].get<double>());
+}
+
+}  // namespace
+
+bool is_packed(const std::string& path) { return path.ends_with(".cpk"); }
+
+Result<PackedText> packed_text(const PackedImage& image, const std::string& path) {
+  const std::string place = path + ": text";
+  TRY_ASSIGN(Json json, parse_json(place, std::string(image.text())));
+  TRY_ASSIGN(const JsonObject object, JsonObject::of(json, place));
+  PackedText text;
+  TRY_ASSIGN(text.model, object.text("model"));
+  TRY_ASSIGN(text.arithmetic, object.text("arithmetic"));
+  TRY_ASSIGN(text.values, object.texts("values"));
+  TRY_ASSIGN(const JsonObject preprocessing, object.object("preprocessing"));
+  TRY_ASSIGN(text.preprocessing, read_preprocessing(json_text(preprocessing.raw())));
+  TRY_ASSIGN(const std::vector<JsonObject> steps, object.objects("steps"));
+  for (const JsonObject& step : steps) {
+    TRY(step.text("name").status());
+    if (!step.has("weight")) continue;
+    for (const char* key : {"block", "format", "reason"}) TRY(step.text(key).status());
+    for (const char* key : {"live", "total"}) TRY(step.integer(key, 0, int64_t{1} << 53).status());
+  }
+  if (text.values.size() != static_cast<size_t>(image.view().values_total) ||
+      steps.size() != static_cast<size_t>(image.view().steps_total))
+    return corrupt(place + ": should name each value and each step");
+  text.json = std::move(json);
+  return text;
+}
+
+std::string sizes_text(const coppice_cpk_value& value) {
+  return std::to_string(value.channels) + " x " + std::to_string(value.height) + " x " +
+         std::to_string(value.width);
+}
+
+const char* op_name(const coppice_cpk_step& step) {
+  constexpr const char* kNames[] = {"linear", "conv", "pool", "add",    "map",
+                                    "affine", "norm", "copy", "convert"};
+  return kNames[step.op];
+}
+
+Result<int> explain_packed(Env& env, const std::string& path) {
+  TRY_ASSIGN(const PackedImage image, PackedImage::read(env, path));
+  TRY_ASSIGN(const PackedText text, packed_text(image, path));
+  TRY_ASSIGN(const PackedSession session, PackedSession::create(image));
+  const std::vector<double> times = step_times(session, image);
+  double all = 0;
+  for (const double time : times) all += time;
+  Table table({"step", "op", "makes", "of", "density", "block", "format", "us", "share"});
+  table.left({0, 1, 2, 3, 5, 6});
+  std::string reasons;
+  for (size_t s = 0; s < times.size(); ++s) {
+    const coppice_cpk_step& step = image.view().steps[s];
+    const coppice_cpk_value& y = image.view().values[step.y];
+    const Json& said = text.json["steps"][s];
+    const bool layer = said.contains("weight");
+    const std::string name = said["name"], type = y.type == COPPICE_CPK_F32 ? "floats" : "int8";
+    table.add({name, op_name(step), sizes_text(y), type, layer ? density_text(said) : "",
+               layer ? said["block"].get<std::string>() : "", layer ? said["format"].get<std::string>() : "",
+               decimal(times[s], 2), percent(times[s] / all)});
+    if (layer) reasons += "  " + name + ": " + said["reason"].get<std::string>() + "\n";
+  }
+  say(path + ": " + text.model + ", " + text.arithmetic + ", " + session.isa() +
+      " kernels, each step alone\n");
+  table.add({"all", "", "", "", "", "", "", decimal(all, 2), ""});
+  say(table.text());
+  say("\nWhy a layer has its format\n" + reasons);
+  say("file     " + bytes_text(image.bytes()));
+  say("memory   " + bytes_text(session.bytes()) + " to run, of these " +
+      bytes_text(static_cast<int64_t>(coppice_arena_bytes(&image.view()))) + " activations");
+  return kFine;
+}
+
+}  // namespace coppice::cli
