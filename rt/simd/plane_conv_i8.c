@@ -15,21 +15,32 @@ typedef struct row_out {
   float scale, low_float;
 } row_out;
 
+/* What a function is called with that is not inlined, as sums whose address is known have no register. */
+typedef struct unit_sums {
+  int32_t at[kUnit];
+} unit_sums;
+
+INLINE unit_sums unit_sums_of(const ivec* sum) {
+  unit_sums out;
+  UNROLL for (int v = 0; v < kUnitVectors; ++v) {
+    const ivec copy = sum[v];
+    memcpy(out.at + v * LANES, &copy, sizeof copy);
+  }
+  return out;
+}
+
 /* Of unusual factors, to the letter. */
-NOINLINE void requantise_slowly(const row_out* o, const ivec* sum, int8_t* to) {
-  int32_t sums[kUnit];
-  memcpy(sums, sum, sizeof sums);
+NOINLINE void requantise_slowly(const row_out* o, const unit_sums* sums, int8_t* to) {
   for (int i = 0; i < kUnit; ++i)
-    to[i] = coppice_requantise(sums[i], o->multiplier, o->shift, o->zero_point, o->low, o->high);
+    to[i] = coppice_requantise(sums->at[i], o->multiplier, o->shift, o->zero_point, o->low, o->high);
 }
 
 enum { kShortestFast = 33 };
 
 /* From 33 on, the half that rounds has no bits in the lower half of the product: so that is never looked at.
  */
-INLINE ivec requantised(const row_out* o, ivec sum) {
-  const ivec high = unit_high(sum, i_splat(o->multiplier)) + (1 << (o->shift - 33));
-  return (high >> (o->shift - 32)) + o->zero_point;
+INLINE ivec requantised(ivec sum, ivec multiplier, int32_t shift, ivec zero_point) {
+  return ((unit_high(sum, multiplier) + (1 << (shift - 33))) >> (shift - 32)) + zero_point;
 }
 
 INLINE void put_to(const row_out* o, const ivec* sum, char* to) {
@@ -39,24 +50,30 @@ INLINE void put_to(const row_out* o, const ivec* sum, char* to) {
         (float*)(void*)to + v * LANES, v_at_least(__builtin_convertvector(sum[v], vec) * o->scale, low));
   } else if (o->shift >= kShortestFast) {
     ivec y[kUnitVectors];
-    UNROLL for (int v = 0; v < kUnitVectors; ++v) y[v] = requantised(o, sum[v]);
+    UNROLL for (int v = 0; v < kUnitVectors; ++v) y[v] =
+        requantised(sum[v], i_splat(o->multiplier), o->shift, i_splat(o->zero_point));
     put_bytes((int8_t*)to, bytes_within(unit_bytes(y), o->low, o->high));
   } else {
-    requantise_slowly(o, sum, (int8_t*)to);
+    const unit_sums sums = unit_sums_of(sum);
+    requantise_slowly(o, &sums, (int8_t*)to);
   }
 }
 
-NOINLINE void put_last(const row_out* o, int32_t p, const ivec* sum) {
+NOINLINE void put_last(const row_out* o, int32_t p, const unit_sums* sums) {
   char unit[kUnit * 4];
+  ivec sum[kUnitVectors];
+  memcpy(sum, sums->at, sizeof sum);
   put_to(o, sum, unit);
   memcpy(o->at + (int64_t)p * o->size, unit, (size_t)(o->count - p) * (size_t)o->size);
 }
 
 INLINE void put(const row_out* o, int32_t p, const ivec* sum) {
-  if (p + kUnit <= o->room)
+  if (p + kUnit <= o->room) {
     put_to(o, sum, o->at + (int64_t)p * o->size);
-  else if (p < o->count)
-    put_last(o, p, sum);
+  } else if (p < o->count) {
+    const unit_sums sums = unit_sums_of(sum);
+    put_last(o, p, &sums);
+  }
 }
 
 /* One call: what is the same for all of its rows. */
@@ -162,7 +179,8 @@ INLINE void put_units(const row_out* out, int32_t p, ivec* sum, int units) {
     ivec* s = sum + i * kWideVectors;
     const int32_t at = p + i * kWide;
     if (out->size == 1 && out->shift >= kShortestFast && at + kWide <= out->room) {
-      UNROLL for (int v = 0; v < kWideVectors; ++v) s[v] = requantised(out, s[v]);
+      UNROLL for (int v = 0; v < kWideVectors; ++v) s[v] =
+          requantised(s[v], i_splat(out->multiplier), out->shift, i_splat(out->zero_point));
       put_wide_bytes((int8_t*)out->at + at, s, out->low, out->high);
     } else {
       wide_in_order(s);
@@ -294,6 +312,39 @@ INLINE void group_offsets(const block_run* b, int32_t g, int32_t* offset, int c)
   UNROLL for (int i = 0; i < 4; ++i) offset[i] = b->offset[first + i < b->f->cols ? first + i : 0];
 }
 
+/* The sums of a tile, the first of whose rows is out[0]. Where it is whole, what the rows have in common is
+ * asked once. */
+INLINE void put_tile(const row_out* out, int32_t rows, int32_t p, const ivec* sum, int units) {
+  const int row_vectors = units * kUnitVectors;
+  if (rows < kTileRows || out->size != 1 || p + units * kUnit > out->room) {
+    UNROLL for (int r = 0; r < kTileRows; ++r) {
+      if (r >= rows) break;
+      UNROLL for (int u = 0; u < units; ++u)
+          put(out + r, p + u * kUnit, sum + r * row_vectors + u * kUnitVectors);
+    }
+    return;
+  }
+  const int32_t low = out->low, high = out->high;
+  const ivec zero_point = i_splat(out->zero_point);
+  UNROLL for (int r = 0; r < kTileRows; ++r) {
+    int8_t* to = (int8_t*)out[r].at + p;
+    const ivec multiplier = i_splat(out[r].multiplier);
+    const int32_t shift = out[r].shift;
+    const ivec* s = sum + r * row_vectors;
+    UNROLL for (int u = 0; u < units; ++u) {
+      if (shift < kShortestFast) {
+        const unit_sums sums = unit_sums_of(s + u * kUnitVectors);
+        requantise_slowly(out + r, &sums, to + u * kUnit);
+        continue;
+      }
+      ivec y[kUnitVectors];
+      UNROLL for (int v = 0; v < kUnitVectors; ++v) y[v] =
+          requantised(s[u * kUnitVectors + v], multiplier, shift, zero_point);
+      put_bytes(to + u * kUnit, bytes_within(unit_bytes(y), low, high));
+    }
+  }
+}
+
 /* Rows [row, row + kTileRows) of a block row, `units` of 16 pixels from p on. */
 INLINE void block_tile(const block_run* b, int32_t row, int32_t p, int units, int c) {
   const int row_vectors = units * kUnitVectors;
@@ -319,11 +370,7 @@ INLINE void block_tile(const block_run* b, int32_t row, int32_t p, int units, in
           dot_add(sum + r * row_vectors + u * kUnitVectors, pixels + u, ws);
     }
   }
-  UNROLL for (int r = 0; r < kTileRows; ++r) {
-    if (row + r >= run.rows) break;
-    UNROLL for (int u = 0; u < units; ++u)
-        put(run.out + row + r, p + u * kUnit, sum + r * row_vectors + u * kUnitVectors);
-  }
+  put_tile(run.out + row, run.rows - row, p, sum, units);
 }
 
 typedef void (*block_function)(const block_run* b, int32_t row, int32_t p, int c);
