@@ -30,6 +30,12 @@ INLINE const char* conv_group(const coppice_plane_conv* conv, const coppice_run_
   return plane_channel(&conv->x, rs, item, row / conv->group_rows * conv->group_channels, size);
 }
 
+/* Rows from `row` on that read the same planes, as many as scratch has room for. */
+INLINE int32_t conv_rows_together(const coppice_plane_conv* conv, int32_t row, int32_t end) {
+  const int32_t group_end = (row / conv->group_rows + 1) * conv->group_rows;
+  return plane_least(plane_least(group_end, end) - row, COPPICE_APPLY_ROWS);
+}
+
 /* Where a row's sums lie in scratch, if they cannot go to y. */
 INLINE int64_t conv_scratch_row(const conv_pixels* pixels) { return pixels->count + 64; }
 

@@ -166,15 +166,26 @@ DEFINE_CHUNKS(8)
 #define CHUNKS_OF(name) \
   { name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7, name##_8 }
 
-/* All pixels, in chunks of nearly the same size. */
-INLINE void run_chunks(const row_chunk_function* of_size, const row_run* r, const row_out* out) {
+/* Rows that read the same planes: the pixels of a chunk stay in the L1 until all have had them. Chunks are of
+ * nearly the same size. */
+static void run_rows(const row_chunk_function* of_size, const row_run* runs, const row_out* out,
+                     int32_t rows) {
   const int32_t vectors = (out->count + LANES - 1) / LANES;
   const int32_t chunks = (vectors + kRowVectors - 1) / kRowVectors;
   for (int32_t i = 0, done = 0; i < chunks; ++i) {
     const int32_t n = (vectors - done + chunks - i - 1) / (chunks - i);
-    of_size[n - 1](r, out, done * LANES);
+    for (int32_t r = 0; r < rows; ++r) of_size[n - 1](runs + r, out + r, done * LANES);
     done += n;
   }
+}
+
+static row_run row_run_of(const conv_call* call, const coppice_rows* f, int32_t row, int integers) {
+  const uint32_t start = f->start[row];
+  const row_run run = {(const float*)(const void*)conv_group(&call->args->conv, call->rs, call->item, row, 4),
+                       call->args->conv.offset, f->delta ? f->delta + start : NULL,
+                       (const char*)f->value + (int64_t)start * (integers ? 1 : 4),
+                       (int32_t)(f->start[row + 1] - start)};
+  return run;
 }
 
 PLANE_KERNEL(conv_rows_f32) {
@@ -184,27 +195,25 @@ PLANE_KERNEL(conv_rows_f32) {
   const coppice_rows* f = (const coppice_rows*)a->weights;
   const conv_call call = conv_call_of(a, rs, item);
   const plane_range range = plane_parts(item, f->part_rows, f->rows);
-  const int64_t size = a->scale ? 1 : 4;
-  for (int32_t row = range.begin; row < range.end; ++row) {
-    const uint32_t start = f->start[row];
-    const row_run run = {(const float*)(const void*)conv_group(&a->conv, rs, item, row, 4), a->conv.offset,
-                         f->delta ? f->delta + start : NULL, (const char*)f->value + start * size,
-                         (int32_t)(f->start[row + 1] - start)};
-    const row_out out = row_out_of(&call, row, 0, a->scale ? a->scale[row] : 1.0f);
-    run_chunks(functions[f->delta == NULL][a->scale != NULL], &run, &out);
-    end_row(&call, row, &out);
+  for (int32_t row = range.begin; row < range.end;) {
+    const int32_t rows = conv_rows_together(&a->conv, row, range.end);
+    row_run runs[COPPICE_APPLY_ROWS];
+    row_out out[COPPICE_APPLY_ROWS];
+    for (int32_t r = 0; r < rows; ++r) {
+      runs[r] = row_run_of(&call, f, row + r, a->scale != NULL);
+      out[r] = row_out_of(&call, row + r, r, a->scale ? a->scale[row + r] : 1.0f);
+    }
+    run_rows(functions[f->delta == NULL][a->scale != NULL], runs, out, rows);
+    for (int32_t r = 0; r < rows; ++r) end_row(&call, row + r, out + r);
+    row += rows;
   }
 }
 
 /* ---- blocks of 16 rows */
 
-#if LANES == 16
-enum { kTileRows = 8, kTileVectors = 3 };
-#elif LANES == 8
-enum { kTileRows = 4, kTileVectors = 3 };
-#else
-enum { kTileRows = 8, kTileVectors = 3 };
-#endif
+/* Of registers. A broadcast takes as long as a load of pixels and feeds as many products as there are
+ * vectors, so few rows and many vectors are best. */
+enum { kTileRows = 4, kTileVectors = LANES == 8 ? 3 : 6 };
 
 typedef struct block_run {
   const float* x;
@@ -279,15 +288,26 @@ typedef void (*block_tile_function)(const block_run* b, int32_t row, int32_t p, 
 DEFINE_TILES(1)
 DEFINE_TILES(2)
 DEFINE_TILES(3)
+#if LANES != 8
+DEFINE_TILES(4)
+DEFINE_TILES(5)
+DEFINE_TILES(6)
+#define TILES_OF(name) \
+  { name##_1, name##_2, name##_3, name##_4, name##_5, name##_6 }
+#else
+#define TILES_OF(name) \
+  { name##_1, name##_2, name##_3 }
+#endif
 
 static void run_block_row(const block_run* b, int c, int integers) {
-  static const block_tile_function functions[2][kTileVectors] = {{tile_1, tile_2, tile_3},
-                                                                 {tile_i8_1, tile_i8_2, tile_i8_3}};
+  static const block_tile_function functions[2][kTileVectors] = {TILES_OF(tile), TILES_OF(tile_i8)};
   const int32_t vectors = (b->out->count + LANES - 1) / LANES;
-  for (int32_t done = 0; done < vectors; done += kTileVectors) {
-    const int32_t n = plane_least(vectors - done, kTileVectors);
+  const int32_t chunks = (vectors + kTileVectors - 1) / kTileVectors;
+  for (int32_t i = 0, done = 0; i < chunks; ++i) {
+    const int32_t n = (vectors - done + chunks - i - 1) / (chunks - i);
     for (int32_t row = 0; row < b->rows; row += kTileRows)
       functions[integers][n - 1](b, row, done * LANES, c);
+    done += n;
   }
 }
 
