@@ -192,6 +192,7 @@ Status pack_map(Packer& to, const Node& node) {
     put_table(to, node, x, to.make(out, to.quantisation(out)));
     return {};
   }
+  if (to.integers()) to.computes_in_floats(node, "it gives the answer");
   const int32_t x = to.operand(node.inputs[0], COPPICE_CPK_F32), y = to.make(out, std::nullopt);
   coppice_cpk_map map{kFunction, 0, 0};
   if (kFunction == COPPICE_FN_CLIP) {

@@ -6,17 +6,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
+#include <map>
 #include <string>
 #include <vector>
 
-#include "host/kernels.h"
 #include "ops/build.h"
 #include "ops/ops.h"
-#include "pack/image_file.h"
+#include "pack/packer.h"
 #include "structure/fold_batch_norm.h"
 #include "support/answers.h"
 #include "support/lively.h"
+#include "support/packed.h"
 
 namespace coppice {
 namespace {
@@ -24,37 +24,6 @@ namespace {
 using namespace testing;
 
 constexpr int kSamples = 5;
-
-PackedNetwork packed(const Network& network, const PackOptions& options = {}) {
-  auto out = pack_network(network, options);
-  EXPECT_TRUE(out.ok()) << out.status().message();
-  return out.ok() ? out.take() : PackedNetwork();
-}
-
-PackedImage image_of(const PackedNetwork& network) {
-  auto image = PackedImage::of(network.file, "test");
-  EXPECT_TRUE(image.ok()) << image.status().message();
-  return image.take();
-}
-
-// [samples][outputs]
-std::vector<float> said(const PackedImage& image, const std::vector<float>& input, int threads = 1,
-                        const std::string& isa = "") {
-  auto session = PackedSession::create(image, threads, isa);
-  EXPECT_TRUE(session.ok()) << session.status().message();
-  const auto in = static_cast<size_t>(elements_of(image.input())),
-             out = static_cast<size_t>(elements_of(image.output()));
-  std::vector<float> all(input.size() / in * out);
-  for (size_t s = 0; s < input.size() / in; ++s) session->run(&input[s * in], &all[s * out]);
-  return all;
-}
-
-std::vector<std::string> instruction_sets() {
-  std::vector<std::string> out;
-  for (const char* isa : {"c", "avx2", "avx512", "neon"})
-    if (coppice_host_kernels(isa)) out.emplace_back(isa);
-  return out;
-}
 
 class PackOp : public ::testing::TestWithParam<const char*> {};
 
@@ -77,6 +46,38 @@ TEST_P(PackOp, SaysTheSame) {
   }
 }
 
+// 8 bits are close, and the same bits wherever they are computed: sums of integers have no order.
+TEST_P(PackOp, SaysNearlyTheSameInIntegers) {
+  for (const Sample& sample : find_op(GetParam())->samples()) {
+    SCOPED_TRACE(std::string(GetParam()) + ": " + sample.name);
+    Network network = lively(sample.graph);
+    const std::vector<float> input = random_input(sample.graph, kSamples);
+    const auto expected = answers(network, input, kSamples);
+    const PackedImage image = image_of(packed(network, int8_options(network, input)));
+    const std::vector<float> plain = said(image, input, 1, "c");
+    expect_close(expected, plain, 0.25);
+    if (packed(network, int8_options(network, input)).float_steps.empty()) {
+      for (const std::string& isa : instruction_sets())
+        for (const int threads : {1, 3}) EXPECT_EQ(plain, said(image, input, threads, isa)) << isa;
+    }
+  }
+}
+
+TEST_P(PackOp, SaysNearlyTheSameWithSmallWeights) {
+  for (const Sample& sample : find_op(GetParam())->samples()) {
+    SCOPED_TRACE(std::string(GetParam()) + ": " + sample.name);
+    Network network = lively(sample.graph);
+    const std::vector<float> input = random_input(sample.graph, kSamples);
+    const auto expected = answers(network, input, kSamples);
+    PackOptions options;
+    options.arithmetic = Arithmetic::kWeights8;
+    options.goal = PackGoal::kSize;
+    const PackedImage image = image_of(packed(network, options));
+    for (const std::string& isa : instruction_sets())
+      expect_close(expected, said(image, input, 1, isa), 0.05);
+  }
+}
+
 std::vector<const char*> ops_with_samples() {
   std::vector<const char*> out;
   for (const OpDef* op : all_ops())
@@ -85,6 +86,87 @@ std::vector<const char*> ops_with_samples() {
 }
 INSTANTIATE_TEST_SUITE_P(All, PackOp, ::testing::ValuesIn(ops_with_samples()),
                          [](const auto& op) { return std::string(op.param); });
+
+// Layers wide enough for every format, after one another.
+Graph wide_net() {
+  NetworkBuilder b;
+  ValueId x = b.input({"chw", {3, 9, 10}});
+  b.class_target();
+  x = b.relu("relu1", b.batch_norm("bn1", b.conv("conv1", x, 32, {})));
+  ConvOptions strided;
+  strided.stride = 2;
+  ValueId y = b.batch_norm("bn2", b.conv("conv2", x, 32, strided));
+  ConvOptions pointwise;
+  pointwise.kernel = 1;
+  pointwise.padding = 0;
+  x = b.relu("relu3", b.conv("conv3", y, 48, pointwise));
+  ConvOptions depthwise;
+  depthwise.groups = 48;
+  x = b.relu("relu4", b.conv("conv4", x, 48, depthwise));
+  x = b.apply("add", "sum", {x, b.conv("conv5", y, 48, pointwise)});
+  x = b.relu("relu5", b.linear("fc1", b.flatten("flatten", x), 64));
+  b.softmax_cross_entropy(b.linear("fc2", x, 7));
+  return b.finish().take();
+}
+
+class PackFormat : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(PackFormat, SaysTheSameInEveryArithmetic) {
+  Network network = lively(wide_net(), GetParam());
+  const std::vector<float> input = random_input(network.graph, kSamples);
+  const auto expected = answers(network, input, kSamples);
+  ASSERT_TRUE(fold_batch_norm(network).ok());
+  for (const PackGoal goal : {PackGoal::kLatency, PackGoal::kSize})
+    for (const Arithmetic arithmetic : {Arithmetic::kFloat, Arithmetic::kWeights8, Arithmetic::kInt8}) {
+      SCOPED_TRACE(arithmetic_name(arithmetic));
+      PackOptions options = int8_options(network, input);
+      options.arithmetic = arithmetic;
+      options.goal = goal;
+      const PackedNetwork made = packed(network, options);
+      EXPECT_TRUE(made.float_steps.empty());
+      const PackedImage image = image_of(made);
+      const std::vector<float> plain = said(image, input, 1, "c");
+      expect_close(expected, plain, arithmetic == Arithmetic::kFloat ? 1e-4 : 0.1);
+      for (const std::string& isa : instruction_sets())
+        for (const int threads : {1, 2, 7}) {
+          const std::vector<float> here = said(image, input, threads, isa);
+          if (arithmetic == Arithmetic::kInt8)
+            EXPECT_EQ(plain, here) << isa;
+          else
+            expect_close(plain, here, 1e-4);
+          EXPECT_EQ(here, said(image, input, 1, isa)) << isa << ", " << threads << " threads";
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Blocks, PackFormat, ::testing::Values("1x1", "4x1", "16x1", "16x4"),
+                         [](const auto& block) { return std::string("Of") + block.param; });
+
+TEST(Pack, ChoosesAFormatForEachLayer) {
+  Network network = lively(wide_net(), "16x4");
+  std::map<std::string, std::string> formats;
+  for (const PackedStep& step : packed(network).steps)
+    if (!step.weight.empty()) formats[step.name] = step.format;
+  // 16x4 wants linear layers and windows of one pixel; depthwise rows read channels of their own.
+  EXPECT_EQ(formats, (std::map<std::string, std::string>{{"conv1", "blocks 16x1"},
+                                                         {"conv2", "blocks 16x1"},
+                                                         {"conv3", "blocks 16x4"},
+                                                         {"conv4", "deltas"},
+                                                         {"conv5", "blocks 16x4"},
+                                                         {"fc1", "blocks 16x4"},
+                                                         {"fc2", "deltas"}}));
+}
+
+TEST(Pack, SumsOfIntegersNeedScalesThatMeet) {
+  const auto sum = pack::integer_sum({0.5F, 3}, {0.25F, -7}, {0.125F, 5});
+  ASSERT_TRUE(sum.ok());
+  // (a - 3) * 4 + (b + 7) * 2 + 5
+  for (int a = -128; a < 128; a += 17)
+    for (int b = -128; b < 128; b += 13)
+      EXPECT_EQ((a * sum->multiplier_a + b * sum->multiplier_b + sum->offset) >> sum->shift,
+                (a - 3) * 4 + (b + 7) * 2 + 5);
+  EXPECT_FALSE(pack::integer_sum({1e6F, 0}, {1.0F, 0}, {1.0F, 0}).ok());
+}
 
 }  // namespace
 }  // namespace coppice

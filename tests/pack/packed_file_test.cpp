@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// An image is what it says, or it is refused: whatever its bytes are, nothing outside them is read or
+// written, and a run takes no memory.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "ops/ops.h"
+#include "pack/image_file.h"
+#include "support/count_allocations.h"
+#include "support/lively.h"
+#include "support/memory_env.h"
+#include "support/packed.h"
+
+namespace coppice {
+namespace {
+
+using namespace testing;
+
+constexpr int64_t kLimit = int64_t{1} << 24;
+
+// Of a convolution, a pool and a linear layer.
+PackedNetwork small(Arithmetic arithmetic) {
+  Network network = lively(conv_net(false));
+  PackOptions options = int8_options(network, random_input(network.graph, 3));
+  options.arithmetic = arithmetic;
+  return packed(network, options);
+}
+
+std::vector<float> answer_of(const PackedImage& image) {
+  std::vector<float> input(static_cast<size_t>(elements_of(image.input())));
+  for (size_t i = 0; i < input.size(); ++i) input[i] = 0.01F * static_cast<float>(i % 100);
+  std::vector<float> output(static_cast<size_t>(elements_of(image.output())));
+  auto session = PackedSession::create(image, 1, "", kLimit);
+  if (session.ok()) session->run(input.data(), output.data());
+  return output;
+}
+
+TEST(PackedFile, EveryFlippedByteIsRefusedOrChangesNothing) {
+  for (const Arithmetic arithmetic : {Arithmetic::kFloat, Arithmetic::kInt8}) {
+    const PackedNetwork network = small(arithmetic);
+    const std::vector<float> expected = answer_of(image_of(network));
+    size_t harmless = 0;
+    for (size_t at = 0; at < network.file.size(); ++at)
+      for (const int bits : {0x01, 0x80, 0xff}) {
+        std::string file = network.file;
+        file[at] = static_cast<char>(file[at] ^ bits);
+        const auto image = PackedImage::of(file, "flipped");
+        if (!image.ok()) {
+          EXPECT_EQ(image.status().message().find("flipped: "), 0U);
+          continue;
+        }
+        ++harmless;
+        EXPECT_EQ(answer_of(*image), expected) << at;
+      }
+    EXPECT_LT(harmless, network.file.size() / 4) << "only what fills up sections may change";
+  }
+}
+
+TEST(PackedFile, EveryTruncationIsRefused) {
+  const PackedNetwork network = small(Arithmetic::kInt8);
+  for (size_t size = 0; size < network.file.size(); ++size)
+    EXPECT_FALSE(PackedImage::of(std::string_view(network.file).substr(0, size), "short").ok()) << size;
+  EXPECT_FALSE(PackedImage::of(network.file + std::string(8, '\0'), "long").ok());
+}
+
+TEST(PackedFile, RefusalsSayWhatIsWrong) {
+  const PackedNetwork network = small(Arithmetic::kFloat);
+  const auto why = [](const std::string& file) { return PackedImage::of(file, "x").status().message(); };
+  EXPECT_EQ(why("hello"), "x: this is not a packed network (.cpk)");
+  std::string newer = network.file;
+  newer[8] = 2;
+  EXPECT_EQ(why(newer), "x: another version of the format than this program reads");
+  std::string damaged = network.file;
+  damaged[damaged.size() - 1] ^= 1;
+  EXPECT_EQ(why(damaged), "x: section 4: the checksum says that the file was damaged");
+  EXPECT_EQ(PackedImage::of(newer, "x").status().code(), Code::kUnsupported);
+}
+
+// Writes `words` anew where they lie in the file and puts the checksums right, as somebody who means harm
+// would.
+void repair(std::string& file) {
+  std::vector<uint64_t> words(file.size() / 8 + 1);
+  std::memcpy(words.data(), file.data(), file.size());
+  auto* header = reinterpret_cast<coppice_cpk_header*>(words.data());
+  auto* table = reinterpret_cast<coppice_cpk_section*>(header + 1);
+  for (int s = 0; s < COPPICE_CPK_SECTIONS; ++s)
+    if (table[s].offset % 8 == 0 && table[s].offset <= file.size() &&
+        table[s].bytes <= file.size() - table[s].offset)
+      table[s].checksum = coppice_cpk_checksum(0, words.data() + table[s].offset / 8, table[s].bytes / 8);
+  header->checksum = 0;
+  const uint64_t hash = coppice_cpk_checksum(0, words.data(), sizeof *header / 8);
+  header->checksum =
+      coppice_cpk_checksum(hash, words.data() + sizeof *header / 8, COPPICE_CPK_SECTIONS * sizeof *table / 8);
+  std::memcpy(file.data(), words.data(), file.size());
+}
+
+// Of all ops, with numbers that make sense somewhere: what gets through runs inside its memory (ASan sees).
+TEST(PackedFile, LiesBehindRightChecksumsDoNoHarm) {
+  Rng rng(1, stream_id("test", "lies"));
+  constexpr int64_t kNumbers[] = {0,     1,     -1,        2,         7,       255, 256,
+                                  65535, 65536, INT32_MAX, INT32_MIN, 1 << 24, 3,   16};
+  int taken = 0, refused = 0;
+  for (const OpDef* op : all_ops()) {
+    if (!op->samples) continue;
+    for (const Sample& sample : op->samples()) {
+      Network network = lively(sample.graph);
+      for (const bool integers : {false, true}) {
+        PackOptions options = int8_options(network, random_input(network.graph, 2));
+        if (!integers) options.arithmetic = Arithmetic::kFloat;
+        const std::string file = packed(network, options).file;
+        for (int lie = 0; lie < 60; ++lie) {
+          std::string changed = file;
+          for (uint32_t n = 0; n <= rng.below(3); ++n) {
+            const size_t at = 32 + rng.below(static_cast<uint32_t>(file.size() - 32 - 8)) / 4 * 4;
+            const auto number = static_cast<int32_t>(kNumbers[rng.below(std::size(kNumbers))]);
+            std::memcpy(changed.data() + at, &number, sizeof number);
+          }
+          repair(changed);
+          const auto image = PackedImage::of(changed, "lie");
+          image.ok() ? ++taken : ++refused;
+          if (image.ok()) (void)answer_of(*image);
+        }
+      }
+    }
+  }
+  EXPECT_GT(taken, 100);
+  EXPECT_GT(refused, 100);
+}
+
+TEST(PackedFile, ClaimsOfMemoryAreRefused) {
+  PackedNetwork network = small(Arithmetic::kFloat);
+  auto* words = reinterpret_cast<char*>(network.file.data());
+  coppice_cpk_section plans;
+  std::memcpy(&plans, words + sizeof(coppice_cpk_header), sizeof plans);
+  coppice_cpk_plan plan;
+  std::memcpy(&plan, words + plans.offset, sizeof plan);
+  plan.arena_bytes = uint64_t{1} << 37;
+  std::memcpy(words + plans.offset, &plan, sizeof plan);
+  repair(network.file);
+  const PackedImage image = image_of(network);
+  const auto session = PackedSession::create(image);
+  ASSERT_FALSE(session.ok());
+  EXPECT_EQ(session.status().code(), Code::kNoMemory);
+  EXPECT_EQ(session.status().message(), "running it takes 131072 MiB, more than the limit of 8192 MiB");
+}
+
+TEST(PackedRun, AllocatesNothing) {
+  for (const Arithmetic arithmetic : {Arithmetic::kFloat, Arithmetic::kInt8})
+    for (const int threads : {1, 2}) {
+      const PackedNetwork network = small(arithmetic);
+      const PackedImage image = image_of(network);
+      const auto session = PackedSession::create(image, threads);
+      ASSERT_TRUE(session.ok());
+      std::vector<float> input(static_cast<size_t>(elements_of(image.input())), 0.5F),
+          output(static_cast<size_t>(elements_of(image.output())));
+      const int64_t before = allocations;
+      for (int i = 0; i < 100; ++i) session->run(input.data(), output.data());
+      EXPECT_EQ(allocations, before);
+    }
+}
+
+TEST(PackedRun, SessionsSayWhatTheyNeed) {
+  const PackedNetwork network = small(Arithmetic::kInt8);
+  const PackedImage image = image_of(network);
+  coppice_options options{};
+  options.kernels = coppice_host_kernels("c");
+  options.threads = 1;
+  const size_t bytes = coppice_session_bytes(&image.view(), &options);
+  Bytes memory(bytes + 64);
+  auto* begin = static_cast<char*>(memory.data());
+  EXPECT_NE(coppice_session_create(&image.view(), &options, begin, bytes), nullptr);
+  EXPECT_EQ(coppice_session_create(&image.view(), &options, begin, bytes - 1), nullptr);
+  EXPECT_EQ(coppice_session_create(&image.view(), &options, begin + 4, bytes), nullptr);
+  options.threads = 2;  // and nobody to run them
+  EXPECT_EQ(coppice_session_bytes(&image.view(), &options), 0U);
+  EXPECT_EQ(coppice_session_create(&image.view(), &options, begin, bytes), nullptr);
+}
+
+// Steps one by one are the run.
+TEST(PackedRun, StepsAloneAreTheWhole) {
+  const PackedImage image = image_of(small(Arithmetic::kInt8));
+  const auto session = PackedSession::create(image);
+  ASSERT_TRUE(session.ok());
+  std::vector<float> input(static_cast<size_t>(elements_of(image.input())), 0.25F),
+      whole(static_cast<size_t>(elements_of(image.output()))), steps(whole.size());
+  session->run(input.data(), whole.data());
+  for (int32_t s = 0; s < image.view().steps_total; ++s) session->run_step(s, input.data(), steps.data());
+  EXPECT_EQ(whole, steps);
+}
+
+}  // namespace
+}  // namespace coppice
