@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 
 #include "base/rng.h"
 #include "base/text.h"
@@ -119,6 +120,41 @@ Result<int> explain_packed(Env& env, const std::string& path) {
   say("file     " + bytes_text(image.bytes()));
   say("memory   " + bytes_text(session.bytes()) + " to run, of these " +
       bytes_text(static_cast<int64_t>(coppice_arena_bytes(&image.view()))) + " activations");
+  return kFine;
+}
+
+Result<int> inspect_packed(Env& env, const std::string& path, bool as_json) {
+  TRY_ASSIGN(const PackedImage image, PackedImage::read(env, path));
+  TRY_ASSIGN(const PackedText text, packed_text(image, path));
+  const coppice_image& view = image.view();
+  if (as_json) {
+    say(json_text(text.json));
+    return kFine;
+  }
+  say(path + ": " + text.model + ", " + text.arithmetic + ", " + bytes_text(image.bytes()) + "\n");
+  constexpr const char* kSections[] = {"plans", "values", "steps", "data", "text"};
+  const auto* sections =
+      reinterpret_cast<const coppice_cpk_section*>(view.bytes + sizeof(coppice_cpk_header));
+  Table table({"section", "at", "bytes", "checksum"});
+  for (size_t s = 0; s < COPPICE_CPK_SECTIONS; ++s) {
+    char sum[20];
+    std::snprintf(sum, sizeof sum, "%016llx", static_cast<unsigned long long>(sections[s].checksum));
+    table.add({kSections[s], with_commas(static_cast<int64_t>(sections[s].offset)),
+               with_commas(static_cast<int64_t>(sections[s].bytes)), sum});
+  }
+  say(table.text());
+  constexpr const char* kKinds[] = {"input", "output", "const", "scratch", "state"};
+  Table values({"value", "kind", "of", "sizes", "halo", "scale", "zero point", "place"});
+  values.left({0, 1, 2, 3});
+  for (int32_t v = 0; v < view.values_total; ++v) {
+    const coppice_cpk_value& value = view.values[v];
+    const bool integers = value.type == COPPICE_CPK_I8;
+    values.add({text.values[static_cast<size_t>(v)], kKinds[value.kind], integers ? "int8" : "floats",
+                sizes_text(value), std::to_string(value.halo), integers ? shortest(value.scale) : "",
+                integers ? std::to_string(value.zero_point) : "", with_commas(int64_t{value.place})});
+  }
+  say("\n" + values.text());
+  say("\n" + std::to_string(view.steps_total) + " steps: coppice explain " + path);
   return kFine;
 }
 

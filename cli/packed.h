@@ -27,6 +27,9 @@ Result<PackedText> packed_text(const PackedImage& image, const std::string& path
 std::string sizes_text(const coppice_cpk_value& value);  // "16 x 32 x 32"
 const char* op_name(const coppice_cpk_step& step);       // "linear"
 
+// `coppice inspect NET.cpk`: what lies in the file, byte by byte.
+Result<int> inspect_packed(Env& env, const std::string& path, bool json);
+
 // `coppice explain NET.cpk`: a line for each step with its time, and why each layer has its format.
 Result<int> explain_packed(Env& env, const std::string& path);
 

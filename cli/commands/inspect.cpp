@@ -5,6 +5,7 @@
 #include "command.h"
 #include "io/safetensors.h"
 #include "models/json.h"
+#include "packed.h"
 #include "run_directory.h"
 #include "terminal.h"
 #include "train/trainer.h"
@@ -63,6 +64,10 @@ void say_file(const std::string& path, const SafetensorsFile& file, bool all) {
 
 int run_inspect(const InspectArguments& arguments) {
   Env& env = Env::system();
+  if (is_packed(arguments.file)) {
+    const auto code = inspect_packed(env, arguments.file, arguments.json);
+    return code.ok() ? *code : fail(kName, code.status());
+  }
   const auto path = checkpoint_path(env, arguments.file, kBestFile);
   if (!path.ok()) return fail(kName, path.status());
   if (arguments.recipe) {
@@ -83,9 +88,9 @@ int run_inspect(const InspectArguments& arguments) {
 }  // namespace
 
 void add_inspect_command(CLI::App& app, int& exit) {
-  CLI::App* command = app.add_subcommand(kName, "List what lies in a checkpoint or any safetensors file");
+  CLI::App* command = app.add_subcommand(kName, "List what lies in a checkpoint, a safetensors file or a packed network");
   auto arguments = std::make_shared<InspectArguments>();
-  command->add_option("file", arguments->file, "a run directory or a .safetensors file")
+  command->add_option("file", arguments->file, "a run directory, a .safetensors file or a .cpk file")
       ->required()
       ->type_name("FILE");
   command->add_flag("--all", arguments->all, "show metadata in full");
