@@ -327,7 +327,7 @@ PLANE_KERNEL(conv_blocks_f32) {
     const int32_t row = block_row * COPPICE_APPLY_ROWS, rows = plane_least(f->rows - row, COPPICE_APPLY_ROWS);
     row_out out[COPPICE_APPLY_ROWS];
     for (int32_t r = 0; r < rows; ++r)
-      out[r] = row_out_of(&call, row + r, r, f->value ? 1.0f : f->scale[row + r]);
+      out[r] = row_out_of(&call, row + r, r, f->value_i8 ? f->scale[row + r] : 1.0f);
     const block_run run = {(const float*)(const void*)conv_group(&a->conv, rs, item, row, 4),
                            a->conv.offset,
                            f,
@@ -335,7 +335,7 @@ PLANE_KERNEL(conv_blocks_f32) {
                            f->start[block_row + 1],
                            out,
                            rows};
-    run_block_row(&run, f->c, f->value == NULL);
+    run_block_row(&run, f->c, f->value_i8 != NULL);
     for (int32_t r = 0; r < rows; ++r) end_row(&call, row + r, out + r);
   }
 }
