@@ -28,7 +28,7 @@ struct Folder {
 };
 constexpr Folder kFolders[] = {
     {"rt/include", 0, 0},    {"rt/c", 0, 1},
-    {"rt/simd", 0, 1},       {"rt/host", 0, 2},
+    {"rt/simd", 0, 2},       {"rt/host", 0, 3},
     {"src/base", 1, 0},      {"src/sparse", 2, 0},
     {"src/io", 2, 0},        {"src/report", 2, 0},
     {"src/ledger", 2, 0},    {"src/formats", 3, 0},

@@ -11,7 +11,7 @@ static void add_f32(const coppice_apply_f32* f, int32_t block_row, const float* 
     for (int32_t c = 0; c < f->c; ++c) {
       const int64_t at = ((int64_t)b * f->c + c) * COPPICE_APPLY_ROWS;
       for (int32_t r = 0; r < COPPICE_APPLY_ROWS; ++r)
-        sum[r] += (f->value ? f->value[at + r] : (float)f->value_i8[at + r]) * x[column * f->c + c];
+        sum[r] += (f->value_i8 ? (float)f->value_i8[at + r] : f->value[at + r]) * x[column * f->c + c];
     }
   }
 }
@@ -28,7 +28,7 @@ void coppice_apply_f32_c(const void* args, const coppice_run_state* rs, const co
       float sum[COPPICE_APPLY_ROWS] = {0};
       add_f32(f, block_row, x, sum);
       for (int32_t r = 0; r < COPPICE_APPLY_ROWS && row + r < f->rows; ++r) {
-        const float scaled = f->value ? sum[r] : sum[r] * f->scale[row + r];
+        const float scaled = f->value_i8 ? sum[r] * f->scale[row + r] : sum[r];
         const float s = scaled + (a->bias ? a->bias[row + r] : 0.0f);
         y[row + r] = s < a->low ? a->low : s;
       }

@@ -57,7 +57,7 @@ static void block_row_f32(const conv_run* run, const coppice_plane_conv_f32_args
     const int32_t column = f->column ? f->column[b] : b - f->start[block_row];
     for (int32_t c = 0; c < f->c; ++c) {
       const int64_t at = ((int64_t)b * f->c + c) * COPPICE_APPLY_ROWS + row % COPPICE_APPLY_ROWS;
-      const float w = f->value ? f->value[at] : (float)f->value_i8[at] * f->scale[row];
+      const float w = f->value_i8 ? (float)f->value_i8[at] * f->scale[row] : f->value[at];
       add_f32(sum, x + a->conv.offset[column * f->c + c], w, run->count);
     }
   }

@@ -19,21 +19,27 @@ INLINE vec finished(const row_out* o, vec sum, const float* add) {
   return v_at_least(sum, v_splat(o->low));
 }
 
-NOINLINE void put_last(const row_out* o, int32_t p, const float* sums) {
-  const size_t bytes = (size_t)(o->count - p) * sizeof(float);
-  float add[LANES] = {0}, out[LANES];
-  if (o->add) memcpy(add, o->add + p, bytes);
-  v_store(out, finished(o, v_load(sums), add));
-  memcpy(o->at + p, out, bytes);
+/* The last vectors of a channel. Their sums come in memory: were one call away from the loop that makes them,
+ * they would not be in registers there. */
+NOINLINE void put_last(const row_out* o, int32_t p, const float* sums, int32_t n) {
+  for (int32_t i = 0; i < n; ++i, p += LANES, sums += LANES) {
+    const size_t bytes = (size_t)plane_least(o->count - p, LANES) * sizeof(float);
+    float add[LANES] = {0}, out[LANES];
+    if (o->add) memcpy(add, o->add + p, bytes);
+    v_store(out, finished(o, v_load(sums), add));
+    memcpy(o->at + p, out, bytes);
+  }
 }
 
-INLINE void put(const row_out* o, int32_t p, vec sum) {
-  if (p + LANES <= o->room) {
-    v_store(o->at + p, finished(o, sum, o->add + (o->add ? p : 0)));
+/* n vectors of a row. */
+INLINE void put(const row_out* o, int32_t p, const vec* sum, int n) {
+  if (p + n * LANES <= o->room) {
+    UNROLL for (int i = 0; i < n; ++i)
+        v_store(o->at + p + i * LANES, finished(o, sum[i], o->add + (o->add ? p + i * LANES : 0)));
   } else {
-    float sums[LANES];
-    v_store(sums, sum);
-    put_last(o, p, sums);
+    float sums[8 * LANES];
+    UNROLL for (int i = 0; i < n; ++i) v_store(sums + i * LANES, sum[i]);
+    put_last(o, p, sums, n);
   }
 }
 
@@ -136,7 +142,7 @@ INLINE void row_chunk(const row_run* run, const row_out* out, int32_t p, int n, 
         add_weight(&r, x, k + s, column, sum + s * n, n, dense, integers);
   for (; sets > 1 && k < r.count; ++k) column = add_weight(&r, x, k, column, sum, n, dense, integers);
   UNROLL for (int i = n; i < sets * n; ++i) sum[i % n] += sum[i];
-  UNROLL for (int i = 0; i < n; ++i) put(out, p + i * LANES, sum[i]);
+  put(out, p, sum, n);
 }
 
 typedef void (*row_chunk_function)(const row_run* r, const row_out* out, int32_t p);
@@ -234,24 +240,25 @@ INLINE const float* tile_weights(const coppice_apply_f32* f, int64_t at, float* 
 /* The sums of a tile, the first of whose rows is out[0]. Where it is whole, what the rows have in common is
  * asked once. */
 INLINE void put_tile(const row_out* out, int32_t rows, int32_t p, const vec* sum, int n, int integers) {
-  if (rows < kTileRows || p + n * LANES > out->room || out->add || integers) {
+  if (rows >= kTileRows && p + n * LANES <= out->room && !out->add && !integers) {
+    const vec low = v_splat(out->low);
     UNROLL for (int r = 0; r < kTileRows; ++r) {
-      if (r >= rows) break;
-      UNROLL for (int i = 0; i < n; ++i) put(out + r, p + i * LANES, sum[r * n + i]);
+      float* to = out[r].at + p;
+      UNROLL for (int i = 0; i < n; ++i)
+          v_store(to + i * LANES, v_at_least(sum[r * n + i] + out[r].bias, low));
     }
     return;
   }
-  const vec low = v_splat(out->low);
   UNROLL for (int r = 0; r < kTileRows; ++r) {
-    float* to = out[r].at + p;
-    UNROLL for (int i = 0; i < n; ++i) v_store(to + i * LANES, v_at_least(sum[r * n + i] + out[r].bias, low));
+    if (r >= rows) break;
+    put(out + r, p, sum + r * n, n);
   }
 }
 
 /* Rows [row, row + kTileRows) of a block row, n vectors of pixels from p on. */
 INLINE void block_tile(const block_run* b, int32_t row, int32_t p, int n, int c, int integers) {
   vec sum[kTileRows * kTileVectors];
-  UNROLL for (int i = 0; i < kTileRows * n; ++i) sum[i] = v_zero();
+  UNROLL for (int r = 0; r < kTileRows; ++r) UNROLL for (int i = 0; i < n; ++i) sum[r * n + i] = v_zero();
   const float* x = b->x + p;
   const int32_t begin = b->begin, end = b->end;
   const uint16_t* column = b->f->column;
@@ -320,7 +327,7 @@ PLANE_KERNEL(conv_blocks_f32) {
     const int32_t row = block_row * COPPICE_APPLY_ROWS, rows = plane_least(f->rows - row, COPPICE_APPLY_ROWS);
     row_out out[COPPICE_APPLY_ROWS];
     for (int32_t r = 0; r < rows; ++r)
-      out[r] = row_out_of(&call, row + r, r, f->value ? 1.0f : f->scale[row + r]);
+      out[r] = row_out_of(&call, row + r, r, f->value_i8 ? f->scale[row + r] : 1.0f);
     const block_run run = {(const float*)(const void*)conv_group(&a->conv, rs, item, row, 4),
                            a->conv.offset,
                            f,
@@ -328,7 +335,7 @@ PLANE_KERNEL(conv_blocks_f32) {
                            f->start[block_row + 1],
                            out,
                            rows};
-    run_block_row(&run, f->c, f->value == NULL);
+    run_block_row(&run, f->c, f->value_i8 != NULL);
     for (int32_t r = 0; r < rows; ++r) end_row(&call, row + r, out + r);
   }
 }

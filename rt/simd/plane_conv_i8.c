@@ -15,26 +15,6 @@ typedef struct row_out {
   float scale, low_float;
 } row_out;
 
-/* What a function is called with that is not inlined, as sums whose address is known have no register. */
-typedef struct unit_sums {
-  int32_t at[kUnit];
-} unit_sums;
-
-INLINE unit_sums unit_sums_of(const ivec* sum) {
-  unit_sums out;
-  UNROLL for (int v = 0; v < kUnitVectors; ++v) {
-    const ivec copy = sum[v];
-    memcpy(out.at + v * LANES, &copy, sizeof copy);
-  }
-  return out;
-}
-
-/* Of unusual factors, to the letter. */
-NOINLINE void requantise_slowly(const row_out* o, const unit_sums* sums, int8_t* to) {
-  for (int i = 0; i < kUnit; ++i)
-    to[i] = coppice_requantise(sums->at[i], o->multiplier, o->shift, o->zero_point, o->low, o->high);
-}
-
 enum { kShortestFast = 33 };
 
 /* From 33 on, the half that rounds has no bits in the lower half of the product: so that is never looked at.
@@ -43,36 +23,60 @@ INLINE ivec requantised(ivec sum, ivec multiplier, int32_t shift, ivec zero_poin
   return ((unit_high(sum, multiplier) + (1 << (shift - 33))) >> (shift - 32)) + zero_point;
 }
 
-INLINE void put_to(const row_out* o, const ivec* sum, char* to) {
-  if (o->size == 4) {
-    const vec low = v_splat(o->low_float);
-    UNROLL for (int v = 0; v < kUnitVectors; ++v) v_store(
-        (float*)(void*)to + v * LANES, v_at_least(__builtin_convertvector(sum[v], vec) * o->scale, low));
-  } else if (o->shift >= kShortestFast) {
+/* Whether nothing is special: bytes in place, by a usual factor. */
+INLINE int is_plain(const row_out* o, int32_t p, int32_t pixels) {
+  return o->size == 1 && o->shift >= kShortestFast && p + pixels <= o->room;
+}
+
+/* `units` of a row that are. Bytes may be stored anywhere, as far as the compiler knows: so what the row says
+ * is read before. */
+INLINE void put_plain(const row_out* o, int32_t p, const ivec* sum, int units) {
+  const ivec multiplier = i_splat(o->multiplier), zero_point = i_splat(o->zero_point);
+  const int32_t shift = o->shift, low = o->low, high = o->high;
+  int8_t* to = (int8_t*)o->at + p;
+  UNROLL for (int u = 0; u < units; ++u) {
     ivec y[kUnitVectors];
     UNROLL for (int v = 0; v < kUnitVectors; ++v) y[v] =
-        requantised(sum[v], i_splat(o->multiplier), o->shift, i_splat(o->zero_point));
-    put_bytes((int8_t*)to, bytes_within(unit_bytes(y), o->low, o->high));
-  } else {
-    const unit_sums sums = unit_sums_of(sum);
-    requantise_slowly(o, &sums, (int8_t*)to);
+        requantised(sum[u * kUnitVectors + v], multiplier, shift, zero_point);
+    put_bytes(to + u * kUnit, bytes_within(unit_bytes(y), low, high));
   }
 }
 
-NOINLINE void put_last(const row_out* o, int32_t p, const unit_sums* sums) {
-  char unit[kUnit * 4];
-  ivec sum[kUnitVectors];
-  memcpy(sum, sums->at, sizeof sum);
-  put_to(o, sum, unit);
-  memcpy(o->at + (int64_t)p * o->size, unit, (size_t)(o->count - p) * (size_t)o->size);
+INLINE void put_floats(const row_out* o, int32_t p, const ivec* sum) {
+  const vec low = v_splat(o->low_float);
+  UNROLL for (int v = 0; v < kUnitVectors; ++v) v_store(
+      (float*)(void*)o->at + p + v * LANES, v_at_least(__builtin_convertvector(sum[v], vec) * o->scale, low));
 }
 
-INLINE void put(const row_out* o, int32_t p, const ivec* sum) {
-  if (p + kUnit <= o->room) {
-    put_to(o, sum, o->at + (int64_t)p * o->size);
-  } else if (p < o->count) {
-    const unit_sums sums = unit_sums_of(sum);
-    put_last(o, p, &sums);
+static void put_number(const row_out* o, int32_t sum, char* to) {
+  if (o->size == 1) {
+    *(int8_t*)to = coppice_requantise(sum, o->multiplier, o->shift, o->zero_point, o->low, o->high);
+  } else {
+    const float scaled = (float)sum * o->scale;
+    *(float*)(void*)to = scaled < o->low_float ? o->low_float : scaled;
+  }
+}
+
+/* Units that need not be plain. Their sums come in memory: were one call away from the loop that makes them,
+ * they would not be in registers there. */
+NOINLINE void put_any(const row_out* o, int32_t p, const int32_t* sums, int32_t units) {
+  for (int32_t u = 0; u < units; ++u, p += kUnit, sums += kUnit) {
+    ivec sum[kUnitVectors];
+    memcpy(sum, sums, sizeof sum);
+    if (is_plain(o, p, kUnit))
+      put_plain(o, p, sum, 1);
+    else if (o->size == 4 && p + kUnit <= o->room)
+      put_floats(o, p, sum);
+    else
+      for (int32_t i = 0; i < kUnit && p + i < o->count; ++i)
+        put_number(o, sums[i], o->at + (int64_t)(p + i) * o->size);
+  }
+}
+
+INLINE void to_memory(int32_t* to, const ivec* sum, int vectors) {
+  UNROLL for (int v = 0; v < vectors; ++v) {
+    const ivec copy = sum[v];
+    memcpy(to + v * LANES, &copy, sizeof copy);
   }
 }
 
@@ -173,22 +177,40 @@ INLINE void add_four(ivec* sum, const int8_t* x, const int32_t* o, dot_weights w
   }
 }
 
-INLINE void put_units(const row_out* out, int32_t p, ivec* sum, int units) {
 #if defined(COPPICE_ISA_avx512)
-  UNROLL for (int i = 0; i < WIDES(units); ++i) {
-    ivec* s = sum + i * kWideVectors;
-    const int32_t at = p + i * kWide;
-    if (out->size == 1 && out->shift >= kShortestFast && at + kWide <= out->room) {
-      UNROLL for (int v = 0; v < kWideVectors; ++v) s[v] =
-          requantised(s[v], i_splat(out->multiplier), out->shift, i_splat(out->zero_point));
-      put_wide_bytes((int8_t*)out->at + at, s, out->low, out->high);
-    } else {
-      wide_in_order(s);
-      UNROLL for (int v = 0; v < kWideVectors; ++v) put(out, at + v * kUnit, s + v);
-    }
+INLINE void put_plain_wides(const row_out* o, int32_t p, const ivec* sum, int wides) {
+  const ivec multiplier = i_splat(o->multiplier), zero_point = i_splat(o->zero_point);
+  const int32_t shift = o->shift, low = o->low, high = o->high;
+  int8_t* to = (int8_t*)o->at + p;
+  UNROLL for (int i = 0; i < wides; ++i) {
+    ivec y[kWideVectors];
+    UNROLL for (int v = 0; v < kWideVectors; ++v) y[v] =
+        requantised(sum[i * kWideVectors + v], multiplier, shift, zero_point);
+    put_wide_bytes(to + i * kWide, y, low, high);
   }
+}
 #endif
-  UNROLL for (int i = 4 * WIDES(units); i < units; ++i) put(out, p + i * kUnit, sum + i * kUnitVectors);
+
+INLINE void put_units(const row_out* out, int32_t p, ivec* sum, int units) {
+  if (is_plain(out, p, units * kUnit)) {
+#if defined(COPPICE_ISA_avx512)
+    UNROLL for (int i = 0; i < WIDES(units); ++i) {
+      ivec y[kWideVectors];
+      UNROLL for (int v = 0; v < kWideVectors; ++v) y[v] = requantised(
+          sum[i * kWideVectors + v], i_splat(out->multiplier), out->shift, i_splat(out->zero_point));
+      put_wide_bytes((int8_t*)out->at + p + i * kWide, y, out->low, out->high);
+    }
+#endif
+    put_plain(out, p + 4 * WIDES(units) * kUnit, sum + 4 * WIDES(units) * kUnitVectors,
+              units - 4 * WIDES(units));
+    return;
+  }
+#if defined(COPPICE_ISA_avx512)
+  UNROLL for (int i = 0; i < WIDES(units); ++i) wide_in_order(sum + i * kWideVectors);
+#endif
+  int32_t sums[8 * kUnit];
+  to_memory(sums, sum, units * kUnitVectors);
+  put_any(out, p, sums, units);
 }
 
 /* `units` of 16 pixels from p on. */
@@ -312,37 +334,19 @@ INLINE void group_offsets(const block_run* b, int32_t g, int32_t* offset, int c)
   UNROLL for (int i = 0; i < 4; ++i) offset[i] = b->offset[first + i < b->f->cols ? first + i : 0];
 }
 
-/* The sums of a tile, the first of whose rows is out[0]. Where it is whole, what the rows have in common is
- * asked once. */
+/* The sums of a tile, the first of whose rows is out[0]. */
 INLINE void put_tile(const row_out* out, int32_t rows, int32_t p, const ivec* sum, int units) {
   const int row_vectors = units * kUnitVectors;
-  if (rows < kTileRows || out->size != 1 || p + units * kUnit > out->room) {
-    UNROLL for (int r = 0; r < kTileRows; ++r) {
-      if (r >= rows) break;
-      UNROLL for (int u = 0; u < units; ++u)
-          put(out + r, p + u * kUnit, sum + r * row_vectors + u * kUnitVectors);
-    }
+  int plain = rows >= kTileRows;
+  for (int r = 0; plain && r < kTileRows; ++r) plain = is_plain(out + r, p, units * kUnit);
+  if (plain) {
+    UNROLL for (int r = 0; r < kTileRows; ++r) put_plain(out + r, p, sum + r * row_vectors, units);
     return;
   }
-  const int32_t low = out->low, high = out->high;
-  const ivec zero_point = i_splat(out->zero_point);
-  UNROLL for (int r = 0; r < kTileRows; ++r) {
-    int8_t* to = (int8_t*)out[r].at + p;
-    const ivec multiplier = i_splat(out[r].multiplier);
-    const int32_t shift = out[r].shift;
-    const ivec* s = sum + r * row_vectors;
-    UNROLL for (int u = 0; u < units; ++u) {
-      if (shift < kShortestFast) {
-        const unit_sums sums = unit_sums_of(s + u * kUnitVectors);
-        requantise_slowly(out + r, &sums, to + u * kUnit);
-        continue;
-      }
-      ivec y[kUnitVectors];
-      UNROLL for (int v = 0; v < kUnitVectors; ++v) y[v] =
-          requantised(s[u * kUnitVectors + v], multiplier, shift, zero_point);
-      put_bytes(to + u * kUnit, bytes_within(unit_bytes(y), low, high));
-    }
-  }
+  int32_t sums[kTileRows * kTileUnits * kUnit];
+  UNROLL for (int r = 0; r < kTileRows; ++r)
+      to_memory(sums + r * units * kUnit, sum + r * row_vectors, row_vectors);
+  for (int r = 0; r < kTileRows && r < rows; ++r) put_any(out + r, p, sums + r * units * kUnit, units);
 }
 
 /* Rows [row, row + kTileRows) of a block row, `units` of 16 pixels from p on. */

@@ -3,9 +3,9 @@
  * written once as always-inline functions whose sizes are constant arguments, and compiled for every
  * instruction set. Multiplications followed by additions become FMAs (-ffp-contract=fast). What the
  * extensions cannot say, or say badly, is in one header per instruction set: v_splat4(p) (four floats into
- * each quarter), v_quarters_sum(v), v_at_least(v, low) (a NaN passes), v_gate(v, m) (v where m > 0, else 0),
- * v_reaching(v, bar) (which lanes reach it), v_over_root(m, v, e) (m / (sqrt(v) + e)), and the switch that
- * makes denormals zero. */
+ * each quarter), v_load_i8(p) (bytes as floats), v_quarters_sum(v), v_at_least(v, low) (a NaN passes),
+ * v_gate(v, m) (v where m > 0, else 0), v_reaching(v, bar) (which lanes reach it), v_over_root(m, v, e) (m /
+ * (sqrt(v) + e)), and the switch that makes denormals zero. */
 #ifndef COPPICE_VEC_H
 #define COPPICE_VEC_H
 

@@ -3,6 +3,9 @@
 #include <immintrin.h>
 
 INLINE vec v_splat4(const float* p) { return _mm256_broadcast_ps((const __m128*)p); }
+INLINE vec v_load_i8(const int8_t* p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)));
+}
 INLINE vec4 v_quarters_sum(vec v) {
   return _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
 }

@@ -3,6 +3,9 @@
 #include <immintrin.h>
 
 INLINE vec v_splat4(const float* p) { return _mm512_broadcast_f32x4(_mm_loadu_ps(p)); }
+INLINE vec v_load_i8(const int8_t* p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)));
+}
 INLINE vec4 v_quarters_sum(vec v) {
   const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
   return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));

@@ -3,6 +3,12 @@
 #include <arm_neon.h>
 
 INLINE vec v_splat4(const float* p) { return v_load(p); }
+INLINE vec v_load_i8(const int8_t* p) {
+  uint32_t four;
+  memcpy(&four, p, sizeof four);
+  const int16x8_t wide = vmovl_s8(vreinterpret_s8_u32(vdup_n_u32(four)));
+  return vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)));
+}
 INLINE vec4 v_quarters_sum(vec v) { return v; }
 /* Not vmaxnm, which would turn a NaN into 0. */
 INLINE vec v_at_least(vec v, vec low) { return vmaxq_f32(v, low); }

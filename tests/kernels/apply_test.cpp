@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/rng.h"
+#include "kernels/plane_conv_problem.h"
 #include "kernels/select.h"
 
 namespace coppice {
@@ -94,6 +95,38 @@ TEST(ApplyF32, EqualsDoubleInAnyPartsOnEveryInstructionSet) {
           if (first.empty()) first = y;
           ASSERT_EQ(y, first);  // however it is cut
         }
+      }
+    }
+}
+
+TEST(ApplyF32, WeightsMayBeIntegersWithAScale) {
+  for (const int rows : {16, 37, 5})
+    for (const auto& [c, full] : {std::pair{1, false}, {4, false}, {1, true}, {4, true}}) {
+      const PlaneConv shape = {48, 1, rows, 1, 1, 1, 0, 0, 0, false, 0.4};
+      Rng rng(5, stream_id("apply", "integers"));
+      const PlaneWeights w(shape, 16, c, rng);
+      const EncodedBlocks encoded(w, 1, c, full, 0.01f);
+      const coppice_apply_f32 weights = encoded.integers();
+      std::vector<float> x(48), bias(static_cast<size_t>(rows));
+      for (auto* list : {&x, &bias})
+        for (float& v : *list) v = rng.normal();
+      for (const std::string& isa : available_isas()) {
+        SCOPED_TRACE(isa + " " + std::to_string(rows) + " " + std::to_string(c));
+        std::vector<float> y(static_cast<size_t>(rows + 1) * kSamples, kGuard);
+        coppice_apply_f32_args args{};
+        args.weights = &weights;
+        args.bias = bias.data();
+        args.x = {x.data(), 0, 0};
+        args.y = {y.data(), (rows + 1) * 4, 0};
+        args.low = -0.5f;
+        run(select_kernels(isa)->forward->apply_f32, &args, weights.block_rows, 1, 0);
+        for (int row = 0; row < rows; ++row) {
+          double want = static_cast<double>(bias[static_cast<size_t>(row)]);
+          for (int col = 0; col < 48; ++col)
+            want += w.at(row, col) * 0.01 * static_cast<double>(x[static_cast<size_t>(col)]);
+          EXPECT_NEAR(y[static_cast<size_t>(row)], std::max(want, -0.5), 1e-4 * (1 + std::abs(want)));
+        }
+        EXPECT_EQ(y[static_cast<size_t>(rows)], kGuard);
       }
     }
 }
