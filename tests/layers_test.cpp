@@ -37,7 +37,7 @@ constexpr Folder kFolders[] = {
     {"src/dataset", 4, 0},   {"src/ops", 5, 0},
     {"src/exec", 5, 0},      {"src/models", 6, 0},
     {"src/onnx", 6, 0},      {"src/sparsify", 6, 0},
-    {"src/structure", 6, 0}, {"src/pack", 6, 0},
+    {"src/structure", 6, 0}, {"src/pack", 6, 1},
     {"src/train", 7, 0},     {"src/emit", 7, 0},
     {"src/study", 8, 0},     {"include/coppice", 9, 0},
     {"cli", 9, 1},
