@@ -40,7 +40,7 @@ Result<std::vector<ReferenceArray>> run_oracle(const Graph& graph, Network& netw
       array.data.assign(static_cast<size_t>(array.shape.elements() * copies), 0.0);
       call.out.push_back(&array);
     }
-    node.op->reference(call);
+    (run.smooth && node.op->smooth ? node.op->smooth : node.op->reference)(call);
     for (const ValueId out : node.outputs)
       if (const auto replaced = run.replace.find(graph.value(out).name); replaced != run.replace.end())
         values[static_cast<size_t>(out)].data = replaced->second;

@@ -16,6 +16,7 @@ namespace coppice {
 struct OracleRun {
   int64_t batch = 1;
   bool training = true;
+  bool smooth = false;  // ops without a slope give what their gradient is that of (OpDef::smooth)
   uint64_t seed = 0, step = 0;
   std::vector<double> input;           // [batch][features]
   std::vector<double> target;          // [batch] labels or [batch][outputs]

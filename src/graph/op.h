@@ -92,6 +92,10 @@ struct OpDef {
   // The naive definition in double: the truth for values and gradients.
   void (*reference)(const ReferenceCall& call) = nullptr;
 
+  // Of an op whose gradient is one by definition, as it has no slope of its own: the function that the
+  // gradient is that of, in double. Null: `reference` is.
+  void (*smooth)(const ReferenceCall& call) = nullptr;
+
   // Emits the calls that compute it in float. Null: has no kernel of its own.
   Status (*lower)(Lowering& lowering, const Node& node) = nullptr;
 

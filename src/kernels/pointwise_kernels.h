@@ -18,8 +18,8 @@ typedef struct coppice_map_args {
   coppice_tiled a, b, out;
   coppice_extent extent;
   int32_t activation;  /* add: coppice_activation after the sum */
-  float parameter;     /* dropout: probability of zero; leaky_relu: slope; elu: alpha */
-  float low, high;     /* clip */
+  float parameter;     /* dropout: probability of zero; leaky_relu: slope; elu: alpha; fake_quantise: scale */
+  float low, high;     /* clip; fake_quantise: in steps, from -255 to 255 */
   uint64_t stream;     /* dropout: key of its random numbers */
   const float* slopes; /* prelu: that of channel c is slopes[c * slope_step] */
   int32_t slope_step;
@@ -132,6 +132,7 @@ typedef struct coppice_pointwise_table {
   coppice_kernel gelu, gelu_grad, gelu_tanh, gelu_tanh_grad;
   coppice_kernel elu, elu_grad;
   coppice_kernel leaky_relu, leaky_relu_grad, clip, clip_grad;
+  coppice_kernel fake_quantise, fake_quantise_grad;
   coppice_kernel hard_sigmoid, hard_sigmoid_grad, hard_swish, hard_swish_grad;
   coppice_kernel prelu, prelu_dx; /* prelu_dx: a = dy, b = x */
   coppice_kernel prelu_sums;

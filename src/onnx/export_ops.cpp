@@ -74,6 +74,17 @@ Status export_clip(Exporter& to, const coppice::Node& node) {
   return {};
 }
 
+// To 8-bit integers and back, which programs that compute in them take for the range of the value.
+Status export_fake_quantise(Exporter& to, const coppice::Node& node) {
+  const std::string scale =
+      to.constant(node.name + ".scale", {}, {static_cast<float>(node.real("scale", 1.0))});
+  const std::string zero =
+      to.byte(node.name + ".zero_point", static_cast<int8_t>(node.integer("zero_point", 0)));
+  const std::string integers = to.step("QuantizeLinear", node.name + ".integers", {to.x(node), scale, zero});
+  to.make(node, "DequantizeLinear", {integers, scale, zero});
+  return {};
+}
+
 // Slopes of channels go along with the places behind them.
 Status export_prelu(Exporter& to, const coppice::Node& node) {
   Integers sizes = to.shape(node.inputs[1]).sizes;
@@ -261,6 +272,7 @@ constexpr ExportRow kRows[] = {
     {"conv2d", export_conv2d},
     {"dropout", export_dropout},
     {"elu", export_elu},
+    {"fake_quantise", export_fake_quantise},
     {"flatten", export_flatten},
     {"gelu", export_gelu},
     {"global_pool", export_global_pool},

@@ -245,6 +245,12 @@ std::string Exporter::integers(const std::string& wish, const std::vector<int64_
   return name;
 }
 
+std::string Exporter::byte(const std::string& wish, int8_t value) {
+  std::string name = unique(wish);
+  tensor(name, {}, Type::kInt8, bytes_of(std::vector<int8_t>{value}));
+  return name;
+}
+
 std::string Exporter::step(const char* op, const std::string& wish, const Names& inputs,
                            const Fields& attributes) {
   std::string name = unique(wish);

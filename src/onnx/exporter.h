@@ -38,6 +38,7 @@ class Exporter {
   std::string constant(const std::string& wish, const std::vector<int64_t>& sizes,
                        const std::vector<float>& values);
   std::string integers(const std::string& wish, const std::vector<int64_t>& values);
+  std::string byte(const std::string& wish, int8_t value);  // a single one
   // One of several nodes that make up an op: the name of its output.
   std::string step(const char* op, const std::string& wish, const Names& inputs,
                    const Fields& attributes = {});

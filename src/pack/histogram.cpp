@@ -37,29 +37,30 @@ std::vector<End> ends_of(double outermost, double width, int64_t inner, int64_t 
   return ends;
 }
 
+// The bin of a number, where bins are 2^exponent wide.
+int64_t index_at(float number, int exponent) {
+  return static_cast<int64_t>(std::floor(std::ldexp(double{number}, -exponent)));
+}
+
+bool fits(float low, float high, int exponent) {
+  const double most = std::max(std::abs(double{low}), std::abs(double{high}));
+  return std::ldexp(most, -exponent) < kLargestIndex &&
+         index_at(high, exponent) - index_at(low, exponent) < Histogram::kBins;
+}
+
 }  // namespace
 
 double Histogram::width() const { return std::ldexp(1.0, exponent_); }
 
-int64_t Histogram::index(float number) const {
-  return static_cast<int64_t>(std::floor(std::ldexp(double{number}, -exponent_)));
-}
-
-bool Histogram::fits(float low, float high) const {
-  const double most = std::max(std::abs(double{low}), std::abs(double{high}));
-  return std::ldexp(most, -exponent_) < kLargestIndex && index(high) - index(low) < kBins;
-}
+int64_t Histogram::index(float number) const { return index_at(number, exponent_); }
 
 void Histogram::include(float low, float high) {
-  const bool before = !empty_;
-  least_ = before ? std::min(least_, low) : low;
-  most_ = before ? std::max(most_, high) : high;
+  least_ = empty_ ? low : std::min(least_, low);
+  most_ = empty_ ? high : std::max(most_, high);
   empty_ = false;
-  int doublings = 0;
-  const int old = exponent_;
-  for (; !fits(least_, most_); ++exponent_) ++doublings;
-  exponent_ = old;
-  if (doublings > 0) merge(doublings);
+  int exponent = exponent_;
+  while (!fits(least_, most_, exponent)) ++exponent;
+  if (exponent > exponent_) merge(exponent - exponent_);
   if (index(least_) < first_ || index(most_) >= first_ + kBins) begin_at(index(least_));
 }
 

@@ -40,15 +40,14 @@ class Histogram {
  private:
   double width() const;               // of a bin
   int64_t index(float number) const;  // of its bin; bin i begins at i * width
-  bool fits(float low, float high) const;
   void merge(int doublings);
   void begin_at(int64_t first);
   int64_t counted() const;
 
   bool empty_ = true;
   float least_ = 0, most_ = 0;
-  int exponent_ =
-      -149;            // width = 2^exponent: so edges are exact, and a wider bin is two of the narrower ones
+  // The width is 2^exponent: so edges are exact, and a wider bin is two of the narrower ones.
+  int exponent_ = -149;
   int64_t first_ = 0;  // index of the first bin
   std::array<int64_t, kBins> counts_{};
 };

@@ -74,11 +74,11 @@ class Folder {
     if (!is_layer(node)) return "its input comes from " + described(node) + ", which has no weights";
     if (readers(graph_, x) > 1) return "its input '" + graph_.value(x).name + "' is read by others as well";
     if (!node.text("activation", "").empty()) return "an activation follows " + described(node);
-    if (const std::string why = shares(node); !why.empty()) return why;
+    if (std::string why = shares(node); !why.empty()) return why;
     Doubles bias = bias_of(node);
     for (size_t o = 0; o < bias.size(); ++o) bias[o] = affine.factor[o] * bias[o] + affine.shift[o];
     const auto factor = [&affine](int64_t row, int64_t) { return affine.factor[static_cast<size_t>(row)]; };
-    if (const std::string why = replace(layer, factor, bias); !why.empty()) return why;
+    if (std::string why = replace(layer, factor, bias); !why.empty()) return why;
     if (const auto activation = norm.attributes.find("activation"); activation != norm.attributes.end())
       graph_.nodes_for_pass()[static_cast<size_t>(layer)].attributes.insert(*activation);
     return "";
@@ -98,7 +98,7 @@ class Folder {
     if (!is_layer(node)) return described(node) + " behind it has no weights";
     if (node.integer("padding", 0) != 0 && node.integer("wrap", 0) == 0)
       return described(node) + " behind it has zeros around its input";
-    if (const std::string why = shares(node); !why.empty()) return why;
+    if (std::string why = shares(node); !why.empty()) return why;
     const Param& weight = param(node.inputs[1]);
     const Pattern pattern = weight.pattern();
     // The columns of a row that belong to one channel.

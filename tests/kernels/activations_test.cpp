@@ -106,6 +106,18 @@ std::vector<Case> cases() {
          args.low = -0.5f;
          args.high = 6.0f;
        }},
+      {"fake_quantise",
+       {{"scale", 0.125}, {"zero_point", int64_t{5}}},
+       &Table::fake_quantise,
+       &Table::fake_quantise_grad,
+       false,
+       -16.625f,
+       15.25f,
+       [](coppice_map_args& args) {
+         args.parameter = 0.125f;
+         args.low = -133.0f;
+         args.high = 122.0f;
+       }},
       {"hard_sigmoid", {}, &Table::hard_sigmoid, &Table::hard_sigmoid_grad, true, 0.0f, 1.0f},
       {"hard_swish", {}, &Table::hard_swish, &Table::hard_swish_grad, false, 0.0f, kInfinity},
   };

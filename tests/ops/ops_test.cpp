@@ -80,6 +80,7 @@ TEST_P(OpTest, GradientsEqualFiniteDifferences) {
   options.batch = 5;
   auto executor = Executor::create(net, options).take();
   OracleRun run = random_batch(net.graph, *executor, 5, 3, 0.0f, true).oracle;
+  run.smooth = true;
   const std::vector<ReferenceArray> values = run_oracle(with_gradients, net, run).take();
   for (size_t v = 0; v < net.graph.values().size(); ++v) {
     const Value& value = net.graph.values()[v];

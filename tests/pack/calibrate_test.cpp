@@ -24,6 +24,13 @@ CalibrationOptions by(RangeMethod method, int threads = 1, int batch = 64) {
   return options;
 }
 
+std::vector<float> normal_numbers(size_t count) {
+  Rng rng(2, stream_id("test", "calibrate"));
+  std::vector<float> out(count);
+  for (float& x : out) x = rng.normal();
+  return out;
+}
+
 // fc(x) = (x0 - x1, 2 x1), relu, and once more.
 Network tiny() {
   Network net = testing::network_of(testing::mlp({2, 2, 2}), 1.0);
@@ -78,9 +85,7 @@ TEST(Calibrate, CountsValidSamplesOnly) {
 
 TEST(Calibrate, TheSameForAnyNumberOfThreads) {
   Network net = testing::network_of(testing::conv_net(true), 0.5);
-  Rng rng(2, stream_id("test", "calibrate"));
-  std::vector<float> samples;
-  for (int i = 0; i < 70 * 2 * 8 * 8; ++i) samples.push_back(rng.normal());
+  const std::vector<float> samples = normal_numbers(70 * 2 * 8 * 8);
   for (const RangeMethod method :
        {RangeMethod::kMinMax, RangeMethod::kPercentile, RangeMethod::kLeastSquares}) {
     const Ranges one = calibrate(net, samples, by(method)).take();
@@ -98,9 +103,7 @@ TEST(Calibrate, TheSameForAnyNumberOfThreads) {
 
 TEST(Calibrate, NarrowerMethodsLieWithinWhatOccurred) {
   Network net = testing::network_of(testing::conv_net(false), 1.0);
-  Rng rng(2, stream_id("test", "calibrate"));
-  std::vector<float> samples;
-  for (int i = 0; i < 100 * 2 * 8 * 8; ++i) samples.push_back(rng.normal());
+  std::vector<float> samples = normal_numbers(100 * 2 * 8 * 8);
   samples[7] = 30;
   const Ranges all = calibrate(net, samples, by(RangeMethod::kMinMax)).take();
   for (const RangeMethod method : {RangeMethod::kPercentile, RangeMethod::kLeastSquares}) {

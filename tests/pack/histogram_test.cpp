@@ -85,9 +85,8 @@ double error_of(const std::vector<float>& numbers, Range range) {
 TEST(Histogram, LeastSquaresIsBetterThanAnyOtherRange) {
   Rng rng(1, stream_id("test", "least squares"));
   for (const bool relu : {false, true}) {
-    std::vector<float> numbers;
-    for (int i = 0; i < 200000; ++i) numbers.push_back(std::max(rng.normal(), relu ? 0.0f : -100.0f));
-    numbers.push_back(40);
+    std::vector<float> numbers(200001, 40.0f);
+    for (size_t i = 1; i < numbers.size(); ++i) numbers[i] = std::max(rng.normal(), relu ? 0.0f : -100.0f);
     const Histogram histogram = of(numbers);
     const Range best = histogram.least_squares();
     EXPECT_LT(best.high, 36);

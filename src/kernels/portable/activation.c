@@ -104,6 +104,28 @@ void KERNEL(clip_grad)(const void* raw, const coppice_run_state* rs, const coppi
   MAP({ out[i] = coppice_select((b[i] <= low) | (b[i] >= high), 0.0f, a[i]); })
 }
 
+/* A number below 2^22 is rounded, halves to even, by what a float has room for beside 1.5 * 2^23. */
+#define ROUND_SHIFT 12582912.0f
+
+void KERNEL(fake_quantise)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
+  const float low = ((const coppice_map_args*)raw)->low, high = ((const coppice_map_args*)raw)->high;
+  const float scale = ((const coppice_map_args*)raw)->parameter;
+  MAP({
+    (void)b;
+    const float steps = coppice_clamp(a[i] / scale, low, high);
+    out[i] = scale * ((steps + ROUND_SHIFT) - ROUND_SHIFT);
+  })
+}
+
+void KERNEL(fake_quantise_grad)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
+  const float low = ((const coppice_map_args*)raw)->low, high = ((const coppice_map_args*)raw)->high;
+  const float scale = ((const coppice_map_args*)raw)->parameter;
+  MAP({
+    const float steps = b[i] / scale;
+    out[i] = coppice_select((steps < low) | (steps > high), 0.0f, a[i]);
+  })
+}
+
 void KERNEL(hard_sigmoid)(const void* raw, const coppice_run_state* rs, const coppice_item* item) {
   MAP({
     (void)b;

@@ -35,6 +35,8 @@ DECLARE_KERNEL(elu);
 DECLARE_KERNEL(elu_grad);
 DECLARE_KERNEL(clip);
 DECLARE_KERNEL(clip_grad);
+DECLARE_KERNEL(fake_quantise);
+DECLARE_KERNEL(fake_quantise_grad);
 DECLARE_KERNEL(hard_sigmoid);
 DECLARE_KERNEL(hard_sigmoid_grad);
 DECLARE_KERNEL(hard_swish);
