@@ -365,6 +365,20 @@ Status pack_flatten(Packer& to, const Node& node) {
   return {};
 }
 
+// What integers do by themselves; floats become integers and are read as floats again.
+Status pack_fake_quantise(Packer& to, const Node& node) {
+  const int32_t x = to.stands(node.inputs[0]);
+  const Quantisation rounding = rounding_of(node);
+  if (integers_of(to.value(x)) == rounding) {
+    to.stands_for(node.outputs[0], x);
+    return {};
+  }
+  const int32_t from = to.operand(node.inputs[0], COPPICE_CPK_F32);
+  const int32_t y = to.make(node.outputs[0], rounding);
+  to.step(node, COPPICE_CPK_CONVERT, from, -1, y);
+  return {};
+}
+
 Status pack_identity(Packer& to, const Node& node) {
   to.stands_for(node.outputs[0], to.stands(node.inputs[0]));
   return {};
@@ -401,6 +415,7 @@ constexpr Row kRows[] = {
     {"concat", pack_concat},
     {"flatten", pack_flatten},
     {"dropout", pack_identity},
+    {"fake_quantise", pack_fake_quantise},
 };
 
 }  // namespace
@@ -409,6 +424,10 @@ PackOp pack_op(const std::string& op) {
   for (const Row& row : kRows)
     if (op == row.op) return row.pack;
   return nullptr;
+}
+
+Quantisation rounding_of(const Node& node) {
+  return {static_cast<float>(node.real("scale", 1.0)), static_cast<int32_t>(node.integer("zero_point", 0))};
 }
 
 int16_t quantised(double number, Quantisation q) {

@@ -125,7 +125,21 @@ std::vector<float> Packer::numbers(ValueId parameter) const {
 const Param& Packer::param(ValueId parameter) const { return *network_.find(graph_.value(parameter).name); }
 
 bool Packer::may_be_integers(ValueId value) const {
-  return integers() && value != graph_.logits && options_.ranges.contains(graph_.value(value).name);
+  if (!integers() || value == graph_.logits) return false;
+  return own_rounding(value) || options_.ranges.contains(graph_.value(value).name);
+}
+
+Quantisation Packer::quantisation(ValueId value) const {
+  const std::optional<Quantisation> own = own_rounding(value);
+  return own ? *own : quantisation_of(options_.ranges.at(graph_.value(value).name));
+}
+
+std::optional<Quantisation> Packer::own_rounding(ValueId value) const {
+  const NodeId maker = graph_.producer(value);
+  if (maker >= 0 && is(graph_.node(maker), "fake_quantise")) return rounding_of(graph_.node(maker));
+  for (const NodeId reader : readers_[static_cast<size_t>(value)])
+    if (is(graph_.node(reader), "fake_quantise")) return rounding_of(graph_.node(reader));
+  return std::nullopt;
 }
 
 NodeId Packer::only_reader(ValueId value) const {

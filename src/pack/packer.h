@@ -58,9 +58,8 @@ class Packer {
 
   // Whether the value may be integers: it has a quantisation, and is not the answer.
   bool may_be_integers(ValueId value) const;
-  Quantisation quantisation(ValueId value) const {
-    return quantisation_of(options_.ranges.at(graph_.value(value).name));
-  }
+  // Where the network rounds it itself, its own one; else by its range.
+  Quantisation quantisation(ValueId value) const;
 
   int32_t stands(ValueId value) const { return at_.at(value); }  // as it was made
   int32_t operand(ValueId value, coppice_cpk_type type);         // converted where it has to be
@@ -98,6 +97,7 @@ class Packer {
   int32_t add_value(const std::string& name, const coppice_cpk_value& value);
   std::pair<int64_t, bool> wanted_halo(ValueId value) const;  // and whether it wraps
   NodeId only_reader(ValueId value) const;                    // -1: there are several, or none
+  std::optional<Quantisation> own_rounding(ValueId value) const;
   void answer();
   ArenaPlan place();
   std::string text() const;
@@ -124,6 +124,9 @@ PackOp pack_op(const std::string& op);  // null: images have no such step
 // Of coppice_plane_add_args: a * multiplier_a + ... of numbers with these quantisations. Fails where the
 // scales are so different that 32 bits do not hold it.
 Result<coppice_cpk_sum> integer_sum(Quantisation a, Quantisation b, Quantisation y);
+
+// Of a fake_quantise node.
+Quantisation rounding_of(const Node& node);
 
 // The integer that stands for a number, within [-128, 127].
 int16_t quantised(double number, Quantisation quantisation);
