@@ -250,8 +250,7 @@ INLINE void put_tile(const row_out* out, int32_t rows, int32_t p, const vec* sum
     return;
   }
   UNROLL for (int r = 0; r < kTileRows; ++r) {
-    if (r >= rows) break;
-    put(out + r, p, sum + r * n, n);
+    if (r < rows) put(out + r, p, sum + r * n, n);
   }
 }
 

@@ -194,12 +194,7 @@ INLINE void put_plain_wides(const row_out* o, int32_t p, const ivec* sum, int wi
 INLINE void put_units(const row_out* out, int32_t p, ivec* sum, int units) {
   if (is_plain(out, p, units * kUnit)) {
 #if defined(COPPICE_ISA_avx512)
-    UNROLL for (int i = 0; i < WIDES(units); ++i) {
-      ivec y[kWideVectors];
-      UNROLL for (int v = 0; v < kWideVectors; ++v) y[v] = requantised(
-          sum[i * kWideVectors + v], i_splat(out->multiplier), out->shift, i_splat(out->zero_point));
-      put_wide_bytes((int8_t*)out->at + p + i * kWide, y, out->low, out->high);
-    }
+    put_plain_wides(out, p, sum, WIDES(units));
 #endif
     put_plain(out, p + 4 * WIDES(units) * kUnit, sum + 4 * WIDES(units) * kUnitVectors,
               units - 4 * WIDES(units));
@@ -218,7 +213,7 @@ INLINE void row_units(const row_run* run, const row_out* out, int32_t p, int uni
   const row_run r = *run; /* no store changes it */
   const int8_t* x = r.x + p;
   int32_t column = dense ? -1 : 0, k = 0, offset[4];
-  ivec sum[8];
+  ivec sum[LANES == 4 ? 16 : 8];
   UNROLL for (int i = 0; i < units * kUnitVectors; ++i) sum[i] = i_splat(out->start);
   for (; k + 4 <= r.count; k += 4) {
     const uint32_t four = next_four(&r, k, 4, &column, offset, dense);
@@ -248,14 +243,10 @@ DEFINE_UNITS(8)
 enum { kLargest = 3 };
 #define SIZES_OF(name) \
   { name##_1, name##_2, name##_4, name##_8 }
-#elif LANES == 8
+#else
 enum { kLargest = 2 };
 #define SIZES_OF(name) \
   { name##_1, name##_2, name##_4 }
-#else
-enum { kLargest = 1 };
-#define SIZES_OF(name) \
-  { name##_1, name##_2 }
 #endif
 
 /* Rows that read the same planes: a chunk of pixels serves all of them before the next. The largest chunk is
