@@ -29,15 +29,19 @@ static void add_run_units(const coppice_plane_add_args* args, const int8_t* a, c
                            args->low_i8,
                            args->high_i8};
   int8_t last_a[kUnit] = {0}, last_b[kUnit], last_y[kUnit];
-  int32_t i = 0;
   memset(last_b, other, sizeof last_b);
-  for (; i + kUnit <= count; i += kUnit) add_unit(&k, a + i, b ? b + i : last_b, y + i);
-  if (i == count) return;
-  const size_t left = (size_t)(count - i);
-  memcpy(last_a, a + i, left);
-  if (b) memcpy(last_b, b + i, left);
-  add_unit(&k, last_a, last_b, last_y);
-  memcpy(y + i, last_y, left);
+  if (count < kUnit) {
+    memcpy(last_a, a, (size_t)count);
+    if (b) memcpy(last_b, b, (size_t)count);
+    add_unit(&k, last_a, last_b, last_y);
+    memcpy(y, last_y, (size_t)count);
+    return;
+  }
+  /* The last unit overlaps the one before; first, as y may be a or b. */
+  const int32_t last = count - kUnit;
+  add_unit(&k, a + last, b ? b + last : last_b, last_y);
+  for (int32_t i = 0; i < last; i += kUnit) add_unit(&k, a + i, b ? b + i : last_b, y + i);
+  memcpy(y + last, last_y, kUnit);
 }
 
 #define ADD_RUN_I8 add_run_units
