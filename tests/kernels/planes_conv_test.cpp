@@ -165,7 +165,8 @@ struct Integers {
     for (int row = 0; row < p.padded_rows(); ++row) {
       const bool real = row < p.rows;
       bias.push_back(real ? static_cast<int32_t>(rng.below(40000)) - 20000 : 0);
-      const auto shifts = static_cast<int32_t>(row % 5 == 4 ? 1 + rng.below(33) : 34 + rng.below(10));
+      const auto shifts =
+          static_cast<int32_t>(row % 5 == 4 ? 1 + rng.below(33) : 34 + rng.below(row % 5 == 3 ? 29 : 10));
       shift.push_back(shifts);
       const int32_t most = row % 5 == 4 ? (shifts > 9 ? 1 << (shifts - 9) : 1) : 0x7fffffff;
       multiplier.push_back(static_cast<int32_t>(rng.below(static_cast<uint64_t>(most))));
