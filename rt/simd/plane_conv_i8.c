@@ -282,7 +282,7 @@ static int32_t row_sum_of(const row_run* run) {
 }
 
 PLANE_KERNEL(conv_rows_i8) {
-  static const row_function functions[2][kLargest + 1] = {SIZES_OF(single), SIZES_OF(dense)};
+  static const row_function kFunctions[2][kLargest + 1] = {SIZES_OF(single), SIZES_OF(dense)};
   const coppice_plane_conv_i8_args* a = (const coppice_plane_conv_i8_args*)args;
   const coppice_rows* f = (const coppice_rows*)a->weights;
   const conv_call call = conv_call_of(a, rs, item);
@@ -295,7 +295,7 @@ PLANE_KERNEL(conv_rows_i8) {
       runs[r] = row_run_of(&call, f, row + r);
       out[r] = row_out_of(&call, row + r, r, start_of(a->bias[row + r], row_sum_of(runs + r)));
     }
-    run_rows(functions[f->delta == NULL], runs, out, rows, call.pixels.count);
+    run_rows(kFunctions[f->delta == NULL], runs, out, rows, call.pixels.count);
     for (int32_t r = 0; r < rows; ++r) end_row(&call, row + r, out + r);
     row += rows;
   }
@@ -389,12 +389,12 @@ DEFINE_TILES(3)
 #endif
 
 static void run_block_row(const block_run* b, int c) {
-  static const block_function of_size[kTileUnits] = TILES;
+  static const block_function kOfSize[kTileUnits] = TILES;
   const int32_t units = (b->out->count + kUnit - 1) / kUnit;
   const int32_t chunks = (units + kTileUnits - 1) / kTileUnits;
   for (int32_t i = 0, done = 0; i < chunks; ++i) {
     const int32_t n = (units - done + chunks - i - 1) / (chunks - i);
-    for (int32_t row = 0; row < b->rows; row += kTileRows) of_size[n - 1](b, row, done * kUnit, c);
+    for (int32_t row = 0; row < b->rows; row += kTileRows) kOfSize[n - 1](b, row, done * kUnit, c);
     done += n;
   }
 }
