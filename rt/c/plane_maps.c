@@ -71,13 +71,21 @@ PLANE_KERNEL(add_f32) {
 #define ADD_RUN_I8 add_run_i8
 static void add_run_i8(const coppice_plane_add_args* args, const int8_t* a, const int8_t* b, int8_t other,
                        int8_t* y, int32_t count) {
+  /* Copies: a byte that is stored might be of *args, as far as the compiler knows. */
+  const int32_t by_a = args->multiplier_a, by_b = args->multiplier_b, shift = args->shift;
   const int32_t low = args->low_i8, high = args->high_i8;
-  for (int32_t i = 0; i < count; ++i) {
-    int32_t s = a[i] * args->multiplier_a + (b ? b[i] : other) * args->multiplier_b + args->offset;
-    s >>= args->shift;
-    s = s < low ? low : s;
-    y[i] = (int8_t)(s > high ? high : s);
+  const int32_t offset = args->offset + (b ? 0 : other * by_b);
+#define RUN(SUM)                                     \
+  SAME_ELEMENT for (int32_t i = 0; i < count; ++i) { \
+    int32_t s = (SUM) >> shift;                      \
+    s = s < low ? low : s;                           \
+    y[i] = (int8_t)(s > high ? high : s);            \
   }
+  if (b)
+    RUN(a[i] * by_a + b[i] * by_b + offset)
+  else
+    RUN(a[i] * by_a + offset)
+#undef RUN
 }
 #endif
 
