@@ -170,6 +170,7 @@ void print_layers(const coppice_plane_kernels& kernels, double density, double s
     for (const Kind& kind : kKinds) steps.push_back(kind.convolution);
     steps.insert(steps.end(), {&Bench::add_f32, &Bench::add_i8});
     std::vector<std::function<void()>> functions;
+    functions.reserve(steps.size());
     for (const Step step : steps)
       functions.emplace_back([&bench, step] {
         for (int i = 0; i < kTogether; ++i) (bench.*step)();

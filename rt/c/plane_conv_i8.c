@@ -59,7 +59,7 @@ static void block_row_i8(const conv_run* run, const coppice_plane_conv_i8_args* 
     for (int32_t c = 0; c < 4; ++c) {
       const int32_t column = f->c == 1 ? f->column[(int64_t)g * 4 + c]
                                        : (f->column ? f->column[g] : g - f->start[block_row]) * 4 + c;
-      const int32_t w = f->value[((int64_t)g * COPPICE_APPLY_ROWS + row % COPPICE_APPLY_ROWS) * 4 + c];
+      const int8_t w = f->value[((int64_t)g * COPPICE_APPLY_ROWS + row % COPPICE_APPLY_ROWS) * 4 + c];
       if (column < f->cols) add_i8(sum, x + a->conv.offset[column], w, run->count);
     }
 }

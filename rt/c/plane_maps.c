@@ -65,38 +65,41 @@ PLANE_KERNEL(add_f32) {
   }
 }
 
-static void add_channel_i8(const coppice_plane_add_args* args, const add_walk* walk, const int8_t* a,
-                           const int8_t* b, int8_t* y) {
-  const plane_runs runs = walk->runs;
-  const int32_t by_a = args->multiplier_a, by_b = args->multiplier_b, offset = args->offset;
-  const int32_t shift = args->shift, low = args->low_i8, high = args->high_i8;
-  for (int32_t run = 0; run < runs.count; ++run) {
-    const int32_t other = *b * by_b + offset;
-#define RUN(SUM)                                           \
-  SAME_ELEMENT for (int32_t i = 0; i < runs.length; ++i) { \
-    int32_t s = (SUM) >> shift;                            \
-    s = s < low ? low : s;                                 \
-    y[i] = (int8_t)(s > high ? high : s);                  \
+/* One run of pixels. b == NULL: it is `other` everywhere. Vector units have one of their own
+ * (rt/simd/plane_maps.c). */
+#ifndef ADD_RUN_I8
+#define ADD_RUN_I8 add_run_i8
+static void add_run_i8(const coppice_plane_add_args* args, const int8_t* a, const int8_t* b, int8_t other,
+                       int8_t* y, int32_t count) {
+  /* Copies: a byte that is stored might be of *args, as far as the compiler knows. */
+  const int32_t by_a = args->multiplier_a, by_b = args->multiplier_b, shift = args->shift;
+  const int32_t low = args->low_i8, high = args->high_i8;
+  const int32_t offset = args->offset + (b ? 0 : other * by_b);
+#define RUN(SUM)                                     \
+  SAME_ELEMENT for (int32_t i = 0; i < count; ++i) { \
+    int32_t s = (SUM) >> shift;                      \
+    s = s < low ? low : s;                           \
+    y[i] = (int8_t)(s > high ? high : s);            \
   }
-    if (walk->spread)
-      RUN(a[i] * by_a + other)
-    else
-      RUN(a[i] * by_a + b[i] * by_b + offset)
+  if (b)
+    RUN(a[i] * by_a + b[i] * by_b + offset)
+  else
+    RUN(a[i] * by_a + offset)
 #undef RUN
-    a += walk->a_pitch;
-    b += walk->spread ? 0 : walk->b_pitch;
-    y += walk->y_pitch;
-  }
 }
+#endif
 
 PLANE_KERNEL(add_i8) {
-  const coppice_plane_add_args* a = (const coppice_plane_add_args*)args;
-  const add_walk walk = add_walk_of(a, item);
+  const coppice_plane_add_args* args_of = (const coppice_plane_add_args*)args;
+  const add_walk walk = add_walk_of(args_of, item);
   for (int32_t c = walk.range.begin; c < walk.range.end; ++c) {
-    add_channel_i8(a, &walk, (const int8_t*)plane_pixels(&a->a, rs, item, c, 1),
-                   (const int8_t*)plane_pixels(&a->b, rs, item, c, 1),
-                   (int8_t*)plane_pixels(&a->y, rs, item, c, 1));
-    plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 1), 1);
+    const int8_t* a = (const int8_t*)plane_pixels(&args_of->a, rs, item, c, 1);
+    const int8_t* b = (const int8_t*)plane_pixels(&args_of->b, rs, item, c, 1);
+    int8_t* y = (int8_t*)plane_pixels(&args_of->y, rs, item, c, 1);
+    for (int32_t run = 0; run < walk.runs.count; ++run)
+      ADD_RUN_I8(args_of, a + run * walk.a_pitch, walk.spread ? NULL : b + run * walk.b_pitch, *b,
+                 y + run * walk.y_pitch, walk.runs.length);
+    plane_fill_halo(&args_of->y, plane_channel(&args_of->y, rs, item, c, 1), 1);
   }
 }
 

@@ -159,15 +159,15 @@ static void pool(const coppice_plane_pool_args* args, const pool_kind* kind, con
   { x_size, y_size, name##_start, name##_strided, name##_window, name##_finish }
 
 PLANE_KERNEL(pool_f32) {
-  static const pool_kind mean = POOL_KIND(mean_f32, 4, 4), maximum = POOL_KIND(max_f32, 4, 4);
+  static const pool_kind kMean = POOL_KIND(mean_f32, 4, 4), kMaximum = POOL_KIND(max_f32, 4, 4);
   const coppice_plane_pool_args* a = (const coppice_plane_pool_args*)args;
-  pool(a, a->maximum ? &maximum : &mean, rs, item);
+  pool(a, a->maximum ? &kMaximum : &kMean, rs, item);
 }
 
 PLANE_KERNEL(pool_i8) {
-  static const pool_kind mean = POOL_KIND(mean_i8, 1, 4), maximum = POOL_KIND(max_i8, 1, 1);
+  static const pool_kind kMean = POOL_KIND(mean_i8, 1, 4), kMaximum = POOL_KIND(max_i8, 1, 1);
   const coppice_plane_pool_args* a = (const coppice_plane_pool_args*)args;
-  pool(a, a->maximum ? &maximum : &mean, rs, item);
+  pool(a, a->maximum ? &kMaximum : &kMean, rs, item);
 }
 
 /* ---- copies */

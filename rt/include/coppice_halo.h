@@ -9,26 +9,28 @@
 /* The pixel that stands at coordinate `at` of an axis that wraps around. */
 static inline int32_t coppice_wrapped(int32_t at, int32_t size) { return (at % size + size) % size; }
 
-/* A few equal bytes. The rims of small planes are many: a call for each would take longer than the plane. */
+/* Equal bytes. The rims of small planes are many: a call for each would take longer than the plane. */
 static inline void coppice_halo_set(char* to, int32_t fill, int64_t bytes) {
   const uint64_t all = (uint64_t)(uint8_t)fill * 0x0101010101010101u;
-  if (bytes == 2)
+  if (bytes == 2) {
     memcpy(to, &all, 2);
-  else if (bytes == 4)
-    memcpy(to, &all, 4);
-  else if (bytes == 8)
+  } else if (bytes == 8) {
     memcpy(to, &all, 8);
-  else
+  } else if (bytes > 8 && bytes <= 32) {
+    for (int64_t i = 0; i + 8 < bytes; i += 8) memcpy(to + i, &all, 8);
+    memcpy(to + bytes - 8, &all, 8);
+  } else {
     memset(to, fill, (size_t)bytes);
+  }
 }
 
 /* The rim, every byte of it `fill`. What ends a row of pixels and begins the next one lies together. */
 static inline void coppice_halo_fill(char* plane, int32_t height, int32_t width, int32_t pixel, int32_t halo,
                                      int32_t fill) {
   const int64_t row = (int64_t)(width + 2 * halo) * pixel, side = (int64_t)halo * pixel;
-  memset(plane, fill, (size_t)(halo * row + side));
+  coppice_halo_set(plane, fill, halo * row + side);
   for (int32_t y = halo + 1; y < halo + height; ++y) coppice_halo_set(plane + y * row - side, fill, 2 * side);
-  memset(plane + (halo + height) * row - side, fill, (size_t)(halo * row + side));
+  coppice_halo_set(plane + (halo + height) * row - side, fill, halo * row + side);
 }
 
 /* The rim, with the pixels of the opposite edge. */

@@ -102,9 +102,10 @@ static inline int64_t coppice_plane_conv_scratch(const coppice_plane_conv* c) {
 
 /* ---- the rest. Parts: ranges of part_channels channels of y. */
 
-/* Windows over each channel, clipped to the pixels that exist. Integers: the maximum is int8 with the zero
- * point of x; a mean is float: ((float)(sum - count * x_zero_point) * scale) / (float)divisor. `divisor` is
- * the number of pixels that exist, or, if count_padding, of the whole window. */
+/* Windows over each channel, clipped to the pixels that exist, of which there is at least one. Integers: the
+ * maximum is int8 with the zero point of x; a mean is float: ((float)(sum - count * x.fill) * scale) /
+ * (float)divisor, as x.fill is the zero point of x. `divisor` is the number of pixels that exist, or, if
+ * count_padding, of the whole window. */
 typedef struct coppice_plane_pool_args {
   coppice_plane x, y;
   int32_t kernel[2], stride[2], padding[2]; /* y, x; padding: how far the first windows reach out */

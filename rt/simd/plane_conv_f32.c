@@ -195,8 +195,8 @@ static row_run row_run_of(const conv_call* call, const coppice_rows* f, int32_t 
 }
 
 PLANE_KERNEL(conv_rows_f32) {
-  static const row_chunk_function functions[2][2][kRowVectors] = {{CHUNKS_OF(single), CHUNKS_OF(single_i8)},
-                                                                  {CHUNKS_OF(dense), CHUNKS_OF(dense_i8)}};
+  static const row_chunk_function kFunctions[2][2][kRowVectors] = {{CHUNKS_OF(single), CHUNKS_OF(single_i8)},
+                                                                   {CHUNKS_OF(dense), CHUNKS_OF(dense_i8)}};
   const coppice_plane_conv_f32_args* a = (const coppice_plane_conv_f32_args*)args;
   const coppice_rows* f = (const coppice_rows*)a->weights;
   const conv_call call = conv_call_of(a, rs, item);
@@ -209,7 +209,7 @@ PLANE_KERNEL(conv_rows_f32) {
       runs[r] = row_run_of(&call, f, row + r, a->scale != NULL);
       out[r] = row_out_of(&call, row + r, r, a->scale ? a->scale[row + r] : 1.0f);
     }
-    run_rows(functions[f->delta == NULL][a->scale != NULL], runs, out, rows);
+    run_rows(kFunctions[f->delta == NULL][a->scale != NULL], runs, out, rows);
     for (int32_t r = 0; r < rows; ++r) end_row(&call, row + r, out + r);
     row += rows;
   }
@@ -250,8 +250,7 @@ INLINE void put_tile(const row_out* out, int32_t rows, int32_t p, const vec* sum
     return;
   }
   UNROLL for (int r = 0; r < kTileRows; ++r) {
-    if (r >= rows) break;
-    put(out + r, p, sum + r * n, n);
+    if (r < rows) put(out + r, p, sum + r * n, n);
   }
 }
 
@@ -307,13 +306,13 @@ DEFINE_TILES(6)
 #endif
 
 static void run_block_row(const block_run* b, int c, int integers) {
-  static const block_tile_function functions[2][kTileVectors] = {TILES_OF(tile), TILES_OF(tile_i8)};
+  static const block_tile_function kFunctions[2][kTileVectors] = {TILES_OF(tile), TILES_OF(tile_i8)};
   const int32_t vectors = (b->out->count + LANES - 1) / LANES;
   const int32_t chunks = (vectors + kTileVectors - 1) / kTileVectors;
   for (int32_t i = 0, done = 0; i < chunks; ++i) {
     const int32_t n = (vectors - done + chunks - i - 1) / (chunks - i);
     for (int32_t row = 0; row < b->rows; row += kTileRows)
-      functions[integers][n - 1](b, row, done * LANES, c);
+      kFunctions[integers][n - 1](b, row, done * LANES, c);
     done += n;
   }
 }

@@ -194,12 +194,7 @@ INLINE void put_plain_wides(const row_out* o, int32_t p, const ivec* sum, int wi
 INLINE void put_units(const row_out* out, int32_t p, ivec* sum, int units) {
   if (is_plain(out, p, units * kUnit)) {
 #if defined(COPPICE_ISA_avx512)
-    UNROLL for (int i = 0; i < WIDES(units); ++i) {
-      ivec y[kWideVectors];
-      UNROLL for (int v = 0; v < kWideVectors; ++v) y[v] = requantised(
-          sum[i * kWideVectors + v], i_splat(out->multiplier), out->shift, i_splat(out->zero_point));
-      put_wide_bytes((int8_t*)out->at + p + i * kWide, y, out->low, out->high);
-    }
+    put_plain_wides(out, p, sum, WIDES(units));
 #endif
     put_plain(out, p + 4 * WIDES(units) * kUnit, sum + 4 * WIDES(units) * kUnitVectors,
               units - 4 * WIDES(units));
@@ -218,7 +213,7 @@ INLINE void row_units(const row_run* run, const row_out* out, int32_t p, int uni
   const row_run r = *run; /* no store changes it */
   const int8_t* x = r.x + p;
   int32_t column = dense ? -1 : 0, k = 0, offset[4];
-  ivec sum[8];
+  ivec sum[LANES == 4 ? 16 : 8];
   UNROLL for (int i = 0; i < units * kUnitVectors; ++i) sum[i] = i_splat(out->start);
   for (; k + 4 <= r.count; k += 4) {
     const uint32_t four = next_four(&r, k, 4, &column, offset, dense);
@@ -248,14 +243,10 @@ DEFINE_UNITS(8)
 enum { kLargest = 3 };
 #define SIZES_OF(name) \
   { name##_1, name##_2, name##_4, name##_8 }
-#elif LANES == 8
+#else
 enum { kLargest = 2 };
 #define SIZES_OF(name) \
   { name##_1, name##_2, name##_4 }
-#else
-enum { kLargest = 1 };
-#define SIZES_OF(name) \
-  { name##_1, name##_2 }
 #endif
 
 /* Rows that read the same planes: a chunk of pixels serves all of them before the next. The largest chunk is
@@ -291,7 +282,7 @@ static int32_t row_sum_of(const row_run* run) {
 }
 
 PLANE_KERNEL(conv_rows_i8) {
-  static const row_function functions[2][kLargest + 1] = {SIZES_OF(single), SIZES_OF(dense)};
+  static const row_function kFunctions[2][kLargest + 1] = {SIZES_OF(single), SIZES_OF(dense)};
   const coppice_plane_conv_i8_args* a = (const coppice_plane_conv_i8_args*)args;
   const coppice_rows* f = (const coppice_rows*)a->weights;
   const conv_call call = conv_call_of(a, rs, item);
@@ -304,7 +295,7 @@ PLANE_KERNEL(conv_rows_i8) {
       runs[r] = row_run_of(&call, f, row + r);
       out[r] = row_out_of(&call, row + r, r, start_of(a->bias[row + r], row_sum_of(runs + r)));
     }
-    run_rows(functions[f->delta == NULL], runs, out, rows, call.pixels.count);
+    run_rows(kFunctions[f->delta == NULL], runs, out, rows, call.pixels.count);
     for (int32_t r = 0; r < rows; ++r) end_row(&call, row + r, out + r);
     row += rows;
   }
@@ -398,12 +389,12 @@ DEFINE_TILES(3)
 #endif
 
 static void run_block_row(const block_run* b, int c) {
-  static const block_function of_size[kTileUnits] = TILES;
+  static const block_function kOfSize[kTileUnits] = TILES;
   const int32_t units = (b->out->count + kUnit - 1) / kUnit;
   const int32_t chunks = (units + kTileUnits - 1) / kTileUnits;
   for (int32_t i = 0, done = 0; i < chunks; ++i) {
     const int32_t n = (units - done + chunks - i - 1) / (chunks - i);
-    for (int32_t row = 0; row < b->rows; row += kTileRows) of_size[n - 1](b, row, done * kUnit, c);
+    for (int32_t row = 0; row < b->rows; row += kTileRows) kOfSize[n - 1](b, row, done * kUnit, c);
     done += n;
   }
 }

@@ -3,7 +3,7 @@
  * sums: dot_gather() takes four columns of pixels, each from an address of its own; dot_add() adds the
  * product of each with a weight. What is added to the unsigned side of a product is kUnitOffset. AVX-512 can
  * have units of 64 pixels (dot_wide), which take half the shuffles. unit_high(): the upper halves of products
- * of 64 bits. unit_bytes() and wide_bytes(): sums as saturated bytes, in order. All is exact. */
+ * of 64 bits. unit_load(): bytes as 32-bit integers; unit_bytes(): the way back, saturating. All is exact. */
 #ifndef COPPICE_PLANE_DOT_H
 #define COPPICE_PLANE_DOT_H
 
@@ -71,6 +71,9 @@ INLINE ivec unit_high(ivec a, ivec b) {
   const __m512i odd = _mm512_mul_epi32(_mm512_shuffle_epi32((__m512i)a, 0xf5), (__m512i)b);
   return (ivec)_mm512_mask_mov_epi32(_mm512_shuffle_epi32(even, 0xf5), 0xaaaa, odd);
 }
+INLINE void unit_load(const int8_t* p, ivec* out) {
+  *out = (ivec)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p));
+}
 INLINE __m128i unit_bytes(const ivec* sum) { return _mm512_cvtsepi32_epi8((__m512i)*sum); }
 INLINE __m128i bytes_within(__m128i bytes, int32_t low, int32_t high) {
   return _mm_min_epi8(_mm_max_epi8(bytes, _mm_set1_epi8((int8_t)low)), _mm_set1_epi8((int8_t)high));
@@ -129,6 +132,10 @@ INLINE ivec unit_high(ivec a, ivec b) {
   const __m256i odd = _mm256_mul_epi32(_mm256_shuffle_epi32((__m256i)a, 0xf5), (__m256i)b);
   return (ivec)_mm256_blend_epi32(_mm256_shuffle_epi32(even, 0xf5), odd, 0xaa);
 }
+INLINE void unit_load(const int8_t* p, ivec* out) {
+  out[0] = (ivec)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p));
+  out[1] = (ivec)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)(p + 8)));
+}
 INLINE __m128i unit_bytes(const ivec* sum) {
   const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32((__m256i)sum[0], (__m256i)sum[1]), 0xd8);
   return _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
@@ -175,6 +182,14 @@ INLINE ivec unit_high(ivec a, ivec b) {
   const int64x2_t low = vmull_s32(vget_low_s32((int32x4_t)a), vget_low_s32((int32x4_t)b));
   const int64x2_t high = vmull_high_s32((int32x4_t)a, (int32x4_t)b);
   return (ivec)vuzp2q_s32(vreinterpretq_s32_s64(low), vreinterpretq_s32_s64(high));
+}
+INLINE void unit_load(const int8_t* p, ivec* out) {
+  const int8x16_t bytes = vld1q_s8(p);
+  const int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_high_s8(bytes);
+  out[0] = (ivec)vmovl_s16(vget_low_s16(low));
+  out[1] = (ivec)vmovl_high_s16(low);
+  out[2] = (ivec)vmovl_s16(vget_low_s16(high));
+  out[3] = (ivec)vmovl_high_s16(high);
 }
 INLINE int8x16_t unit_bytes(const ivec* sum) {
   const int16x8_t low = vqmovn_high_s32(vqmovn_s32((int32x4_t)sum[0]), (int32x4_t)sum[1]);

@@ -14,7 +14,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define NOINLINE static __attribute__((noinline))
-/* Of loops with constant bounds: arrays indexed by them then live in registers. */
+/* Of loops with constant bounds, of 16 turns at most: arrays indexed by them then live in registers. One loop
+ * that is longer, and gcc keeps the array in memory everywhere. */
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else

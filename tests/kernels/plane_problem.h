@@ -17,9 +17,16 @@
 
 namespace coppice {
 
+// Elements before and behind a plane: as many bytes as may be read behind it, so that AddressSanitizer sees
+// more.
+template <class T>
+constexpr size_t kPlaneGuard = COPPICE_PLANE_SLACK / sizeof(T);
+
 // Owns [channels][height + 2 halo][width + 2 halo] pixels between guards of the same kind.
 template <class T>
 class TestPlane {
+  static constexpr size_t kGuard = kPlaneGuard<T>;
+
  public:
   TestPlane(int channels, int height, int width, int halo, bool wrap = false, int fill = 0)
       : data_(static_cast<size_t>(channels * (height + 2 * halo) * (width + 2 * halo) + 2 * kGuard), T{77}) {
@@ -84,7 +91,6 @@ class TestPlane {
   }
 
  private:
-  static constexpr size_t kGuard = 64;  // as many bytes as may be read behind a plane, at least
   std::vector<T> data_;
   coppice_plane view_{};
 };
@@ -105,7 +111,7 @@ void run_parts(coppice_kernel kernel, const void* args, TestPlane<T>& y, int par
     const std::vector<T> before = y.memory();
     kernel(args, &rs, &item);
     for (int64_t i = scratch; i < scratch + 64; ++i) ASSERT_EQ(bytes[i], 77) << "scratch";
-    const int64_t area = coppice_plane_area(&y.view()), guard = 64;
+    const int64_t area = coppice_plane_area(&y.view()), guard = kPlaneGuard<T>;
     const int64_t begin_at = guard + area * (first + part * part_channels);
     const int64_t end_at = guard + area * std::min(first + item.part_end * part_channels, end);
     const std::vector<T> after = y.memory();
