@@ -6,6 +6,7 @@ include(CMakePackageConfigHelpers)
 set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/coppice)
 install(TARGETS coppice_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS coppice coppice_rt EXPORT coppiceTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS coppice_runtime LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT coppiceTargets NAMESPACE coppice:: DESTINATION ${config_dir})
 install(DIRECTORY include/coppice DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY src/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/coppice/src FILES_MATCHING PATTERN "*.h"

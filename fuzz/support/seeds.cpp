@@ -10,6 +10,7 @@
 #include "models/graph_json.h"
 #include "models/models.h"
 #include "ops/ops.h"
+#include "pack/pack.h"
 #include "study/account.h"
 #include "study/sweep_rows.h"
 #include "support/memory_env.h"
@@ -294,6 +295,21 @@ std::string sweep_rows_text(const Evaluation& test) {
   return text;
 }
 
+// Of ops whose steps differ most, in floats and in integers.
+void add_packed(std::vector<Seed>& seeds) {
+  for (const char* op : {"add", "avg_pool", "batch_norm", "concat", "conv2d", "gelu", "layer_norm", "linear",
+                         "max_pool", "mul", "pad", "prelu", "slice"}) {
+    Network network = Network::create(find_op(op)->samples().front().graph, {.density = 0.5}, 1).take();
+    PackOptions options;
+    seeds.push_back({"cpk", std::string(op) + "-float", pack_network(network, options).take().file});
+    const std::vector<float> sample(
+        static_cast<size_t>(network.graph.value(network.graph.input).shape.elements()), 0.7f);
+    options.ranges = calibrate(network, sample, {}).take();
+    options.arithmetic = Arithmetic::kInt8;
+    seeds.push_back({"cpk", std::string(op) + "-int8", pack_network(network, options).take().file});
+  }
+}
+
 void add_onnx(std::vector<Seed>& seeds) {
   using namespace testing;  // the functions that make ONNX files
   seeds.push_back({"onnx", "cnn", onnx_cnn().bytes()});
@@ -368,6 +384,7 @@ std::vector<Seed> make_seeds() {
   add_pictures(seeds);
   add_networks(seeds);
   add_onnx(seeds);
+  add_packed(seeds);
   add_runs(seeds);
   return seeds;
 }

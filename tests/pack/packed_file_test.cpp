@@ -11,8 +11,8 @@
 #include "ops/ops.h"
 #include "pack/image_file.h"
 #include "support/count_allocations.h"
+#include "support/cpk_bytes.h"
 #include "support/lively.h"
-#include "support/memory_env.h"
 #include "support/packed.h"
 
 namespace coppice {
@@ -80,24 +80,6 @@ TEST(PackedFile, RefusalsSayWhatIsWrong) {
   EXPECT_EQ(PackedImage::of(newer, "x").status().code(), Code::kUnsupported);
 }
 
-// Writes `words` anew where they lie in the file and puts the checksums right, as somebody who means harm
-// would.
-void repair(std::string& file) {
-  std::vector<uint64_t> words(file.size() / 8 + 1);
-  std::memcpy(words.data(), file.data(), file.size());
-  auto* header = reinterpret_cast<coppice_cpk_header*>(words.data());
-  auto* table = reinterpret_cast<coppice_cpk_section*>(header + 1);
-  for (int s = 0; s < COPPICE_CPK_SECTIONS; ++s)
-    if (table[s].offset % 8 == 0 && table[s].offset <= file.size() &&
-        table[s].bytes <= file.size() - table[s].offset)
-      table[s].checksum = coppice_cpk_checksum(0, words.data() + table[s].offset / 8, table[s].bytes / 8);
-  header->checksum = 0;
-  const uint64_t hash = coppice_cpk_checksum(0, words.data(), sizeof *header / 8);
-  header->checksum =
-      coppice_cpk_checksum(hash, words.data() + sizeof *header / 8, COPPICE_CPK_SECTIONS * sizeof *table / 8);
-  std::memcpy(file.data(), words.data(), file.size());
-}
-
 // Of all ops, with numbers that make sense somewhere: what gets through runs inside its memory (ASan sees).
 TEST(PackedFile, LiesBehindRightChecksumsDoNoHarm) {
   Rng rng(1, stream_id("test", "lies"));
@@ -119,7 +101,7 @@ TEST(PackedFile, LiesBehindRightChecksumsDoNoHarm) {
             const auto number = static_cast<int32_t>(kNumbers[rng.below(std::size(kNumbers))]);
             std::memcpy(changed.data() + at, &number, sizeof number);
           }
-          repair(changed);
+          put_checksums_right(changed);
           const auto image = PackedImage::of(changed, "lie");
           image.ok() ? ++taken : ++refused;
           if (image.ok()) (void)answer_of(*image);
@@ -140,7 +122,7 @@ TEST(PackedFile, ClaimsOfMemoryAreRefused) {
   std::memcpy(&plan, words + plans.offset, sizeof plan);
   plan.arena_bytes = uint64_t{1} << 37;
   std::memcpy(words + plans.offset, &plan, sizeof plan);
-  repair(network.file);
+  put_checksums_right(network.file);
   const PackedImage image = image_of(network);
   const auto session = PackedSession::create(image);
   ASSERT_FALSE(session.ok());

@@ -15,6 +15,16 @@ cd "$place"
 "$place/example/own_network"
 "$place/installed/bin/coppice" train --model own_network.json --train-samples 200 --test-samples 50 --epochs 1 --out run
 
+# A packed network says the same from C and from C++.
+"$place/installed/bin/coppice" pack run -o net.cpk --arithmetic int8
+cmake -S "$source/examples/run_packed" -B "$place/packed" -DCMAKE_PREFIX_PATH="$place/installed" >/dev/null
+cmake --build "$place/packed" >/dev/null
+truncate -s $((28 * 28 * 4)) zeros.f32
+"$place/packed/run_packed_c" net.cpk zeros.f32 >from_c
+"$place/packed/run_packed_cpp" net.cpk >from_cpp
+cat from_c
+cmp from_c from_cpp
+
 export PKG_CONFIG_PATH=$place/installed/lib/pkgconfig:$(echo "$place"/installed/lib/*/pkgconfig)
 read -ra flags <<<"$(pkg-config --cflags --libs coppice)"
 c++ -std=c++20 "$example/main.cpp" "${flags[@]}" -o by_pkg_config
