@@ -299,7 +299,9 @@ std::string sweep_rows_text(const Evaluation& test) {
 void add_packed(std::vector<Seed>& seeds) {
   for (const char* op : {"add", "avg_pool", "batch_norm", "concat", "conv2d", "gelu", "layer_norm", "linear",
                          "max_pool", "mul", "pad", "prelu", "slice"}) {
-    Network network = Network::create(find_op(op)->samples().front().graph, {.density = 0.5}, 1).take();
+    SparsityConfig half;
+    half.density = 0.5;
+    Network network = Network::create(find_op(op)->samples().front().graph, half, 1).take();
     PackOptions options;
     seeds.push_back({"cpk", std::string(op) + "-float", pack_network(network, options).take().file});
     const std::vector<float> sample(
