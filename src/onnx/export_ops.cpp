@@ -30,7 +30,7 @@ constexpr char kAdd[] = "Add", kMul[] = "Mul", kRelu[] = "Relu", kSigmoid[] = "S
                kHardSwish[] = "HardSwish";
 
 Status export_dropout(Exporter& to, const coppice::Node& node) {
-  to.same(node);
+  to.gives(node, to.x(node));
   return {};
 }
 
@@ -76,12 +76,9 @@ Status export_clip(Exporter& to, const coppice::Node& node) {
 
 // To 8-bit integers and back, which programs that compute in them take for the range of the value.
 Status export_fake_quantise(Exporter& to, const coppice::Node& node) {
-  const std::string scale =
-      to.constant(node.name + ".scale", {}, {static_cast<float>(node.real("scale", 1.0))});
-  const std::string zero =
-      to.byte(node.name + ".zero_point", static_cast<int8_t>(node.integer("zero_point", 0)));
-  const std::string integers = to.step("QuantizeLinear", node.name + ".integers", {to.x(node), scale, zero});
-  to.make(node, "DequantizeLinear", {integers, scale, zero});
+  const Exporter::Rounding rounding = rounding_of(node);
+  to.gives(node, to.rounded(node.name, to.x(node), rounding));
+  to.set_rounding(node.outputs[0], rounding);
   return {};
 }
 
@@ -97,7 +94,7 @@ Status export_prelu(Exporter& to, const coppice::Node& node) {
 
 Status export_linear(Exporter& to, const coppice::Node& node) {
   Exporter::Names inputs = {to.x(node)};
-  for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(to.parameter(node.inputs[i]));
+  TRY(to.layer_parameters(node, inputs));
   to.make(node, "Gemm", inputs, {integer_attribute("transB", 1)});
   return {};
 }
@@ -113,7 +110,8 @@ std::string wrapped(Exporter& to, const coppice::Node& node, int64_t padding) {
     x = to.step("Gather", name, {x, to.integers(name + ".places", places)},
                 {integer_attribute("axis", axis == 'h' ? 2 : 3)});
   }
-  return x;
+  const auto rounding = to.rounding(node.inputs[0]);
+  return rounding ? to.rounded(node.name + ".wrapped", x, *rounding) : x;
 }
 
 Status export_conv2d(Exporter& to, const coppice::Node& node) {
@@ -125,7 +123,7 @@ Status export_conv2d(Exporter& to, const coppice::Node& node) {
     inputs[0] = wrapped(to, node, padding);
     padding = 0;
   }
-  for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(to.parameter(node.inputs[i]));
+  TRY(to.layer_parameters(node, inputs));
   to.make(
       node, "Conv", inputs,
       {integers_attribute("dilations", {dilation, dilation}),
@@ -177,7 +175,10 @@ Status export_avg_pool(Exporter& to, const coppice::Node& node) {
 }
 
 Status export_global_pool(Exporter& to, const coppice::Node& node) {
-  const std::string mean = to.step("GlobalAveragePool", node.name + ".mean", {to.x(node)});
+  std::string mean = to.step("GlobalAveragePool", node.name + ".mean", {to.x(node)});
+  // A mean in integers gives integers, before anything else happens to it.
+  if (const auto rounding = to.rounding_after(node.outputs[0]))
+    mean = to.rounded(node.name + ".mean.rounded", mean, *rounding);
   to.make(node, "Flatten", {mean}, {integer_attribute("axis", 1)});
   return {};
 }
@@ -273,7 +274,7 @@ constexpr ExportRow kRows[] = {
     {"dropout", export_dropout},
     {"elu", export_elu},
     {"fake_quantise", export_fake_quantise},
-    {"flatten", export_flatten},
+    {"flatten", export_flatten, true},
     {"gelu", export_gelu},
     {"global_pool", export_global_pool},
     {"hard_sigmoid", export_hard_sigmoid},
@@ -281,15 +282,15 @@ constexpr ExportRow kRows[] = {
     {"layer_norm", export_layer_norm},
     {"leaky_relu", export_leaky_relu},
     {"linear", export_linear},
-    {"max_pool", export_max_pool},
+    {"max_pool", export_max_pool, true},
     {"mul", as<kMul>},
-    {"pad", export_pad},
+    {"pad", export_pad, true},
     {"prelu", export_prelu},
     {"relu", as<kRelu>},
     {"sigmoid", as<kSigmoid>},
     {"silu", export_silu},
-    {"slice", export_slice},
-    {"spread", export_spread},
+    {"slice", export_slice, true},
+    {"spread", export_spread, true},
     {"tanh", as<kTanh>},
 };
 
