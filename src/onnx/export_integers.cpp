@@ -4,6 +4,7 @@
 // that it finds its integer kernels for them.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "formats/apply.h"
 #include "graph/op.h"
@@ -56,34 +57,64 @@ Exporter::Rounding rounding_of(const coppice::Node& node) {
 }
 
 Status Exporter::check_integers() const {
-  if (!in_integers()) return {};
+  if (!options_.integers) return {};
   const auto& nodes = network_.graph.nodes();
   if (std::any_of(nodes.begin(), nodes.end(), [](const coppice::Node& node) { return is(node, kRound); }))
     return {};
   return invalid("cannot be exported in integers: no fake_quantise says how its activations are rounded");
 }
 
-std::optional<Exporter::Rounding> Exporter::rounding(ValueId value) const {
-  const auto found = roundings_.find(value);
-  if (!in_integers() || found == roundings_.end()) return std::nullopt;
-  return found->second;
+const Exporter::Bytes* Exporter::bytes(ValueId value) const {
+  const auto found = bytes_.find(value);
+  return options_.integers && found != bytes_.end() ? &found->second : nullptr;
 }
 
 std::optional<Exporter::Rounding> Exporter::rounding_after(ValueId value) const {
-  if (!in_integers() || readers(network_.graph, value) != 1) return std::nullopt;
+  if (!options_.integers || readers(network_.graph, value) != 1) return std::nullopt;
   for (const coppice::Node& node : network_.graph.nodes())
     if (is(node, kRound) && contains(node.inputs, value)) return rounding_of(node);
   return std::nullopt;
 }
 
-std::string Exporter::rounded(const std::string& wish, const std::string& x, Rounding rounding) {
-  const std::string scale = constant(wish + ".scale", {}, {rounding.scale});
+Exporter::Bytes Exporter::rounded(const std::string& wish, const std::string& x, Rounding rounding) {
   const bool plain = options_.integers == ByteKind::kUnsigned;
-  const char byte = static_cast<char>(rounding.zero_point + (plain ? 128 : 0));
-  const std::string zero =
-      constant(wish + ".zero_point", {}, plain ? Type::kUint8 : Type::kInt8, std::string_view(&byte, 1));
-  const std::string integers = step("QuantizeLinear", wish + ".integers", {x, scale, zero});
-  return step("DequantizeLinear", wish, {integers, scale, zero});
+  const char zero = static_cast<char>(rounding.zero_point + (plain ? 128 : 0));
+  Bytes out;
+  out.rounding = rounding;
+  out.scale = constant(wish + ".scale", {}, {rounding.scale});
+  out.zero_point = constant(wish + ".zero_point", {}, plain ? Type::kUint8 : Type::kInt8, {&zero, 1});
+  out.bytes = step("QuantizeLinear", wish + ".integers", {x, out.scale, out.zero_point});
+  return out;
+}
+
+std::string Exporter::numbers(const std::string& wish, const Bytes& bytes) {
+  return step("DequantizeLinear", wish, {bytes.bytes, bytes.scale, bytes.zero_point});
+}
+
+// What only moves numbers does so with bytes: programs that compute in integers need not find out that the
+// steps before and behind it are the same.
+Status Exporter::move_bytes(const coppice::Node& node,
+                            Status (*write)(Exporter& to, const coppice::Node& node)) {
+  Bytes moved = *bytes(node.inputs[0]);
+  const std::string read = std::exchange(names_[node.inputs[0]], moved.bytes);
+  const Status status = write(*this, node);
+  names_[node.inputs[0]] = read;
+  TRY(status);
+  moved.bytes = name(node.outputs[0]);
+  set_bytes(node.outputs[0], moved);
+  gives(node, numbers(node.name + ".real", moved));
+  return {};
+}
+
+// Numbers of bytes that only move.
+void Exporter::drop_unread() {
+  std::set<std::string> read{name(network_.graph.logits)};
+  for (const FileNode& node : nodes_) read.insert(node.inputs.begin(), node.inputs.end());
+  std::erase_if(nodes_, [&](const FileNode& node) {
+    const bool unread = node.op == "DequantizeLinear" && read.count(node.output) == 0;
+    if (unread) --result_.ops[node.op];
+    return unread;
+  });
 }
 
 // Integers of rows, each with its scale, as numbers.
@@ -98,8 +129,8 @@ std::string Exporter::rows_back(const std::string& parameter, Type type, const s
 }
 
 Status Exporter::layer_parameters(const coppice::Node& node, Names& inputs) {
-  const auto x = rounding(node.inputs[0]);
-  if (!x) {
+  const Bytes* x = bytes(node.inputs[0]);
+  if (x == nullptr) {
     for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(parameter(node.inputs[i]));
     return {};
   }
@@ -116,7 +147,7 @@ Status Exporter::layer_parameters(const coppice::Node& node, Names& inputs) {
   if (pattern.cols() > kMostColumns)
     return unsupported("has " + std::to_string(pattern.cols()) +
                        " inputs, more than sums of integers take (" + std::to_string(kMostColumns) + ")");
-  const IntegerLayer layer = onnx::in_integers(pattern, values, bias, x->scale);
+  const IntegerLayer layer = onnx::in_integers(pattern, values, bias, x->rounding.scale);
   inputs.push_back(rows_back(weight.name(), Type::kInt8, weight.dims(), bytes_of(layer.weight), layer.scale));
   if (biased)
     inputs.push_back(rows_back(param_of(2).name(), Type::kInt32, {pattern.rows()}, bytes_of(layer.bias),

@@ -76,9 +76,15 @@ Status export_clip(Exporter& to, const coppice::Node& node) {
 
 // To 8-bit integers and back, which programs that compute in them take for the range of the value.
 Status export_fake_quantise(Exporter& to, const coppice::Node& node) {
-  const Exporter::Rounding rounding = rounding_of(node);
-  to.gives(node, to.rounded(node.name, to.x(node), rounding));
-  to.set_rounding(node.outputs[0], rounding);
+  const Exporter::Bytes* there = to.bytes(node.inputs[0]);
+  if (there != nullptr && there->rounding == rounding_of(node)) {
+    to.set_bytes(node.outputs[0], *there);
+    to.gives(node, to.x(node));
+    return {};
+  }
+  const Exporter::Bytes bytes = to.rounded(node.name, to.x(node), rounding_of(node));
+  to.set_bytes(node.outputs[0], bytes);
+  to.gives(node, to.numbers(node.name, bytes));
   return {};
 }
 
@@ -101,7 +107,8 @@ Status export_linear(Exporter& to, const coppice::Node& node) {
 
 // ONNX pads with a wrap from opset 19 on; before, the places are named one by one.
 std::string wrapped(Exporter& to, const coppice::Node& node, int64_t padding) {
-  std::string x = to.x(node);
+  const Exporter::Bytes* bytes = to.bytes(node.inputs[0]);
+  std::string x = bytes != nullptr ? bytes->bytes : to.x(node);
   for (const char axis : {'h', 'w'}) {
     const int64_t size = to.shape(node.inputs[0]).size(axis);
     Integers places;
@@ -110,8 +117,8 @@ std::string wrapped(Exporter& to, const coppice::Node& node, int64_t padding) {
     x = to.step("Gather", name, {x, to.integers(name + ".places", places)},
                 {integer_attribute("axis", axis == 'h' ? 2 : 3)});
   }
-  const auto rounding = to.rounding(node.inputs[0]);
-  return rounding ? to.rounded(node.name + ".wrapped", x, *rounding) : x;
+  if (bytes == nullptr) return x;
+  return to.numbers(node.name + ".wrapped", {x, bytes->scale, bytes->zero_point, bytes->rounding});
 }
 
 Status export_conv2d(Exporter& to, const coppice::Node& node) {
@@ -175,11 +182,18 @@ Status export_avg_pool(Exporter& to, const coppice::Node& node) {
 }
 
 Status export_global_pool(Exporter& to, const coppice::Node& node) {
-  std::string mean = to.step("GlobalAveragePool", node.name + ".mean", {to.x(node)});
-  // A mean in integers gives integers, before anything else happens to it.
-  if (const auto rounding = to.rounding_after(node.outputs[0]))
-    mean = to.rounded(node.name + ".mean.rounded", mean, *rounding);
-  to.make(node, "Flatten", {mean}, {integer_attribute("axis", 1)});
+  const std::string mean = to.step("GlobalAveragePool", node.name + ".mean", {to.x(node)});
+  const Exporter::Fields axis = {integer_attribute("axis", 1)};
+  const auto rounding = to.rounding_after(node.outputs[0]);
+  if (!rounding) {
+    to.make(node, "Flatten", {mean}, axis);
+    return {};
+  }
+  // A mean of bytes becomes bytes before anything else happens to it, else programs compute it in floats.
+  Exporter::Bytes bytes = to.rounded(node.name + ".mean.rounded", mean, *rounding);
+  bytes.bytes = to.step("Flatten", node.name + ".bytes", {bytes.bytes}, axis);
+  to.set_bytes(node.outputs[0], bytes);
+  to.gives(node, to.numbers(node.name, bytes));
   return {};
 }
 
@@ -216,7 +230,9 @@ Status export_pad(Exporter& to, const coppice::Node& node) {
   for (const int64_t before : list(node, "before", {0, 0, 0})) pads.push_back(before);
   pads.push_back(0);
   for (const int64_t after : list(node, "after", {0, 0, 0})) pads.push_back(after);
-  to.make(node, "Pad", {to.x(node), to.integers(node.name + ".pads", pads)});
+  Exporter::Names inputs = {to.x(node), to.integers(node.name + ".pads", pads)};
+  if (const Exporter::Bytes* bytes = to.bytes(node.inputs[0])) inputs.push_back(bytes->zero_point);
+  to.make(node, "Pad", inputs);
   return {};
 }
 

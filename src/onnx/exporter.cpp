@@ -138,13 +138,8 @@ void Exporter::export_node(const coppice::Node& node) {
                      [&, k = key](const AttributeDef& def) { return k == def.name; }))
       status = unsupported("has '" + key + "' from a pass; export the network as it was before");
   const size_t before = nodes_.size();
-  if (status.ok()) status = row->write(*this, node);
-  // Integers stay what they are; said so, the programs that read the file go on in them.
-  if (const auto same = rounding(node.inputs[0]); status.ok() && row->moves && same) {
-    if (node.outputs[0] != network_.graph.logits)
-      gives(node, rounded(node.name + ".rounded", name(node.outputs[0]), *same));
-    set_rounding(node.outputs[0], *same);
-  }
+  if (status.ok())
+    status = row->moves && bytes(node.inputs[0]) ? move_bytes(node, row->write) : row->write(*this, node);
   for (size_t n = before; n < nodes_.size(); ++n)
     for (const std::string& input : nodes_[n].inputs)
       if (!input.empty() && there_.count(input) == 0)
@@ -171,6 +166,7 @@ Status Exporter::finish() {
     last = ending == "softmax" ? step("Softmax", ending, {last}, {integer_attribute("axis", -1)})
                                : step("Sigmoid", ending, {last});
   }
+  drop_unread();
   // An output has to be made by a node.
   if (last == kInput) last = step("Identity", "identity", {last});
   for (FileNode& node : nodes_) {

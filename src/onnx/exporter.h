@@ -30,10 +30,16 @@ class Exporter {
  public:
   using Names = std::vector<std::string>;
   using Fields = std::vector<ProtoWriter>;  // attributes
-  // A value is these steps from the zero point, which is that of bytes with a sign.
+  // Bytes stand for numbers: scale * (byte - zero point), here of bytes with a sign.
   struct Rounding {
-    float scale;
-    int8_t zero_point;
+    float scale = 1.0F;
+    int8_t zero_point = 0;
+    bool operator==(const Rounding&) const = default;
+  };
+  // Names in the file.
+  struct Bytes {
+    std::string bytes, scale, zero_point;
+    Rounding rounding;
   };
 
   Exporter(const Network& network, const ExportOptions& options) : network_(network), options_(options) {}
@@ -60,12 +66,11 @@ class Exporter {
   const std::string& x(const coppice::Node& node, size_t input = 0) const { return name(node.inputs[input]); }
 
   // ---- integers: export_integers.cpp
-  bool in_integers() const { return options_.integers.has_value(); }
-  // To bytes and back: the name of what comes back, which is `wish`.
-  std::string rounded(const std::string& wish, const std::string& x, Rounding rounding);
-  void set_rounding(ValueId value, Rounding rounding) { roundings_[value] = rounding; }
-  // How the value was rounded, where the file is in integers and it was.
-  std::optional<Rounding> rounding(ValueId value) const;
+  // The value as bytes, where the file is in integers and a fake_quantise made it; else null.
+  const Bytes* bytes(ValueId value) const;
+  void set_bytes(ValueId value, const Bytes& bytes) { bytes_[value] = bytes; }
+  Bytes rounded(const std::string& wish, const std::string& x, Rounding rounding);
+  std::string numbers(const std::string& wish, const Bytes& bytes);  // the bytes as floats
   // How the only op that reads the value rounds it.
   std::optional<Rounding> rounding_after(ValueId value) const;
   // The parameters of a layer: weight, and bias if it has one.
@@ -88,6 +93,8 @@ class Exporter {
   Status finish();
   std::string unique(const std::string& wish);
   void tensor(const std::string& name, const std::vector<int64_t>& sizes, Type type, std::string_view raw);
+  Status move_bytes(const coppice::Node& node, Status (*write)(Exporter& to, const coppice::Node& node));
+  void drop_unread();
   std::string file();
   std::string constant(const std::string& wish, const std::vector<int64_t>& sizes, Type type,
                        std::string_view raw);
@@ -104,7 +111,7 @@ class Exporter {
   std::set<std::string> there_;           // names that the file has given a meaning so far
   // Names of parameters by the sizes that they are read with.
   std::map<ValueId, std::map<std::vector<int64_t>, std::string>> parameters_;
-  std::map<ValueId, Rounding> roundings_;
+  std::map<ValueId, Bytes> bytes_;
   std::vector<FileNode> nodes_;
   std::vector<ProtoWriter> tensors_;
 };
