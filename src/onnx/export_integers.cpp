@@ -76,6 +76,13 @@ std::optional<Exporter::Rounding> Exporter::rounding_after(ValueId value) const 
   return std::nullopt;
 }
 
+bool Exporter::ends_with_bytes(const coppice::Node& clip, double low, double high) const {
+  const auto after = rounding_after(clip.outputs[0]);
+  if (!after) return false;
+  return std::nearbyint(low / after->scale) + after->zero_point <= -128 &&
+         std::nearbyint(high / after->scale) + after->zero_point >= 127;
+}
+
 Exporter::Bytes Exporter::rounded(const std::string& wish, const std::string& x, Rounding rounding) {
   const bool plain = options_.integers == ByteKind::kUnsigned;
   const char zero = static_cast<char>(rounding.zero_point + (plain ? 128 : 0));

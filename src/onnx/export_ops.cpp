@@ -3,6 +3,7 @@
 // docs/export.md is this table for people.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "graph/op.h"
 #include "onnx/exporter.h"
@@ -11,6 +12,8 @@ namespace coppice::onnx {
 namespace {
 
 using Integers = std::vector<int64_t>;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 Integers list(const coppice::Node& node, const char* key, const Integers& otherwise) {
   const auto found = node.attributes.find(key);
@@ -26,7 +29,7 @@ Status as(Exporter& to, const coppice::Node& node) {
   to.make(node, kOp, inputs);
   return {};
 }
-constexpr char kAdd[] = "Add", kMul[] = "Mul", kRelu[] = "Relu", kSigmoid[] = "Sigmoid", kTanh[] = "Tanh",
+constexpr char kAdd[] = "Add", kMul[] = "Mul", kSigmoid[] = "Sigmoid", kTanh[] = "Tanh",
                kHardSwish[] = "HardSwish";
 
 Status export_dropout(Exporter& to, const coppice::Node& node) {
@@ -61,14 +64,34 @@ Status export_hard_sigmoid(Exporter& to, const coppice::Node& node) {
   return {};
 }
 
+Status export_relu(Exporter& to, const coppice::Node& node) {
+  if (to.ends_with_bytes(node, 0, kInfinity))
+    to.gives(node, to.x(node));
+  else
+    to.make(node, "Relu", {to.x(node)});
+  return {};
+}
+
 // Limits are inputs; an empty name is no limit.
 Status export_clip(Exporter& to, const coppice::Node& node) {
-  Exporter::Names inputs = {to.x(node)};
-  for (const char* key : {"min", "max"}) {
-    const bool there = node.attributes.count(key) > 0;
-    inputs.push_back(there ? to.constant(node.name + "." + key, {}, {static_cast<float>(node.real(key, 0))})
-                           : "");
+  if (to.ends_with_bytes(node, node.real("min", -kInfinity), node.real("max", kInfinity))) {
+    to.gives(node, to.x(node));
+    return {};
   }
+  const auto limit = [&](const char* key) {
+    return to.constant(node.name + "." + key, {}, {static_cast<float>(node.real(key, 0))});
+  };
+  const bool least = node.attributes.count("min") > 0, most = node.attributes.count("max") > 0;
+  // ONNX Runtime 1.30 refuses files where a Clip that bytes do not replace stands between a Conv and them.
+  if (to.rounding_after(node.outputs[0]) && (least || most)) {
+    std::string x = to.x(node);
+    if (least) x = to.step("Max", node.name + (most ? ".least" : ""), {x, limit("min")});
+    if (most) x = to.step("Min", node.name, {x, limit("max")});
+    to.gives(node, x);
+    return {};
+  }
+  Exporter::Names inputs = {to.x(node)};
+  for (const char* key : {"min", "max"}) inputs.push_back(node.attributes.count(key) > 0 ? limit(key) : "");
   while (inputs.back().empty()) inputs.pop_back();
   to.make(node, "Clip", inputs);
   return {};
@@ -302,7 +325,7 @@ constexpr ExportRow kRows[] = {
     {"mul", as<kMul>},
     {"pad", export_pad, true},
     {"prelu", export_prelu},
-    {"relu", as<kRelu>},
+    {"relu", export_relu},
     {"sigmoid", as<kSigmoid>},
     {"silu", export_silu},
     {"slice", export_slice, true},

@@ -73,6 +73,8 @@ class Exporter {
   std::string numbers(const std::string& wish, const Bytes& bytes);  // the bytes as floats
   // How the only op that reads the value rounds it.
   std::optional<Rounding> rounding_after(ValueId value) const;
+  // Whether rounding its output does what a clip to these limits does: bytes end there.
+  bool ends_with_bytes(const coppice::Node& clip, double low, double high) const;
   // The parameters of a layer: weight, and bias if it has one.
   Status layer_parameters(const coppice::Node& node, Names& inputs);
 
