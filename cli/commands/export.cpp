@@ -8,7 +8,11 @@
 #include "base/text.h"
 #include "command.h"
 #include "models/json.h"
+#include "pack/insert_fake_quantise.h"
+#include "ranges.h"
 #include "run_directory.h"
+#include "structure/fold_batch_norm.h"
+#include "structure/remove_identities.h"
 #include "terminal.h"
 #include "train/checkpoint.h"
 #include "train/trainer.h"
@@ -21,7 +25,8 @@ constexpr char kName[] = "export";
 
 struct ExportArguments {
   std::string run, to, state;
-  bool softmax = false, preprocess = false, force = false, json = false;
+  RangeArguments ranges;
+  bool softmax = false, preprocess = false, int8 = false, force = false, json = false;
 
   bool onnx() const { return to.ends_with(".onnx"); }
 };
@@ -32,7 +37,9 @@ std::string sizes_text(const std::vector<int64_t>& sizes) {
   return text;
 }
 
-int64_t bytes_of(int64_t numbers) { return numbers * static_cast<int64_t>(sizeof(float)); }
+int64_t bytes_of(const ExportArguments& arguments, int64_t weights) {
+  return weights * static_cast<int64_t>(arguments.int8 ? sizeof(int8_t) : sizeof(float));
+}
 
 // ---- what the file says about itself, for whoever feeds the network
 
@@ -92,8 +99,10 @@ Result<std::string> state_path(Env& env, const ExportArguments& arguments) {
 Status check_place(Env& env, const ExportArguments& arguments, const std::string& state) {
   if (!arguments.onnx() && !arguments.to.ends_with(".safetensors"))
     return invalid("--to: '" + arguments.to + "' should end in .onnx or .safetensors");
-  if (!arguments.onnx() && (arguments.softmax || arguments.preprocess))
-    return invalid(std::string(arguments.softmax ? "--softmax" : "--preprocess") +
+  if (!arguments.onnx() && (arguments.softmax || arguments.preprocess || arguments.int8))
+    return invalid(std::string(arguments.softmax      ? "--softmax"
+                               : arguments.preprocess ? "--preprocess"
+                                                      : "--int8") +
                    ": belongs to ONNX files; a safetensors file holds weights alone");
   if (!env.exists(arguments.to)) return {};
   std::error_code ignored;
@@ -123,11 +132,12 @@ void say_export(const ExportArguments& arguments, const std::string& state, cons
   for (const Param& param : network.params)
     if (param.is_weight())
       table.add({param.name(), sizes_text(param.dims()), with_commas(param.live()),
-                 with_commas(param.total() - param.live()), with_commas(bytes_of(param.total()))});
-  table.add({"all", "", with_commas(live), with_commas(total - live), with_commas(bytes_of(total))});
+                 with_commas(param.total() - param.live()), with_commas(bytes_of(arguments, param.total()))});
+  table.add(
+      {"all", "", with_commas(live), with_commas(total - live), with_commas(bytes_of(arguments, total))});
   say("\n" + table.text());
   if (total > live)
-    say("zeros are written out: they are " + bytes_text(bytes_of(total - live)) + " of the file");
+    say("zeros are written out: they are " + bytes_text(bytes_of(arguments, total - live)) + " of the file");
   say("\nsaved    " + arguments.to + ", " + bytes_text(file_bytes) +
       (model ? ", IR " + std::to_string(kExportIr) + ", opset " + std::to_string(kExportOpset) : ""));
 }
@@ -143,13 +153,13 @@ Json export_json(const ExportArguments& arguments, const std::string& state, con
                              {"shape", param.dims()},
                              {"live", param.live()},
                              {"zeros", param.total() - param.live()},
-                             {"bytes", bytes_of(param.total())}});
+                             {"bytes", bytes_of(arguments, param.total())}});
   Json json{{"state", state},
             {"file", arguments.to},
             {"bytes", file_bytes},
             {"live_weights", live},
             {"total_weights", total},
-            {"zero_bytes", bytes_of(total - live)},
+            {"zero_bytes", bytes_of(arguments, total - live)},
             {"weights", std::move(weights)}};
   if (!model) return json;
   json["ir"] = kExportIr;
@@ -162,16 +172,32 @@ Json export_json(const ExportArguments& arguments, const std::string& state, con
   return json;
 }
 
+// The network as it computes in 8-bit integers, in floats that are rounded as its integers are.
+Status round_activations(Env& env, const ExportArguments& arguments, Checkpoint& checkpoint) {
+  TRY_ASSIGN(const Judge judge, load_judge(env, checkpoint, arguments.ranges));
+  Network& network = checkpoint.network;
+  TRY(fold_batch_norm(network).status());
+  TRY(remove_identities(network).status());
+  TRY_ASSIGN(const Ranges ranges,
+             ranges_of(network, judge, arguments.ranges, thread_count(checkpoint.info.recipe)));
+  return insert_fake_quantise(network, quantisations_of(network.graph, ranges)).status();
+}
+
 Status export_state(Env& env, const ExportArguments& arguments) {
   TRY_ASSIGN(const std::string state, state_path(env, arguments));
   TRY(check_place(env, arguments, state));
-  TRY_ASSIGN(const Checkpoint checkpoint, read_checkpoint(env, state));
+  TRY_ASSIGN(Checkpoint checkpoint, read_checkpoint(env, state));
   std::optional<ExportedNetwork> model;
   if (arguments.onnx()) {
     ExportOptions options;
     options.probabilities = arguments.softmax;
     if (arguments.preprocess) options.normalisation = checkpoint.info.preprocessing.normalisation;
     options.metadata = metadata_of(checkpoint.info.preprocessing, arguments.preprocess);
+    if (arguments.int8) {
+      const Status rounded = round_activations(env, arguments, checkpoint);
+      if (!rounded.ok()) return rounded.within(state);
+      options.integers = ByteKind::kUnsigned;
+    }
     auto made = export_onnx(checkpoint.network, options);
     if (!made.ok()) return made.status().within(state);
     model = made.take();
@@ -208,12 +234,19 @@ void add_export_command(CLI::App& app, int& exit) {
                     "with the softmax or sigmoid of the loss: the output is probabilities");
   command->add_flag("--preprocess", arguments->preprocess,
                     "with the normalisation in front: the input is v / 255 of a byte v, or a plain number");
+  CLI::Option* int8 =
+      command->add_flag("--int8", arguments->int8,
+                        "in 8-bit integers, for ONNX Runtime; ranges of activations are measured on data");
+  add_range_options(*command, arguments->ranges);
+  for (const char* option : {"--range", "--percentile", "--samples", "--data", "--data-dir", "--threads"})
+    command->get_option(option)->needs(int8);
   command->add_flag("--force", arguments->force, "write over a file that exists");
   command->add_flag("--json", arguments->json, "print one JSON object");
   command->footer(
       "\nWeights that do not live are written out as zeros (docs/export.md).\n"
       "Examples:\n"
       "  coppice export runs/third --to third.onnx --softmax --preprocess\n"
+      "  coppice export runs/third --to third-int8.onnx --int8\n"
       "  coppice export runs/third --state last --to third.safetensors");
   command->callback([arguments, &exit] {
     const Status status = export_state(Env::system(), *arguments);

@@ -9,10 +9,9 @@
 #include "base/text.h"
 #include "command.h"
 #include "coppice.h"
-#include "dataset/loader.h"
 #include "judge_split.h"
-#include "load_data.h"
 #include "models/json.h"
+#include "ranges.h"
 #include "run_directory.h"
 #include "stop.h"
 #include "structure/dead.h"
@@ -29,10 +28,8 @@ namespace {
 constexpr char kName[] = "pack";
 
 struct PackArguments {
-  std::string run, to, state = "best", arithmetic = "float", goal = "latency", data, data_dir, range = "mse",
-                       isa;
-  double percentile = 99.99;
-  int64_t samples = 512, threads = 0;
+  std::string run, to, state = "best", arithmetic = "float", goal = "latency";
+  RangeArguments ranges;
   bool unjudged = false, force = false, json = false;
 };
 
@@ -40,62 +37,6 @@ Arithmetic arithmetic_of(const PackArguments& arguments) {
   for (const Arithmetic a : {Arithmetic::kWeights8, Arithmetic::kInt8})
     if (arguments.arithmetic == arithmetic_name(a)) return a;
   return Arithmetic::kFloat;
-}
-
-// The data that ranges are measured and answers judged on.
-struct Judge {
-  Dataset data;
-  bool tested() const { return data.test.size() > 0; }
-  const Split& split() const { return tested() ? data.test : data.validation; }
-  const char* name() const { return tested() ? "test" : "validation"; }
-};
-
-Result<Judge> load_judge(Env& env, Checkpoint& model, const PackArguments& arguments) {
-  Recipe& recipe = model.info.recipe;
-  if (!arguments.data.empty()) {
-    std::error_code ignored;
-    if (!std::filesystem::equivalent(arguments.data, recipe.data, ignored)) recipe.test_share = 1;
-    recipe.data = arguments.data;
-    recipe.val_data.clear();
-  }
-  if (!arguments.data_dir.empty()) recipe.data_dir = arguments.data_dir;
-  recipe.threads = arguments.threads;
-  recipe.isa = arguments.isa;
-  Judge judge;
-  TRY_ASSIGN(judge.data, load_data(env, recipe, &model.info.preprocessing));
-  return judge;
-}
-
-// Never of samples that the answers are judged on, where there are others.
-Result<Ranges> ranges_of(Network& network, const Judge& judge, const PackArguments& arguments, int threads) {
-  const Dataset& data = judge.data;
-  const Split& split = judge.tested() && data.validation.size() > 0 ? data.validation
-                       : data.train.size() > 0                      ? data.train
-                                                                    : judge.split();
-  CalibrationOptions options;
-  options.method = arguments.range == "min-max"      ? RangeMethod::kMinMax
-                   : arguments.range == "percentile" ? RangeMethod::kPercentile
-                                                     : RangeMethod::kLeastSquares;
-  options.percentile = arguments.percentile;
-  options.threads = threads;
-  LoaderOptions loading;
-  loading.batch = options.batch;
-  loading.width = loading.target_width = 1;
-  loading.shuffle = true;  // classes may lie together; the same samples for the same seed
-  loading.seed = 1;
-  TRY_ASSIGN(const std::unique_ptr<Loader> loader, Loader::create(data, split, loading));
-  const int64_t all = std::min(arguments.samples, split.size());
-  int64_t taken = 0;
-  return calibrate(
-      network,
-      [&]() -> Result<std::span<const float>> {
-        if (taken >= all) return std::span<const float>{};
-        const Batch& batch = loader->next();
-        const int64_t count = std::min<int64_t>(batch.samples, all - taken);
-        taken += count;
-        return std::span<const float>(batch.x, static_cast<size_t>(count * judge.data.features.size()));
-      },
-      options);
 }
 
 // ---- what it says
@@ -206,7 +147,7 @@ Result<Outputs> outputs_of_image(const PackedImage& image, const Judge& judge, c
   watch.on_progress = [&](int64_t done, int64_t all) {
     if (line.due()) line.show("packed, " + with_commas(done) + " of " + with_commas(all) + " samples");
   };
-  return image_outputs(image, judge.data, judge.split(), threads, arguments.isa, watch);
+  return image_outputs(image, judge.data, judge.split(), threads, arguments.ranges.isa, watch);
 }
 
 Result<int> pack(Env& env, const PackArguments& arguments) {
@@ -217,7 +158,7 @@ Result<int> pack(Env& env, const PackArguments& arguments) {
   const Arithmetic arithmetic = arithmetic_of(arguments);
   std::optional<Judge> judge;
   if (!arguments.unjudged || arithmetic == Arithmetic::kInt8) {
-    TRY_ASSIGN(judge, load_judge(env, model, arguments));
+    TRY_ASSIGN(judge, load_judge(env, model, arguments.ranges));
   }
   const int threads = thread_count(model.info.recipe);
 
@@ -233,7 +174,7 @@ Result<int> pack(Env& env, const PackArguments& arguments) {
   options.arithmetic = arithmetic;
   options.goal = arguments.goal == "size" ? PackGoal::kSize : PackGoal::kLatency;
   if (arithmetic == Arithmetic::kInt8) {
-    TRY_ASSIGN(options.ranges, ranges_of(model.network, *judge, arguments, threads));
+    TRY_ASSIGN(options.ranges, ranges_of(model.network, *judge, arguments.ranges, threads));
   }
   options.metadata =
       json_text(Json{{"coppice", COPPICE_VERSION_STRING},
@@ -297,24 +238,11 @@ void add_pack_command(CLI::App& app, int& exit) {
   command->add_option("--for", arguments->goal, "latency or size: what formats are chosen by")
       ->check(CLI::IsMember({"latency", "size"}))
       ->capture_default_str();
-  command
-      ->add_option("--range", arguments->range,
-                   "int8: how the range of activations is chosen: min-max, percentile or mse")
-      ->check(CLI::IsMember({"min-max", "percentile", "mse"}))
-      ->capture_default_str();
-  command->add_option("--percentile", arguments->percentile, "of --range percentile")
-      ->check(CLI::Range(50.0, 100.0))
-      ->capture_default_str();
-  command->add_option("--samples", arguments->samples, "int8: how many samples ranges are measured on")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
-      ->capture_default_str();
   command->add_option("--state", arguments->state, "which state of a run: best or last")
       ->check(CLI::IsMember({"best", "last"}))
       ->capture_default_str();
-  command->add_option("--data", arguments->data, "other data than it was trained on")->type_name("SET");
-  command->add_option("--data-dir", arguments->data_dir, "where the named sets lie")->type_name("FOLDER");
-  command->add_option("--threads", arguments->threads, "0: one per core")->check(CLI::Range(0, 1024));
-  command->add_option("--isa", arguments->isa, "c, avx2, avx512 or neon; else the best here");
+  add_range_options(*command, arguments->ranges);
+  command->add_option("--isa", arguments->ranges.isa, "c, avx2, avx512 or neon; else the best here");
   command->add_flag("--no-judge", arguments->unjudged, "do not say how accurate it is before and after");
   command->add_flag("--force", arguments->force, "write over a file that exists");
   command->add_flag("--json", arguments->json, "print one JSON object");

@@ -17,11 +17,16 @@ namespace coppice {
 
 inline constexpr int64_t kExportIr = 8, kExportOpset = 17;
 
+enum class ByteKind { kSigned, kUnsigned };  // the latter are the former plus 128
+
 struct ExportOptions {
   bool probabilities = false;  // with the softmax or sigmoid that the loss holds
   // Put in front of the network: its input is then v / 255 of a byte v, or a number as it comes.
   std::optional<Normalisation> normalisation = {};
   std::map<std::string, std::string> metadata = {};  // said in the file, by key
+  // Of a network with a fake_quantise behind what it stores: those values as such bytes, and the weights and
+  // biases of layers that read them as integers too, so that other programs compute in integers.
+  std::optional<ByteKind> integers = {};
 };
 
 struct ExportedNetwork {

@@ -3,6 +3,7 @@
 // docs/export.md is this table for people.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "graph/op.h"
 #include "onnx/exporter.h"
@@ -11,6 +12,8 @@ namespace coppice::onnx {
 namespace {
 
 using Integers = std::vector<int64_t>;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 Integers list(const coppice::Node& node, const char* key, const Integers& otherwise) {
   const auto found = node.attributes.find(key);
@@ -26,11 +29,11 @@ Status as(Exporter& to, const coppice::Node& node) {
   to.make(node, kOp, inputs);
   return {};
 }
-constexpr char kAdd[] = "Add", kMul[] = "Mul", kRelu[] = "Relu", kSigmoid[] = "Sigmoid", kTanh[] = "Tanh",
+constexpr char kAdd[] = "Add", kMul[] = "Mul", kSigmoid[] = "Sigmoid", kTanh[] = "Tanh",
                kHardSwish[] = "HardSwish";
 
 Status export_dropout(Exporter& to, const coppice::Node& node) {
-  to.same(node);
+  to.gives(node, to.x(node));
   return {};
 }
 
@@ -61,14 +64,34 @@ Status export_hard_sigmoid(Exporter& to, const coppice::Node& node) {
   return {};
 }
 
+Status export_relu(Exporter& to, const coppice::Node& node) {
+  if (to.ends_with_bytes(node, 0, kInfinity))
+    to.gives(node, to.x(node));
+  else
+    to.make(node, "Relu", {to.x(node)});
+  return {};
+}
+
 // Limits are inputs; an empty name is no limit.
 Status export_clip(Exporter& to, const coppice::Node& node) {
-  Exporter::Names inputs = {to.x(node)};
-  for (const char* key : {"min", "max"}) {
-    const bool there = node.attributes.count(key) > 0;
-    inputs.push_back(there ? to.constant(node.name + "." + key, {}, {static_cast<float>(node.real(key, 0))})
-                           : "");
+  if (to.ends_with_bytes(node, node.real("min", -kInfinity), node.real("max", kInfinity))) {
+    to.gives(node, to.x(node));
+    return {};
   }
+  const auto limit = [&](const char* key) {
+    return to.constant(node.name + "." + key, {}, {static_cast<float>(node.real(key, 0))});
+  };
+  const bool least = node.attributes.count("min") > 0, most = node.attributes.count("max") > 0;
+  // ONNX Runtime 1.30 refuses files where a Clip that bytes do not replace stands between a Conv and them.
+  if (to.rounding_after(node.outputs[0]) && (least || most)) {
+    std::string x = to.x(node);
+    if (least) x = to.step("Max", node.name + (most ? ".least" : ""), {x, limit("min")});
+    if (most) x = to.step("Min", node.name, {x, limit("max")});
+    to.gives(node, x);
+    return {};
+  }
+  Exporter::Names inputs = {to.x(node)};
+  for (const char* key : {"min", "max"}) inputs.push_back(node.attributes.count(key) > 0 ? limit(key) : "");
   while (inputs.back().empty()) inputs.pop_back();
   to.make(node, "Clip", inputs);
   return {};
@@ -76,12 +99,15 @@ Status export_clip(Exporter& to, const coppice::Node& node) {
 
 // To 8-bit integers and back, which programs that compute in them take for the range of the value.
 Status export_fake_quantise(Exporter& to, const coppice::Node& node) {
-  const std::string scale =
-      to.constant(node.name + ".scale", {}, {static_cast<float>(node.real("scale", 1.0))});
-  const std::string zero =
-      to.byte(node.name + ".zero_point", static_cast<int8_t>(node.integer("zero_point", 0)));
-  const std::string integers = to.step("QuantizeLinear", node.name + ".integers", {to.x(node), scale, zero});
-  to.make(node, "DequantizeLinear", {integers, scale, zero});
+  const Exporter::Bytes* there = to.bytes(node.inputs[0]);
+  if (there != nullptr && there->rounding == rounding_of(node)) {
+    to.set_bytes(node.outputs[0], *there);
+    to.gives(node, to.x(node));
+    return {};
+  }
+  const Exporter::Bytes bytes = to.rounded(node.name, to.x(node), rounding_of(node));
+  to.set_bytes(node.outputs[0], bytes);
+  to.gives(node, to.numbers(node.name, bytes));
   return {};
 }
 
@@ -97,14 +123,15 @@ Status export_prelu(Exporter& to, const coppice::Node& node) {
 
 Status export_linear(Exporter& to, const coppice::Node& node) {
   Exporter::Names inputs = {to.x(node)};
-  for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(to.parameter(node.inputs[i]));
+  TRY(to.layer_parameters(node, inputs));
   to.make(node, "Gemm", inputs, {integer_attribute("transB", 1)});
   return {};
 }
 
 // ONNX pads with a wrap from opset 19 on; before, the places are named one by one.
 std::string wrapped(Exporter& to, const coppice::Node& node, int64_t padding) {
-  std::string x = to.x(node);
+  const Exporter::Bytes* bytes = to.bytes(node.inputs[0]);
+  std::string x = bytes != nullptr ? bytes->bytes : to.x(node);
   for (const char axis : {'h', 'w'}) {
     const int64_t size = to.shape(node.inputs[0]).size(axis);
     Integers places;
@@ -113,7 +140,8 @@ std::string wrapped(Exporter& to, const coppice::Node& node, int64_t padding) {
     x = to.step("Gather", name, {x, to.integers(name + ".places", places)},
                 {integer_attribute("axis", axis == 'h' ? 2 : 3)});
   }
-  return x;
+  if (bytes == nullptr) return x;
+  return to.numbers(node.name + ".wrapped", {x, bytes->scale, bytes->zero_point, bytes->rounding});
 }
 
 Status export_conv2d(Exporter& to, const coppice::Node& node) {
@@ -125,7 +153,7 @@ Status export_conv2d(Exporter& to, const coppice::Node& node) {
     inputs[0] = wrapped(to, node, padding);
     padding = 0;
   }
-  for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(to.parameter(node.inputs[i]));
+  TRY(to.layer_parameters(node, inputs));
   to.make(
       node, "Conv", inputs,
       {integers_attribute("dilations", {dilation, dilation}),
@@ -178,7 +206,17 @@ Status export_avg_pool(Exporter& to, const coppice::Node& node) {
 
 Status export_global_pool(Exporter& to, const coppice::Node& node) {
   const std::string mean = to.step("GlobalAveragePool", node.name + ".mean", {to.x(node)});
-  to.make(node, "Flatten", {mean}, {integer_attribute("axis", 1)});
+  const Exporter::Fields axis = {integer_attribute("axis", 1)};
+  const auto rounding = to.rounding_after(node.outputs[0]);
+  if (!rounding) {
+    to.make(node, "Flatten", {mean}, axis);
+    return {};
+  }
+  // A mean of bytes becomes bytes before anything else happens to it, else programs compute it in floats.
+  Exporter::Bytes bytes = to.rounded(node.name + ".mean.rounded", mean, *rounding);
+  bytes.bytes = to.step("Flatten", node.name + ".bytes", {bytes.bytes}, axis);
+  to.set_bytes(node.outputs[0], bytes);
+  to.gives(node, to.numbers(node.name, bytes));
   return {};
 }
 
@@ -215,7 +253,9 @@ Status export_pad(Exporter& to, const coppice::Node& node) {
   for (const int64_t before : list(node, "before", {0, 0, 0})) pads.push_back(before);
   pads.push_back(0);
   for (const int64_t after : list(node, "after", {0, 0, 0})) pads.push_back(after);
-  to.make(node, "Pad", {to.x(node), to.integers(node.name + ".pads", pads)});
+  Exporter::Names inputs = {to.x(node), to.integers(node.name + ".pads", pads)};
+  if (const Exporter::Bytes* bytes = to.bytes(node.inputs[0])) inputs.push_back(bytes->zero_point);
+  to.make(node, "Pad", inputs);
   return {};
 }
 
@@ -273,7 +313,7 @@ constexpr ExportRow kRows[] = {
     {"dropout", export_dropout},
     {"elu", export_elu},
     {"fake_quantise", export_fake_quantise},
-    {"flatten", export_flatten},
+    {"flatten", export_flatten, true},
     {"gelu", export_gelu},
     {"global_pool", export_global_pool},
     {"hard_sigmoid", export_hard_sigmoid},
@@ -281,15 +321,15 @@ constexpr ExportRow kRows[] = {
     {"layer_norm", export_layer_norm},
     {"leaky_relu", export_leaky_relu},
     {"linear", export_linear},
-    {"max_pool", export_max_pool},
+    {"max_pool", export_max_pool, true},
     {"mul", as<kMul>},
-    {"pad", export_pad},
+    {"pad", export_pad, true},
     {"prelu", export_prelu},
-    {"relu", as<kRelu>},
+    {"relu", export_relu},
     {"sigmoid", as<kSigmoid>},
     {"silu", export_silu},
-    {"slice", export_slice},
-    {"spread", export_spread},
+    {"slice", export_slice, true},
+    {"spread", export_spread, true},
     {"tanh", as<kTanh>},
 };
 

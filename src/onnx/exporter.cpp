@@ -18,11 +18,6 @@ constexpr int64_t kReal = 1, kInteger = 2, kIntegers = 7;  // AttributeProto.Att
 constexpr int64_t kLargestFile = int64_t{2} << 30, kLargestWeights = kLargestFile - (int64_t{16} << 20);
 constexpr size_t kMostProblems = 30;
 
-template <class T>
-std::string_view bytes_of(const std::vector<T>& values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
-}
-
 ProtoWriter value_info(const char* name, const std::vector<int64_t>& sizes) {
   ProtoWriter shape;
   shape.message(1, ProtoWriter().bytes(2, kBatch));
@@ -67,6 +62,7 @@ ProtoWriter integers_attribute(const char* name, const std::vector<int64_t>& val
 Result<ExportedNetwork> Exporter::run() {
   TRY(check_size());
   TRY(check_normalisation());
+  TRY(check_integers());
   declare();
   const Graph& graph = network_.graph;
   // What the loss needs beside the outputs stays out.
@@ -142,7 +138,8 @@ void Exporter::export_node(const coppice::Node& node) {
                      [&, k = key](const AttributeDef& def) { return k == def.name; }))
       status = unsupported("has '" + key + "' from a pass; export the network as it was before");
   const size_t before = nodes_.size();
-  if (status.ok()) status = row->write(*this, node);
+  if (status.ok())
+    status = row->moves && bytes(node.inputs[0]) ? move_bytes(node, row->write) : row->write(*this, node);
   for (size_t n = before; n < nodes_.size(); ++n)
     for (const std::string& input : nodes_[n].inputs)
       if (!input.empty() && there_.count(input) == 0)
@@ -169,6 +166,7 @@ Status Exporter::finish() {
     last = ending == "softmax" ? step("Softmax", ending, {last}, {integer_attribute("axis", -1)})
                                : step("Sigmoid", ending, {last});
   }
+  drop_unread();
   // An output has to be made by a node.
   if (last == kInput) last = step("Identity", "identity", {last});
   for (FileNode& node : nodes_) {
@@ -234,21 +232,18 @@ std::string Exporter::parameter(ValueId value, const std::vector<int64_t>& sizes
 
 std::string Exporter::constant(const std::string& wish, const std::vector<int64_t>& sizes,
                                const std::vector<float>& values) {
+  return constant(wish, sizes, Type::kFloat, bytes_of(values));
+}
+
+std::string Exporter::constant(const std::string& wish, const std::vector<int64_t>& sizes, Type type,
+                               std::string_view raw) {
   std::string name = unique(wish);
-  tensor(name, sizes, Type::kFloat, bytes_of(values));
+  tensor(name, sizes, type, raw);
   return name;
 }
 
 std::string Exporter::integers(const std::string& wish, const std::vector<int64_t>& values) {
-  std::string name = unique(wish);
-  tensor(name, {static_cast<int64_t>(values.size())}, Type::kInt64, bytes_of(values));
-  return name;
-}
-
-std::string Exporter::byte(const std::string& wish, int8_t value) {
-  std::string name = unique(wish);
-  tensor(name, {}, Type::kInt8, bytes_of(std::vector<int8_t>{value}));
-  return name;
+  return constant(wish, {static_cast<int64_t>(values.size())}, Type::kInt64, bytes_of(values));
 }
 
 std::string Exporter::step(const char* op, const std::string& wish, const Names& inputs,

@@ -71,6 +71,26 @@ TEST_F(ExportCli, TakesTheEndsInside) {
   EXPECT_EQ(file("all.onnx").find("\x04mean"), std::string::npos);
 }
 
+TEST_F(ExportCli, WritesIntegers) {
+  expect_said(program_.run("export run --to int8.onnx --int8 --samples 100 --threads 1"),
+              {"DequantizeLinear x 6, Gemm x 2, QuantizeLinear x 2", "of 25,408 weights live",
+               "fc1.weight  32 x 784", "25,088", "int8.onnx, "});
+  const std::string bytes = file("int8.onnx");
+  const auto model = onnx::parse_model(bytes);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  EXPECT_EQ(model->inputs[0].type, static_cast<int64_t>(onnx::Type::kFloat));
+  EXPECT_EQ(model->outputs[0].type, static_cast<int64_t>(onnx::Type::kFloat));
+  EXPECT_LT(bytes.size(), 40000U);
+  // The same samples and ranges give the same file, others another.
+  ASSERT_EQ(program_.run("export run --to again.onnx --int8 --samples 100 --threads 2").code, 0);
+  EXPECT_EQ(file("again.onnx"), bytes);
+  ASSERT_EQ(program_.run("export run --to other.onnx --int8 --range min-max --data glyphs").code, 0);
+  EXPECT_NE(file("other.onnx"), bytes);
+  const Outcome json = program_.run("export run --to json.onnx --int8 --preprocess --softmax --json");
+  ASSERT_EQ(json.code, 0) << json.err;
+  EXPECT_EQ((*parse_json("out", json.out))["weights"][0]["bytes"], 784 * 32);
+}
+
 TEST_F(ExportCli, WritesWeightsForOthers) {
   expect_said(program_.run("export run --state last --to out/net.safetensors"),
               {"run/last.safetensors", "fc2.weight", "zeros are written out", "out/net.safetensors"});
@@ -108,6 +128,9 @@ TEST_F(ExportCli, RefusesInASentence) {
   program_.expect_refusal("export run --to w.safetensors --softmax", 2, "--softmax: belongs to ONNX files");
   program_.expect_refusal("export run --to w.safetensors --preprocess", 2,
                           "--preprocess: belongs to ONNX files");
+  program_.expect_refusal("export run --to w.safetensors --int8", 2, "--int8: belongs to ONNX files");
+  program_.expect_refusal("export run --to net.onnx --samples 5", 2, "--samples requires --int8");
+  program_.expect_refusal("export run --to net.onnx --int8 --data-dir nowhere --data mnist", 1, "nowhere");
   program_.expect_refusal("export nowhere --to net.onnx", 1, "nowhere: there is no such run or file");
   program_.expect_refusal("export run/best.safetensors --state last --to net.onnx", 2,
                           "--state: belongs to a run directory");

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ranges.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+#include "dataset/loader.h"
+#include "load_data.h"
+
+namespace coppice::cli {
+
+void add_range_options(CLI::App& command, RangeArguments& arguments) {
+  command
+      .add_option("--range", arguments.range,
+                  "8-bit integers: how the range of activations is chosen: min-max, percentile or mse")
+      ->check(CLI::IsMember({"min-max", "percentile", "mse"}))
+      ->capture_default_str();
+  command.add_option("--percentile", arguments.percentile, "of --range percentile")
+      ->check(CLI::Range(50.0, 100.0))
+      ->capture_default_str();
+  command
+      .add_option("--samples", arguments.samples, "8-bit integers: how many samples ranges are measured on")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
+      ->capture_default_str();
+  command.add_option("--data", arguments.data, "other data than it was trained on")->type_name("SET");
+  command.add_option("--data-dir", arguments.data_dir, "where the named sets lie")->type_name("FOLDER");
+  command.add_option("--threads", arguments.threads, "0: one per core")->check(CLI::Range(0, 1024));
+}
+
+Result<Judge> load_judge(Env& env, Checkpoint& model, const RangeArguments& arguments) {
+  Recipe& recipe = model.info.recipe;
+  if (!arguments.data.empty()) {
+    std::error_code ignored;
+    if (!std::filesystem::equivalent(arguments.data, recipe.data, ignored)) recipe.test_share = 1;
+    recipe.data = arguments.data;
+    recipe.val_data.clear();
+  }
+  if (!arguments.data_dir.empty()) recipe.data_dir = arguments.data_dir;
+  recipe.threads = arguments.threads;
+  recipe.isa = arguments.isa;
+  Judge judge;
+  TRY_ASSIGN(judge.data, load_data(env, recipe, &model.info.preprocessing));
+  return judge;
+}
+
+Result<Ranges> ranges_of(Network& network, const Judge& judge, const RangeArguments& arguments, int threads) {
+  const Dataset& data = judge.data;
+  const Split& split = judge.tested() && data.validation.size() > 0 ? data.validation
+                       : data.train.size() > 0                      ? data.train
+                                                                    : judge.split();
+  CalibrationOptions options;
+  options.method = arguments.range == "min-max"      ? RangeMethod::kMinMax
+                   : arguments.range == "percentile" ? RangeMethod::kPercentile
+                                                     : RangeMethod::kLeastSquares;
+  options.percentile = arguments.percentile;
+  options.threads = threads;
+  LoaderOptions loading;
+  loading.batch = options.batch;
+  loading.width = loading.target_width = 1;
+  loading.shuffle = true;  // classes may lie together; the same samples for the same seed
+  loading.seed = 1;
+  TRY_ASSIGN(const std::unique_ptr<Loader> loader, Loader::create(data, split, loading));
+  const int64_t all = std::min(arguments.samples, split.size());
+  int64_t taken = 0;
+  return calibrate(
+      network,
+      [&]() -> Result<std::span<const float>> {
+        if (taken >= all) return std::span<const float>{};
+        const Batch& batch = loader->next();
+        const int64_t count = std::min<int64_t>(batch.samples, all - taken);
+        taken += count;
+        return std::span<const float>(batch.x, static_cast<size_t>(count * judge.data.features.size()));
+      },
+      options);
+}
+
+}  // namespace coppice::cli
