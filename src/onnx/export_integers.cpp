@@ -42,7 +42,7 @@ IntegerLayer in_integers(const Pattern& pattern, const std::vector<float>& value
   }
   for (const float scale : out.scale) out.bias_scale.push_back(x_scale * scale);
   for (size_t row = 0; row < bias.size(); ++row)
-    out.bias.push_back(static_cast<int32_t>(std::nearbyint(bias[row] / double{out.bias_scale[row]})));
+    out.bias.push_back(static_cast<int32_t>(std::nearbyint(bias[row] / (double{x_scale} * out.scale[row]))));
   return out;
 }
 

@@ -124,7 +124,7 @@ struct ExportRow {
   bool moves = false;  // its output holds numbers of its input, or 0
 };
 // How a fake_quantise rounds.
-Exporter::Rounding rounding_of(const coppice::Node& fake_quantise);
+Exporter::Rounding rounding_of(const coppice::Node& node);
 const ExportRow* find_export_row(const std::string& op);  // null if there is none
 
 }  // namespace coppice::onnx

@@ -86,8 +86,8 @@ class ExportIntegersPeers : public ::testing::TestWithParam<ByteKind> {
   std::vector<Question> questions_;
 };
 
-// Most answers are those of the packed network to six digits; where a number lies between two steps, programs
-// may take either, and what a packed network keeps in floats is rounded here.
+// Most answers are those of the packed network to five digits; where a number lies between two steps,
+// programs may take either, and what a packed network keeps in floats is rounded here.
 TEST_P(ExportIntegersPeers, OnnxRuntimeSaysNearlyTheSame) {
   ask_all();
   NEEDS_PEER(peers_.run(), "onnxruntime-node");
