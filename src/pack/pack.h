@@ -31,7 +31,7 @@ struct PackOptions {
 
 // A step as people see it.
 struct PackedStep {
-  std::string name, op;
+  std::string name;
   std::string weight = {};  // of layers, else empty, and what follows means nothing
   int64_t live = 0, total = 0;
   std::string block = {}, format = {}, reason = {};

@@ -306,9 +306,7 @@ coppice_cpk_step& Packer::step(const Node& node, coppice_cpk_op op, int32_t a, i
   made.low_i8 = INT8_MIN;
   made.high_i8 = INT8_MAX;
   steps_.push_back(made);
-  constexpr const char* kNames[] = {"linear", "conv", "pool", "add",    "map",
-                                    "affine", "norm", "copy", "convert"};
-  described_.push_back({.name = node.name, .op = kNames[op]});
+  described_.push_back({.name = node.name});
   return steps_.back();
 }
 
