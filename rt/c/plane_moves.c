@@ -190,39 +190,56 @@ static void copy_elements(char* to, const char* from, int32_t count, int32_t ste
   }
 }
 
-/* Element i of a row of y is element at + i * step of a row of x, or what stands there where that is outside.
- * row: of x, or NULL: all is outside and nothing wraps. */
-static void copy_row(const coppice_plane_copy_args* args, char* to, const char* row, int32_t at,
-                     int32_t size) {
+/* Which elements of a row of y, [begin, end), come from inside a row of x: element i is element at + i * step
+ * of it. The same for all rows of a plane. */
+typedef struct copy_span {
+  int32_t at, begin, end;
+} copy_span;
+
+static copy_span copy_span_of(const coppice_plane_copy_args* args, int32_t at) {
   const int32_t step = args->step_x, width = args->y.width;
-  const int32_t fill = size == 1 ? args->y.fill : 0;
-  const int32_t end = row ? plane_least(floor_divided(args->x.width - 1 - at, step) + 1, width) : 0;
-  const int32_t begin = plane_least(plane_most(-floor_divided(at, step), 0), plane_most(end, 0));
-  if (begin < end)
-    copy_elements(to + (int64_t)begin * size, row + ((int64_t)at + (int64_t)begin * step) * size, end - begin,
-                  step, size);
-  for (int32_t i = 0; i < width; ++i) {
-    if (i == begin && begin < end) i = end;
-    if (i >= width) break;
-    if (row && args->wrap)
-      memcpy(to + (int64_t)i * size, row + (int64_t)coppice_wrapped(at + i * step, args->x.width) * size,
-             (size_t)size);
-    else
-      memset(to + (int64_t)i * size, fill, (size_t)size);
+  copy_span span = {at, 0, plane_least(floor_divided(args->x.width - 1 - at, step) + 1, width)};
+  span.end = plane_most(span.end, 0);
+  span.begin = plane_least(plane_most(-floor_divided(at, step), 0), span.end);
+  return span;
+}
+
+/* Elements [begin, end) of a row of y, which x does not have. */
+static void copy_outside(const coppice_plane_copy_args* args, char* to, const char* row, int32_t at,
+                         int32_t begin, int32_t end, int32_t size) {
+  if (!args->wrap) {
+    /* Floats are filled with 0. */
+    char* last = to + (int64_t)end * size;
+    const char fill = (char)(size == 1 ? args->y.fill : 0);
+    for (to += (int64_t)begin * size; to < last; ++to) *to = fill;
+    return;
   }
+  for (int32_t i = begin; i < end; ++i)
+    memcpy(to + (int64_t)i * size,
+           row + (int64_t)coppice_wrapped(at + i * args->step_x, args->x.width) * size, (size_t)size);
 }
 
 static void copy_plane(const coppice_plane_copy_args* args, const coppice_run_state* rs,
                        const coppice_item* item, int32_t c, int32_t i, int32_t j, int32_t size) {
   const int32_t channel = args->y_channel + (c * args->phases + i) * args->phases + j;
+  const int32_t width = args->y.width, fill = size == 1 ? args->y.fill : 0;
   const char* x = plane_pixels(&args->x, rs, item, args->x_channel + c * args->step_c, size);
   char* y = plane_pixels(&args->y, rs, item, channel, size);
-  for (int32_t v = 0; v < args->y.height; ++v) {
+  const copy_span span = copy_span_of(args, args->left + j);
+  for (int32_t v = 0; v < args->y.height; ++v, y += coppice_plane_pitch(&args->y) * size) {
     const int32_t at = args->top + v * args->step_y + i;
     const int32_t from = args->wrap ? coppice_wrapped(at, args->x.height) : at;
-    const int exists = from >= 0 && from < args->x.height;
-    copy_row(args, y, exists ? x + from * coppice_plane_pitch(&args->x) * size : NULL, args->left + j, size);
-    y += coppice_plane_pitch(&args->y) * size;
+    if (from < 0 || from >= args->x.height) {
+      memset(y, fill, (size_t)width * (size_t)size);
+      continue;
+    }
+    const char* row = x + from * coppice_plane_pitch(&args->x) * size;
+    copy_outside(args, y, row, span.at, 0, span.begin, size);
+    if (span.begin < span.end)
+      copy_elements(y + (int64_t)span.begin * size,
+                    row + ((int64_t)span.at + (int64_t)span.begin * args->step_x) * size,
+                    span.end - span.begin, args->step_x, size);
+    copy_outside(args, y, row, span.at, span.end, width, size);
   }
   plane_fill_halo(&args->y, plane_channel(&args->y, rs, item, channel, size), size);
 }

@@ -99,6 +99,12 @@ typedef struct plane_runs {
   int32_t length;
 } plane_runs;
 
+/* Which channels, and how each of them is walked. */
+typedef struct plane_walk {
+  plane_range channels;
+  plane_runs runs;
+} plane_walk;
+
 static inline plane_runs plane_runs_of(const coppice_plane* y, int one_pitch) {
   plane_runs runs = {y->height, y->width};
   if (one_pitch) {
@@ -106,6 +112,18 @@ static inline plane_runs plane_runs_of(const coppice_plane* y, int one_pitch) {
     runs.length = (int32_t)((y->height - 1) * coppice_plane_pitch(y)) + y->width;
   }
   return runs;
+}
+
+/* joined: no plane has a halo and channels need not be told apart, so all of them are one run. */
+static inline plane_walk plane_walk_of(plane_range channels, const coppice_plane* y, int one_pitch,
+                                       int joined) {
+  plane_walk walk = {channels, plane_runs_of(y, one_pitch)};
+  const int64_t numbers = (int64_t)(channels.end - channels.begin) * y->height * y->width;
+  if (joined && numbers > 0 && numbers <= INT32_MAX) {
+    walk.channels.end = channels.begin + 1;
+    walk.runs = (plane_runs){1, (int32_t)numbers};
+  }
+  return walk;
 }
 
 #endif

@@ -154,6 +154,11 @@ std::pair<int64_t, bool> Packer::wanted_halo(ValueId value) const {
   for (const NodeId reader : readers_[static_cast<size_t>(value)]) {
     const Node& node = graph_.node(reader);
     if (is(node, "flatten")) return {0, false};  // numbers have to follow each other
+    if (is(node, "add") || is(node, "relu")) {
+      // Sums are one run over planes of one pitch; what a relu gives may be what the layer before it writes.
+      const auto [behind, wraps] = wanted_halo(node.outputs[0]);
+      if (behind > halo) std::tie(halo, wrap) = std::pair(behind, wraps);
+    }
     if (!is(node, "conv2d") || node.inputs[0] != value || node.integer("stride", 1) != 1) continue;
     const int64_t padding = node.integer("padding", 0);
     if (padding <= halo) continue;
