@@ -19,12 +19,13 @@ typedef struct add_walk {
 static add_walk add_walk_of(const coppice_plane_add_args* args, const coppice_item* item) {
   const coppice_plane *a = &args->a, *b = &args->b, *y = &args->y;
   const int spread = b->height == 1 && b->width == 1 && (y->height != 1 || y->width != 1);
-  const add_walk walk = {plane_parts(item, args->part_channels, y->channels),
-                         plane_runs_of(y, same_pitch(a, y) && (spread || same_pitch(b, y))),
-                         coppice_plane_pitch(a),
-                         coppice_plane_pitch(b),
-                         coppice_plane_pitch(y),
-                         spread};
+  add_walk walk = {plane_parts(item, args->part_channels, y->channels),
+                   plane_runs_of(y, same_pitch(a, y) && (spread || same_pitch(b, y))),
+                   coppice_plane_pitch(a),
+                   coppice_plane_pitch(b),
+                   coppice_plane_pitch(y),
+                   spread};
+  plane_join(y, !spread && plane_dense(a, y) && plane_dense(b, y), &walk.range, &walk.runs);
   return walk;
 }
 
@@ -130,8 +131,9 @@ static void map_run_f32(const coppice_plane_map_args* args, const float* x, floa
 
 PLANE_KERNEL(map_f32) {
   const coppice_plane_map_args* a = (const coppice_plane_map_args*)args;
-  const plane_range range = plane_parts(item, a->part_channels, a->y.channels);
-  const plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
+  plane_range range = plane_parts(item, a->part_channels, a->y.channels);
+  plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
+  plane_join(&a->y, plane_dense(&a->x, &a->y), &range, &runs);
   for (int32_t c = range.begin; c < range.end; ++c) {
     const float* x = (const float*)(void*)plane_pixels(&a->x, rs, item, c, 4);
     float* y = (float*)(void*)plane_pixels(&a->y, rs, item, c, 4);
@@ -143,8 +145,9 @@ PLANE_KERNEL(map_f32) {
 
 PLANE_KERNEL(map_i8) {
   const coppice_plane_map_args* a = (const coppice_plane_map_args*)args;
-  const plane_range range = plane_parts(item, a->part_channels, a->y.channels);
-  const plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
+  plane_range range = plane_parts(item, a->part_channels, a->y.channels);
+  plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
+  plane_join(&a->y, plane_dense(&a->x, &a->y), &range, &runs);
   for (int32_t c = range.begin; c < range.end; ++c) {
     const int8_t* x = (const int8_t*)plane_pixels(&a->x, rs, item, c, 1);
     int8_t* y = (int8_t*)plane_pixels(&a->y, rs, item, c, 1);
@@ -203,8 +206,9 @@ static void quantise_run(const float* x, int8_t* y, int32_t count, float by, int
 
 PLANE_KERNEL(quantise) {
   const coppice_plane_quantise_args* a = (const coppice_plane_quantise_args*)args;
-  const plane_range range = plane_parts(item, a->part_channels, a->y.channels);
-  const plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
+  plane_range range = plane_parts(item, a->part_channels, a->y.channels);
+  plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
+  plane_join(&a->y, plane_dense(&a->x, &a->y), &range, &runs);
   for (int32_t c = range.begin; c < range.end; ++c) {
     const float* x = (const float*)(void*)plane_pixels(&a->x, rs, item, c, 4);
     int8_t* y = (int8_t*)plane_pixels(&a->y, rs, item, c, 1);
@@ -217,8 +221,9 @@ PLANE_KERNEL(quantise) {
 
 PLANE_KERNEL(dequantise) {
   const coppice_plane_quantise_args* a = (const coppice_plane_quantise_args*)args;
-  const plane_range range = plane_parts(item, a->part_channels, a->y.channels);
-  const plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
+  plane_range range = plane_parts(item, a->part_channels, a->y.channels);
+  plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
+  plane_join(&a->y, plane_dense(&a->x, &a->y), &range, &runs);
   const float scale = a->scale;
   const int32_t zero_point = a->zero_point;
   for (int32_t c = range.begin; c < range.end; ++c) {

@@ -108,4 +108,18 @@ static inline plane_runs plane_runs_of(const coppice_plane* y, int one_pitch) {
   return runs;
 }
 
+/* Where no plane has a halo, the channels of a part follow each other, and are walked as one run: a flat
+ * value has one pixel in each. dense: of all planes but y. */
+static inline int plane_dense(const coppice_plane* p, const coppice_plane* y) {
+  return p->halo == 0 && p->width == y->width && p->height == y->height;
+}
+
+static inline void plane_join(const coppice_plane* y, int dense, plane_range* range, plane_runs* runs) {
+  const int64_t length = coppice_plane_area(y) * (range->end - range->begin);
+  if (y->halo != 0 || !dense || length <= 0 || length > INT32_MAX) return;
+  range->end = range->begin + 1;
+  runs->count = 1;
+  runs->length = (int32_t)length;
+}
+
 #endif
