@@ -7,17 +7,11 @@ static int same_pitch(const coppice_plane* a, const coppice_plane* b) {
   return coppice_plane_pitch(a) == coppice_plane_pitch(b);
 }
 
-/* Of x and y alone; apart: what is done differs from channel to channel. */
-static plane_walk walk_of(const coppice_item* item, int32_t part_channels, const coppice_plane* x,
-                          const coppice_plane* y, int apart) {
-  return plane_walk_of(plane_parts(item, part_channels, y->channels), y, same_pitch(x, y),
-                       !apart && x->halo == 0 && y->halo == 0);
-}
-
 /* ---- sums and products */
 
 typedef struct add_walk {
-  plane_walk y;
+  plane_range range;
+  plane_runs runs;
   int64_t a_pitch, b_pitch, y_pitch;
   int spread; /* b has one pixel for each channel */
 } add_walk;
@@ -25,16 +19,19 @@ typedef struct add_walk {
 static add_walk add_walk_of(const coppice_plane_add_args* args, const coppice_item* item) {
   const coppice_plane *a = &args->a, *b = &args->b, *y = &args->y;
   const int spread = b->height == 1 && b->width == 1 && (y->height != 1 || y->width != 1);
-  const add_walk walk = {plane_walk_of(plane_parts(item, args->part_channels, y->channels), y,
-                                       same_pitch(a, y) && (spread || same_pitch(b, y)),
-                                       !spread && a->halo == 0 && b->halo == 0 && y->halo == 0),
-                         coppice_plane_pitch(a), coppice_plane_pitch(b), coppice_plane_pitch(y), spread};
+  add_walk walk = {plane_parts(item, args->part_channels, y->channels),
+                   plane_runs_of(y, same_pitch(a, y) && (spread || same_pitch(b, y))),
+                   coppice_plane_pitch(a),
+                   coppice_plane_pitch(b),
+                   coppice_plane_pitch(y),
+                   spread};
+  plane_join(y, !spread && plane_dense(a, y) && plane_dense(b, y), &walk.range, &walk.runs);
   return walk;
 }
 
 static void add_channel_f32(const coppice_plane_add_args* args, const add_walk* walk, const float* a,
                             const float* b, float* y) {
-  const plane_runs runs = walk->y.runs;
+  const plane_runs runs = walk->runs;
   const float low = args->low;
   for (int32_t run = 0; run < runs.count; ++run) {
     const float other = *b;
@@ -61,7 +58,7 @@ static void add_channel_f32(const coppice_plane_add_args* args, const add_walk* 
 PLANE_KERNEL(add_f32) {
   const coppice_plane_add_args* a = (const coppice_plane_add_args*)args;
   const add_walk walk = add_walk_of(a, item);
-  for (int32_t c = walk.y.channels.begin; c < walk.y.channels.end; ++c) {
+  for (int32_t c = walk.range.begin; c < walk.range.end; ++c) {
     add_channel_f32(a, &walk, (const float*)(void*)plane_pixels(&a->a, rs, item, c, 4),
                     (const float*)(void*)plane_pixels(&a->b, rs, item, c, 4),
                     (float*)(void*)plane_pixels(&a->y, rs, item, c, 4));
@@ -96,13 +93,13 @@ static void add_run_i8(const coppice_plane_add_args* args, const int8_t* a, cons
 PLANE_KERNEL(add_i8) {
   const coppice_plane_add_args* args_of = (const coppice_plane_add_args*)args;
   const add_walk walk = add_walk_of(args_of, item);
-  for (int32_t c = walk.y.channels.begin; c < walk.y.channels.end; ++c) {
+  for (int32_t c = walk.range.begin; c < walk.range.end; ++c) {
     const int8_t* a = (const int8_t*)plane_pixels(&args_of->a, rs, item, c, 1);
     const int8_t* b = (const int8_t*)plane_pixels(&args_of->b, rs, item, c, 1);
     int8_t* y = (int8_t*)plane_pixels(&args_of->y, rs, item, c, 1);
-    for (int32_t run = 0; run < walk.y.runs.count; ++run)
+    for (int32_t run = 0; run < walk.runs.count; ++run)
       ADD_RUN_I8(args_of, a + run * walk.a_pitch, walk.spread ? NULL : b + run * walk.b_pitch, *b,
-                 y + run * walk.y_pitch, walk.y.runs.length);
+                 y + run * walk.y_pitch, walk.runs.length);
     plane_fill_halo(&args_of->y, plane_channel(&args_of->y, rs, item, c, 1), 1);
   }
 }
@@ -134,25 +131,28 @@ static void map_run_f32(const coppice_plane_map_args* args, const float* x, floa
 
 PLANE_KERNEL(map_f32) {
   const coppice_plane_map_args* a = (const coppice_plane_map_args*)args;
-  const plane_walk walk = walk_of(item, a->part_channels, &a->x, &a->y, 0);
-  for (int32_t c = walk.channels.begin; c < walk.channels.end; ++c) {
+  plane_range range = plane_parts(item, a->part_channels, a->y.channels);
+  plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
+  plane_join(&a->y, plane_dense(&a->x, &a->y), &range, &runs);
+  for (int32_t c = range.begin; c < range.end; ++c) {
     const float* x = (const float*)(void*)plane_pixels(&a->x, rs, item, c, 4);
     float* y = (float*)(void*)plane_pixels(&a->y, rs, item, c, 4);
-    for (int32_t run = 0; run < walk.runs.count; ++run)
-      map_run_f32(a, x + run * coppice_plane_pitch(&a->x), y + run * coppice_plane_pitch(&a->y),
-                  walk.runs.length);
+    for (int32_t run = 0; run < runs.count; ++run)
+      map_run_f32(a, x + run * coppice_plane_pitch(&a->x), y + run * coppice_plane_pitch(&a->y), runs.length);
     plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 4), 4);
   }
 }
 
 PLANE_KERNEL(map_i8) {
   const coppice_plane_map_args* a = (const coppice_plane_map_args*)args;
-  const plane_walk walk = walk_of(item, a->part_channels, &a->x, &a->y, 0);
-  for (int32_t c = walk.channels.begin; c < walk.channels.end; ++c) {
+  plane_range range = plane_parts(item, a->part_channels, a->y.channels);
+  plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
+  plane_join(&a->y, plane_dense(&a->x, &a->y), &range, &runs);
+  for (int32_t c = range.begin; c < range.end; ++c) {
     const int8_t* x = (const int8_t*)plane_pixels(&a->x, rs, item, c, 1);
     int8_t* y = (int8_t*)plane_pixels(&a->y, rs, item, c, 1);
-    for (int32_t run = 0; run < walk.runs.count; ++run) {
-      for (int32_t i = 0; i < walk.runs.length; ++i) y[i] = a->table[x[i] + 128];
+    for (int32_t run = 0; run < runs.count; ++run) {
+      for (int32_t i = 0; i < runs.length; ++i) y[i] = a->table[x[i] + 128];
       x += coppice_plane_pitch(&a->x);
       y += coppice_plane_pitch(&a->y);
     }
@@ -162,16 +162,17 @@ PLANE_KERNEL(map_i8) {
 
 PLANE_KERNEL(affine) {
   const coppice_plane_affine_args* a = (const coppice_plane_affine_args*)args;
-  const plane_walk walk = walk_of(item, a->part_channels, &a->x, &a->y, 1);
+  const plane_range range = plane_parts(item, a->part_channels, a->y.channels);
+  const plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
   const float low = a->low;
-  for (int32_t c = walk.channels.begin; c < walk.channels.end; ++c) {
+  for (int32_t c = range.begin; c < range.end; ++c) {
     const float* x = (const float*)(void*)plane_pixels(&a->x, rs, item, c, 4);
     float* y = (float*)(void*)plane_pixels(&a->y, rs, item, c, 4);
     /* Multiplying by 1 and adding 0 change nothing that matters. */
     const float slope = a->slope ? a->slope[c] : 1.0f, scale = a->scale ? a->scale[c] : 1.0f;
     const float shift = a->shift ? a->shift[c] : 0.0f;
-    for (int32_t run = 0; run < walk.runs.count; ++run) {
-      SAME_ELEMENT for (int32_t i = 0; i < walk.runs.length; ++i) {
+    for (int32_t run = 0; run < runs.count; ++run) {
+      SAME_ELEMENT for (int32_t i = 0; i < runs.length; ++i) {
         const float s = scale * coppice_select(x[i] < 0.0f, x[i] * slope, x[i]) + shift;
         y[i] = s < low ? low : s;
       }
@@ -205,27 +206,31 @@ static void quantise_run(const float* x, int8_t* y, int32_t count, float by, int
 
 PLANE_KERNEL(quantise) {
   const coppice_plane_quantise_args* a = (const coppice_plane_quantise_args*)args;
-  const plane_walk walk = walk_of(item, a->part_channels, &a->x, &a->y, 0);
-  for (int32_t c = walk.channels.begin; c < walk.channels.end; ++c) {
+  plane_range range = plane_parts(item, a->part_channels, a->y.channels);
+  plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
+  plane_join(&a->y, plane_dense(&a->x, &a->y), &range, &runs);
+  for (int32_t c = range.begin; c < range.end; ++c) {
     const float* x = (const float*)(void*)plane_pixels(&a->x, rs, item, c, 4);
     int8_t* y = (int8_t*)plane_pixels(&a->y, rs, item, c, 1);
-    for (int32_t run = 0; run < walk.runs.count; ++run)
-      quantise_run(x + run * coppice_plane_pitch(&a->x), y + run * coppice_plane_pitch(&a->y),
-                   walk.runs.length, a->inverse_scale, a->zero_point);
+    for (int32_t run = 0; run < runs.count; ++run)
+      quantise_run(x + run * coppice_plane_pitch(&a->x), y + run * coppice_plane_pitch(&a->y), runs.length,
+                   a->inverse_scale, a->zero_point);
     plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 1), 1);
   }
 }
 
 PLANE_KERNEL(dequantise) {
   const coppice_plane_quantise_args* a = (const coppice_plane_quantise_args*)args;
-  const plane_walk walk = walk_of(item, a->part_channels, &a->x, &a->y, 0);
+  plane_range range = plane_parts(item, a->part_channels, a->y.channels);
+  plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
+  plane_join(&a->y, plane_dense(&a->x, &a->y), &range, &runs);
   const float scale = a->scale;
   const int32_t zero_point = a->zero_point;
-  for (int32_t c = walk.channels.begin; c < walk.channels.end; ++c) {
+  for (int32_t c = range.begin; c < range.end; ++c) {
     const int8_t* x = (const int8_t*)plane_pixels(&a->x, rs, item, c, 1);
     float* y = (float*)(void*)plane_pixels(&a->y, rs, item, c, 4);
-    for (int32_t run = 0; run < walk.runs.count; ++run) {
-      for (int32_t i = 0; i < walk.runs.length; ++i) y[i] = (float)(x[i] - zero_point) * scale;
+    for (int32_t run = 0; run < runs.count; ++run) {
+      for (int32_t i = 0; i < runs.length; ++i) y[i] = (float)(x[i] - zero_point) * scale;
       x += coppice_plane_pitch(&a->x);
       y += coppice_plane_pitch(&a->y);
     }

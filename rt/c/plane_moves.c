@@ -172,6 +172,18 @@ PLANE_KERNEL(pool_i8) {
 
 /* ---- copies */
 
+/* Every second element: no byte is read behind the last of them. Vector units have ones of their own
+ * (rt/simd/plane_moves.c). */
+#ifndef EVERY_SECOND
+#define EVERY_SECOND
+static void every_second_4(uint32_t* to, const uint32_t* from, int32_t count) {
+  for (int32_t i = 0; i < count; ++i) to[i] = from[2 * i];
+}
+static void every_second_1(char* to, const char* from, int32_t count) {
+  for (int32_t i = 0; i < count; ++i) to[i] = from[2 * i];
+}
+#endif
+
 /* Every step-th element. */
 static void copy_elements(char* to, const char* from, int32_t count, int32_t step, int32_t size) {
   if (step == 1) {
@@ -180,72 +192,64 @@ static void copy_elements(char* to, const char* from, int32_t count, int32_t ste
     const uint32_t* in = (const uint32_t*)(const void*)from;
     uint32_t* out = (uint32_t*)(void*)to;
     if (step == 2)
-      for (int32_t i = 0; i < count; ++i) out[i] = in[2 * i];
+      every_second_4(out, in, count);
     else
       for (int32_t i = 0; i < count; ++i) out[i] = in[(int64_t)i * step];
   } else if (step == 2) {
-    for (int32_t i = 0; i < count; ++i) to[i] = from[2 * i];
+    every_second_1(to, from, count);
   } else {
     for (int32_t i = 0; i < count; ++i) to[i] = from[(int64_t)i * step];
   }
 }
 
-/* Which elements of a row of y, [begin, end), come from inside a row of x: element i is element at + i * step
- * of it. The same for all rows of a plane. */
-typedef struct copy_span {
-  int32_t at, begin, end;
-} copy_span;
-
-static copy_span copy_span_of(const coppice_plane_copy_args* args, int32_t at) {
-  const int32_t step = args->step_x, width = args->y.width;
-  copy_span span = {at, 0, plane_least(floor_divided(args->x.width - 1 - at, step) + 1, width)};
-  span.end = plane_most(span.end, 0);
-  span.begin = plane_least(plane_most(-floor_divided(at, step), 0), span.end);
-  return span;
-}
-
-/* Elements [begin, end) of a row of y, which x does not have. */
+/* Elements [begin, end) of a row of y, none of which x has: element i is that at + i * step of a row of x
+ * that wraps around, or, if row is NULL, the fill. */
 static void copy_outside(const coppice_plane_copy_args* args, char* to, const char* row, int32_t at,
                          int32_t begin, int32_t end, int32_t size) {
-  if (!args->wrap) {
-    /* Floats are filled with 0. */
-    char* last = to + (int64_t)end * size;
-    const char fill = (char)(size == 1 ? args->y.fill : 0);
-    for (to += (int64_t)begin * size; to < last; ++to) *to = fill;
-    return;
+  if (row) {
+    for (int32_t i = begin; i < end; ++i)
+      memcpy(to + (int64_t)i * size,
+             row + (int64_t)coppice_wrapped(at + i * args->step_x, args->x.width) * size, (size_t)size);
+  } else if (end - begin > 1) {
+    memset(to + (int64_t)begin * size, size == 1 ? args->y.fill : 0, (size_t)(end - begin) * (size_t)size);
+  } else if (begin < end) { /* mostly it is one */
+    if (size == 1)
+      to[begin] = (char)args->y.fill;
+    else
+      ((uint32_t*)(void*)to)[begin] = 0;
   }
-  for (int32_t i = begin; i < end; ++i)
-    memcpy(to + (int64_t)i * size,
-           row + (int64_t)coppice_wrapped(at + i * args->step_x, args->x.width) * size, (size_t)size);
 }
 
-static void copy_plane(const coppice_plane_copy_args* args, const coppice_run_state* rs,
-                       const coppice_item* item, int32_t c, int32_t i, int32_t j, int32_t size) {
+static inline void copy_plane(const coppice_plane_copy_args* args, const coppice_run_state* rs,
+                              const coppice_item* item, int32_t c, int32_t i, int32_t j, int32_t size) {
   const int32_t channel = args->y_channel + (c * args->phases + i) * args->phases + j;
-  const int32_t width = args->y.width, fill = size == 1 ? args->y.fill : 0;
+  const int64_t x_pitch = coppice_plane_pitch(&args->x) * size,
+                y_pitch = coppice_plane_pitch(&args->y) * size;
   const char* x = plane_pixels(&args->x, rs, item, args->x_channel + c * args->step_c, size);
   char* y = plane_pixels(&args->y, rs, item, channel, size);
-  const copy_span span = copy_span_of(args, args->left + j);
-  for (int32_t v = 0; v < args->y.height; ++v, y += coppice_plane_pitch(&args->y) * size) {
-    const int32_t at = args->top + v * args->step_y + i;
-    const int32_t from = args->wrap ? coppice_wrapped(at, args->x.height) : at;
+  /* In every row x has the same elements [begin, end): dividing for each would take longer than copying. */
+  const int32_t at = args->left + j, step = args->step_x, width = args->y.width;
+  const int32_t end = plane_most(plane_least(floor_divided(args->x.width - 1 - at, step) + 1, width), 0);
+  const int32_t begin = plane_least(plane_most(-floor_divided(at, step), 0), end);
+  for (int32_t v = 0; v < args->y.height; ++v, y += y_pitch) {
+    const int32_t row = args->top + v * args->step_y + i;
+    const int32_t from = args->wrap ? coppice_wrapped(row, args->x.height) : row;
     if (from < 0 || from >= args->x.height) {
-      memset(y, fill, (size_t)width * (size_t)size);
+      copy_outside(args, y, NULL, at, 0, width, size);
       continue;
     }
-    const char* row = x + from * coppice_plane_pitch(&args->x) * size;
-    copy_outside(args, y, row, span.at, 0, span.begin, size);
-    if (span.begin < span.end)
-      copy_elements(y + (int64_t)span.begin * size,
-                    row + ((int64_t)span.at + (int64_t)span.begin * args->step_x) * size,
-                    span.end - span.begin, args->step_x, size);
-    copy_outside(args, y, row, span.at, span.end, width, size);
+    const char* in = x + from * x_pitch;
+    if (begin < end)
+      copy_elements(y + (int64_t)begin * size, in + ((int64_t)at + (int64_t)begin * step) * size, end - begin,
+                    step, size);
+    copy_outside(args, y, args->wrap ? in : NULL, at, 0, begin, size);
+    copy_outside(args, y, args->wrap ? in : NULL, at, end, width, size);
   }
   plane_fill_halo(&args->y, plane_channel(&args->y, rs, item, channel, size), size);
 }
 
-static void copy(const coppice_plane_copy_args* args, const coppice_run_state* rs, const coppice_item* item,
-                 int32_t size) {
+static inline void copy(const coppice_plane_copy_args* args, const coppice_run_state* rs,
+                        const coppice_item* item, int32_t size) {
   const plane_range range = plane_parts(item, args->part_channels, args->channels);
   for (int32_t c = range.begin; c < range.end; ++c)
     for (int32_t i = 0; i < args->phases; ++i)

@@ -99,12 +99,6 @@ typedef struct plane_runs {
   int32_t length;
 } plane_runs;
 
-/* Which channels, and how each of them is walked. */
-typedef struct plane_walk {
-  plane_range channels;
-  plane_runs runs;
-} plane_walk;
-
 static inline plane_runs plane_runs_of(const coppice_plane* y, int one_pitch) {
   plane_runs runs = {y->height, y->width};
   if (one_pitch) {
@@ -114,16 +108,18 @@ static inline plane_runs plane_runs_of(const coppice_plane* y, int one_pitch) {
   return runs;
 }
 
-/* joined: no plane has a halo and channels need not be told apart, so all of them are one run. */
-static inline plane_walk plane_walk_of(plane_range channels, const coppice_plane* y, int one_pitch,
-                                       int joined) {
-  plane_walk walk = {channels, plane_runs_of(y, one_pitch)};
-  const int64_t numbers = (int64_t)(channels.end - channels.begin) * y->height * y->width;
-  if (joined && numbers > 0 && numbers <= INT32_MAX) {
-    walk.channels.end = channels.begin + 1;
-    walk.runs = (plane_runs){1, (int32_t)numbers};
-  }
-  return walk;
+/* Where no plane has a halo, the channels of a part follow each other, and are walked as one run: a flat
+ * value has one pixel in each. dense: of all planes but y. */
+static inline int plane_dense(const coppice_plane* p, const coppice_plane* y) {
+  return p->halo == 0 && p->width == y->width && p->height == y->height;
+}
+
+static inline void plane_join(const coppice_plane* y, int dense, plane_range* range, plane_runs* runs) {
+  const int64_t length = coppice_plane_area(y) * (range->end - range->begin);
+  if (y->halo != 0 || !dense || length <= 0 || length > INT32_MAX) return;
+  range->end = range->begin + 1;
+  runs->count = 1;
+  runs->length = (int32_t)length;
 }
 
 #endif
