@@ -146,7 +146,9 @@ int run_explain(const ExplainArguments& arguments) {
 void add_explain_command(CLI::App& app, int& exit) {
   CLI::App* command = app.add_subcommand(kName, "Say how a network would run, and why so");
   auto arguments = std::make_shared<ExplainArguments>();
-  command->add_option("subject", arguments->subject, "a run, a packed network (.cpk), or a recipe (.toml); else the flags say")
+  command
+      ->add_option("subject", arguments->subject,
+                   "a run, a packed network (.cpk), or a recipe (.toml); else the flags say")
       ->type_name("RUN|FILE");
   command->add_flag("--calls", arguments->calls, "list the calls of a step");
   command->add_flag("--graph", arguments->graph,

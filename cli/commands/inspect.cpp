@@ -88,7 +88,8 @@ int run_inspect(const InspectArguments& arguments) {
 }  // namespace
 
 void add_inspect_command(CLI::App& app, int& exit) {
-  CLI::App* command = app.add_subcommand(kName, "List what lies in a checkpoint, a safetensors file or a packed network");
+  CLI::App* command =
+      app.add_subcommand(kName, "List what lies in a checkpoint, a safetensors file or a packed network");
   auto arguments = std::make_shared<InspectArguments>();
   command->add_option("file", arguments->file, "a run directory, a .safetensors file or a .cpk file")
       ->required()

@@ -23,7 +23,7 @@ struct Job {
 void run_sample(void* context, int32_t sample, int32_t thread) {
   const Job& job = *static_cast<const Job*>(context);
   (*job.sessions)[static_cast<size_t>(thread)].run(job.x + sample * job.features,
-                                                    job.said + sample * job.width);
+                                                   job.said + sample * job.width);
 }
 
 Status check_sizes(const PackedImage& image, const Dataset& data) {
@@ -67,7 +67,7 @@ Result<Outputs> image_outputs(const PackedImage& image, const Dataset& data, con
     const auto numbers = static_cast<size_t>(batch.samples * outputs.width);
     outputs.said.resize(outputs.said.size() + numbers);
     Job job{&sessions, batch.x, outputs.said.data() + outputs.said.size() - numbers, data.features.size(),
-              outputs.width};
+            outputs.width};
     coppice_pool_par_for(pool.get(), batch.samples, run_sample, &job);
     if (batch.labels != nullptr)
       outputs.labels.insert(outputs.labels.end(), batch.labels, batch.labels + batch.samples);
