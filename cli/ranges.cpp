@@ -2,7 +2,6 @@
 #include "ranges.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 
 #include "dataset/loader.h"
@@ -30,13 +29,7 @@ void add_range_options(CLI::App& command, RangeArguments& arguments) {
 
 Result<Judge> load_judge(Env& env, Checkpoint& model, const RangeArguments& arguments) {
   Recipe& recipe = model.info.recipe;
-  if (!arguments.data.empty()) {
-    std::error_code ignored;
-    if (!std::filesystem::equivalent(arguments.data, recipe.data, ignored)) recipe.test_share = 1;
-    recipe.data = arguments.data;
-    recipe.val_data.clear();
-  }
-  if (!arguments.data_dir.empty()) recipe.data_dir = arguments.data_dir;
+  name_data(recipe, arguments.data, arguments.data_dir);
   recipe.threads = arguments.threads;
   recipe.isa = arguments.isa;
   Judge judge;

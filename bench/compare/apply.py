@@ -9,11 +9,10 @@ What a call costs without work is measured beside both and taken off both: ONNX 
   apply.py --list                  the names of the rows
 """
 
-import datetime
 import json
 import sys
 
-from compare import Worker, measure, options, summarise
+from compare import Worker, measure, options, row_beside, summarise
 
 SIZES = (1024, 4096)
 # Name, what ours is told. Each stands beside ONNX Runtime in floats and in 8-bit integers, dense.
@@ -50,15 +49,7 @@ def measure_size(args, size, variants, threads):
     us = {name: 1000 * (side["ms"] - result[empty_of(name)]["ms"]) for name, side in result.items()}
     for name, _ in variants:
         yield {
-            "row": f"{size}-{name}",
-            "threads": threads,
-            "date": datetime.date.today().isoformat(),
-            "commit": ready[name].get("commit", "unknown"),
-            "cpu": ready[name].get("cpu"),
-            "us": us[name],
-            "peer_us": {peer: us[f"peer {peer}"] for peer in PEERS},
-            "ratio": {peer: us[f"peer {peer}"] / us[name] for peer in PEERS},
-            "undisturbed": quiet,
+            **row_beside(f"{size}-{name}", threads, us[name], {peer: us[f"peer {peer}"] for peer in PEERS}, ready[name], quiet),
             "sides": {side: result[side] for side in result if side == name or not side.startswith(("f32", "int8"))},
             "ours": ready[name],
             "peers": {peer: ready[f"peer {peer}"] for peer in PEERS},

@@ -168,6 +168,21 @@ def summarise(samples, best):
     return result, quiet
 
 
+def row_beside(name, threads, us, peers, ready, quiet):
+    """What a row of one side beside several peers begins with; us: {side: microseconds}, the peers' under their names."""
+    return {
+        "row": name,
+        "threads": threads,
+        "date": datetime.date.today().isoformat(),
+        "commit": ready.get("commit", "unknown"),
+        "cpu": ready.get("cpu"),
+        "us": us,
+        "peer_us": peers,
+        "ratio": {peer: theirs / us for peer, theirs in peers.items()},
+        "undisturbed": quiet,
+    }
+
+
 def rows_of(wanted):
     """(name, problem, ours only, beside) of the rows whose name contains one of the wanted words."""
     for name, problem, variants, beside in CASES:

@@ -11,7 +11,6 @@ in floats (batch norm folded by its optimiser) and in 8-bit integers (QDQ). Each
   packed.py runs/mlp --no-judge --rows int8           networks without data: accuracy unknown; rows by name
 """
 
-import datetime
 import json
 import pathlib
 import shlex
@@ -19,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 
-from compare import Worker, measure, options, summarise
+from compare import Worker, measure, options, row_beside, summarise
 
 ARITHMETICS = ("float", "weights8", "int8")
 PEERS = {"f32": "", "int8": "--int8"}
@@ -69,15 +68,7 @@ def measure_run(args, run, threads):
     us = {name: 1000 * side["ms"] for name, side in result.items()}
     for name, (_, said) in packed.items():
         yield {
-            "row": f"{pathlib.Path(run).name}-{name}",
-            "threads": threads,
-            "date": datetime.date.today().isoformat(),
-            "commit": ready[name].get("commit", "unknown"),
-            "cpu": ready[name].get("cpu"),
-            "us": us[name],
-            "peer_us": {peer: us[f"peer {peer}"] for peer in PEERS},
-            "ratio": {peer: us[f"peer {peer}"] / us[name] for peer in PEERS},
-            "undisturbed": quiet,
+            **row_beside(f"{pathlib.Path(run).name}-{name}", threads, us[name], {peer: us[f"peer {peer}"] for peer in PEERS}, ready[name], quiet),
             "kept": result[name],
             "before": said.get("before"),
             "after": said.get("after"),

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 
 #include "board.h"
@@ -137,14 +136,7 @@ int run_eval(const EvalArguments& arguments) {
   auto model = read_checkpoint(env, *path);
   if (!model.ok()) return fail(kName, model.status());
   Recipe& recipe = model->info.recipe;
-  if (!arguments.data.empty()) {
-    // Nothing of other data was learnt from, so where it has no test samples of its own all of it is a test.
-    std::error_code ignored;
-    if (!std::filesystem::equivalent(arguments.data, recipe.data, ignored)) recipe.test_share = 1;
-    recipe.data = arguments.data;
-    recipe.val_data.clear();
-  }
-  if (!arguments.data_dir.empty()) recipe.data_dir = arguments.data_dir;
+  name_data(recipe, arguments.data, arguments.data_dir);
   recipe.threads = arguments.threads;
   recipe.isa = arguments.isa;
   const auto code = arguments.exact_life ? judge_life(*model, arguments) : judge(env, *model, arguments);

@@ -76,7 +76,7 @@ void coppice_put_call(coppice_builder* b, coppice_kernel kernel, const void* arg
 }
 
 int32_t coppice_part_of(const coppice_builder* b, int32_t units, int64_t weights, int64_t positions) {
-  enum { kWorthSharing = 16384 }; /* below, threads would wait longer than they work */
+  enum { kWorthSharing = 1 << 17 }; /* some microseconds; below, threads would wait longer than they work */
   if (b->threads == 1 || (weights < kWorthSharing && weights * positions < kWorthSharing)) return units;
   const int32_t parts = b->threads * 2; /* rows differ in weights, and neighbours in speed */
   return (units + parts - 1) / parts;
@@ -136,7 +136,7 @@ static int64_t lay_out(const coppice_image* image, const coppice_options* option
                         .state = {.samples = 1, .loss_scale = 1.0f, .gradient_scale = 1.0f},
                         .inputs = image->inputs,
                         .outputs = image->outputs,
-                        .par_for = options->threads == 1 ? run_alone : options->par_for,
+                        .par_for = options->par_for ? options->par_for : run_alone,
                         .par_ctx = options->par_ctx,
                         .scratch = scratch,
                         .scratch_stride = b.scratch};

@@ -12,11 +12,12 @@
 #include "coppice_kernels.h"
 #include "steps.h"
 
-enum { kRows = COPPICE_APPLY_ROWS, kMostBias = 1 << 30, kMostShift = 62, kMostStride = 64 };
+enum { kRows = COPPICE_APPLY_ROWS, kMostShift = 62, kMostStride = 64, kMostProduct = 128 * 128 };
 
 typedef struct layer {
   const coppice_cpk_step* step;
   int32_t rows, cols;
+  coppice_cpk_type x_type, y_type;
   int integers;    /* x, weights and sums are */
   int to_integers; /* y is */
   int32_t groups;  /* of rows that share a start */
@@ -84,11 +85,17 @@ static int columns_ok(coppice_builder* b, const layer* l, int64_t count, int32_t
   return 1;
 }
 
+/* Products of a row of integers; a column may be named more than once. */
+static int64_t products_of(const layer* l, int32_t row) {
+  const int32_t group = l->step->weights == COPPICE_CPK_ROWS ? row : row / kRows;
+  return ((int64_t)l->start[group + 1] - l->start[group]) * (l->step->weights == COPPICE_CPK_ROWS ? 1 : 4);
+}
+
 static int rows_ok(coppice_builder* b, const layer* l) {
   for (int32_t row = 0; l->integers && row < l->rows; ++row) {
-    const int32_t bias = ((const int32_t*)l->bias)[row];
-    if (bias > kMostBias || bias < -kMostBias)
-      return coppice_refuse(b, "a bias is so large that sums may overflow");
+    const int64_t bias = ((const int32_t*)l->bias)[row];
+    if ((bias < 0 ? -bias : bias) + products_of(l, row) * kMostProduct > INT32_MAX)
+      return coppice_refuse(b, "a row's sum may not fit 32 bits");
   }
   for (int32_t row = 0; l->multiplier && row < l->rows; ++row)
     if (l->multiplier[row] < 0 || l->shift[row] < 1 || l->shift[row] > kMostShift)
@@ -243,8 +250,10 @@ static int types_of(coppice_builder* b, const coppice_cpk_step* step, layer* l) 
   if (step->a < 0 || step->a >= image->values_total || step->y < 0 || step->y >= image->values_total)
     return coppice_refuse(b, "it names a value that is not there");
   l->step = step;
-  l->integers = image->values[step->a].type == COPPICE_CPK_I8;
-  l->to_integers = image->values[step->y].type == COPPICE_CPK_I8;
+  l->x_type = (coppice_cpk_type)image->values[step->a].type;
+  l->y_type = (coppice_cpk_type)image->values[step->y].type;
+  l->integers = l->x_type == COPPICE_CPK_I8;
+  l->to_integers = l->y_type == COPPICE_CPK_I8;
   return 1;
 }
 
@@ -287,9 +296,8 @@ int coppice_linear_step(coppice_builder* b, const coppice_cpk_step* step) {
   layer l = {0};
   coppice_vector x, y;
   int64_t cols, rows;
-  if (!types_of(b, step, &l) ||
-      !coppice_vector_at(b, step->a, l.integers ? COPPICE_CPK_I8 : COPPICE_CPK_F32, &x, &cols) ||
-      !coppice_vector_at(b, step->y, l.to_integers ? COPPICE_CPK_I8 : COPPICE_CPK_F32, &y, &rows))
+  if (!types_of(b, step, &l) || !coppice_vector_at(b, step->a, l.x_type, &x, &cols) ||
+      !coppice_vector_at(b, step->y, l.y_type, &y, &rows))
     return 0;
   if (cols > COPPICE_CPK_LARGEST_AXIS || rows > COPPICE_CPK_LARGEST_AXIS)
     return coppice_refuse(b, "it is too large");
@@ -390,9 +398,8 @@ static int put_conv(coppice_builder* b, const layer* l, const coppice_plane* x, 
 int coppice_conv_step(coppice_builder* b, const coppice_cpk_step* step) {
   layer l = {0};
   coppice_plane x, y;
-  if (!types_of(b, step, &l) ||
-      !coppice_plane_at(b, step->a, l.integers ? COPPICE_CPK_I8 : COPPICE_CPK_F32, &x) ||
-      !coppice_plane_at(b, step->y, l.to_integers ? COPPICE_CPK_I8 : COPPICE_CPK_F32, &y))
+  if (!types_of(b, step, &l) || !coppice_plane_at(b, step->a, l.x_type, &x) ||
+      !coppice_plane_at(b, step->y, l.y_type, &y))
     return 0;
   if (!coppice_has_slack(b, step->a))
     return coppice_refuse(b, "a convolution cannot read what the caller brings");

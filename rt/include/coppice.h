@@ -77,8 +77,9 @@ struct coppice_kernel_table;
 typedef struct coppice_options {
   const struct coppice_kernel_table* kernels;
   int32_t threads; /* at least 1 */
-  /* Runs fn for each item on up to `threads` threads and returns when all are done (coppice_program.h). NULL
-   * with one thread. */
+  /* Runs fn for each item on up to `threads` threads and returns when all are done (coppice_program.h). NULL,
+   * with one thread: the items one after the other. How denormal numbers count is up to it: the pool of
+   * host/threads.h takes them for 0, on any number of threads. */
   void (*par_for)(void* ctx, int32_t items, void (*fn)(void* fn_ctx, int32_t item, int32_t thread),
                   void* fn_ctx);
   void* par_ctx;

@@ -84,7 +84,8 @@ int64_t ApplyF32::bytes() const {
                               value_.size() * sizeof(float));
 }
 
-QuantisedRows quantise_rows(const Pattern& pattern, std::span<const float> values) {
+QuantisedRows quantise_rows(const Pattern& pattern, std::span<const float> values,
+                            std::span<const float> bias, float x_scale) {
   QuantisedRows out;
   out.scale.assign(static_cast<size_t>(pattern.rows()), 0.0f);
   each_weight(pattern, values, [&](int64_t row, int64_t, float value) {
@@ -94,6 +95,10 @@ QuantisedRows quantise_rows(const Pattern& pattern, std::span<const float> value
   // Denormal numbers are slow, or zero, on some machines, and their reciprocals infinite.
   constexpr float kLeast = std::numeric_limits<float>::min();
   for (float& scale : out.scale) scale = scale > 0 ? std::max(scale / 127.0f, kLeast) : 1.0f;
+  constexpr double kLargestBias = 1 << 29;  // leaves room for the products
+  for (size_t row = 0; row < bias.size(); ++row)
+    out.scale[row] = std::max(
+        out.scale[row], static_cast<float>(std::abs(double{bias[row]}) / (double{x_scale} * kLargestBias)));
   out.value.reserve(values.size());
   each_weight(pattern, values, [&](int64_t row, int64_t, float value) {
     const float steps = std::nearbyint(value / out.scale[static_cast<size_t>(row)]);

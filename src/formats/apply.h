@@ -39,7 +39,10 @@ struct QuantisedRows {
 };
 // The largest magnitude of each row becomes 127, or less where it is so small that its scale would be
 // denormal; halves are rounded to even. Values are finite.
-QuantisedRows quantise_rows(const Pattern& pattern, std::span<const float> values);
+// bias: of each row, or none. It is to become an integer in units of (scale of x) * (scale of the row): a row
+// in which that would not fit gets larger steps.
+QuantisedRows quantise_rows(const Pattern& pattern, std::span<const float> values,
+                            std::span<const float> bias = {}, float x_scale = 1.0f);
 
 // factor = multiplier * 2^-shift, within 2^-31 of itself; for a factor in [2^-31, 2^29].
 struct Requantisation {

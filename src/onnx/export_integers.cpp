@@ -16,7 +16,6 @@ namespace {
 
 constexpr char kRound[] = "fake_quantise";
 constexpr int64_t kMostColumns = COPPICE_APPLY_I8_COLS;  // of which products of bytes fit a sum of 32 bits
-constexpr double kLargestBias = 1 << 29;                 // leaves room for the products
 
 // A layer's parameters in integers: value = integer * scale of the row, and a bias in steps of x and row.
 struct IntegerLayer {
@@ -28,18 +27,11 @@ struct IntegerLayer {
 IntegerLayer in_integers(const Pattern& pattern, const std::vector<float>& values,
                          const std::vector<float>& bias, float x_scale) {
   IntegerLayer out;
-  out.scale = quantise_rows(pattern, values).scale;
-  // Larger steps where the bias would not fit 32 bits in smaller ones: the weights hardly count then.
-  for (size_t row = 0; row < bias.size(); ++row)
-    out.scale[row] = std::max(
-        out.scale[row], static_cast<float>(std::abs(double{bias[row]}) / (double{x_scale} * kLargestBias)));
+  QuantisedRows rows = quantise_rows(pattern, values, bias, x_scale);
+  out.scale = std::move(rows.scale);
   out.weight.assign(static_cast<size_t>(pattern.rows() * pattern.cols()), 0);
   const std::vector<size_t> places = live_places(pattern);
-  for (size_t k = 0; k < places.size(); ++k) {
-    const float steps =
-        std::nearbyint(values[k] / out.scale[places[k] / static_cast<size_t>(pattern.cols())]);
-    out.weight[places[k]] = static_cast<int8_t>(std::clamp(steps, -127.0F, 127.0F));
-  }
+  for (size_t k = 0; k < places.size(); ++k) out.weight[places[k]] = rows.value[k];
   for (const float scale : out.scale) out.bias_scale.push_back(x_scale * scale);
   for (size_t row = 0; row < bias.size(); ++row)
     out.bias.push_back(static_cast<int32_t>(std::nearbyint(bias[row] / (double{x_scale} * out.scale[row]))));
@@ -70,10 +62,9 @@ const Exporter::Bytes* Exporter::bytes(ValueId value) const {
 }
 
 std::optional<Exporter::Rounding> Exporter::rounding_after(ValueId value) const {
-  if (!options_.integers || readers(network_.graph, value) != 1) return std::nullopt;
-  for (const coppice::Node& node : network_.graph.nodes())
-    if (is(node, kRound) && contains(node.inputs, value)) return rounding_of(node);
-  return std::nullopt;
+  const NodeId reader = options_.integers ? only_reader(network_.graph, value) : -1;
+  if (reader < 0 || !is(network_.graph.node(reader), kRound)) return std::nullopt;
+  return rounding_of(network_.graph.node(reader));
 }
 
 bool Exporter::ends_with_bytes(const coppice::Node& clip, double low, double high) const {

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kRows = COPPICE_APPLY_ROWS;
 constexpr int64_t kLargestDelta = 255;
-constexpr double kLargestBias = 1 << 29;  // half of what a reader takes: rounding and zero points come on top
+constexpr int64_t kLargestProduct = 128 * 128;  // of integers, as readers count
 
 struct Choice {
   uint8_t weights = COPPICE_CPK_ROWS;
@@ -54,32 +54,29 @@ struct Rounded {
 
 float bias_of(const LayerWeights& layer, size_t row) { return layer.bias.empty() ? 0.0f : layer.bias[row]; }
 
-// Larger steps where the bias, in units of them, would not fit 32 bits: the weights hardly count then.
-void fit_bias(const LayerWeights& layer, std::vector<float>& scale) {
-  for (size_t row = 0; row < scale.size(); ++row) {
-    const double least = std::abs(static_cast<double>(bias_of(layer, row))) / (layer.x->scale * kLargestBias);
-    scale[row] = std::max(scale[row], static_cast<float>(least));
-  }
-}
-
-Rounded rounded(const LayerWeights& layer) {
+Result<Rounded> rounded(const LayerWeights& layer) {
   Rounded out;
-  out.rows = quantise_rows(layer.pattern, layer.values);
-  if (!layer.x) return out;
+  if (!layer.x) {
+    out.rows = quantise_rows(layer.pattern, layer.values);
+    return out;
+  }
+  out.rows = quantise_rows(layer.pattern, layer.values, layer.bias, layer.x->scale);
   std::vector<float>& scale = out.rows.scale;
-  fit_bias(layer, scale);
-  std::vector<int64_t> sum(scale.size(), 0);
+  std::vector<int64_t> sum(scale.size(), 0), live(scale.size(), 0);
   const std::vector<size_t> places = live_places(layer.pattern);
   for (size_t k = 0; k < places.size(); ++k) {
     const size_t row = places[k] / static_cast<size_t>(layer.pattern.cols());
-    const float steps = std::nearbyint(layer.values[k] / scale[row]);
-    out.rows.value[k] = static_cast<int8_t>(std::clamp(steps, -127.0f, 127.0f));
     sum[row] += out.rows.value[k];
+    ++live[row];
   }
   for (size_t row = 0; row < scale.size(); ++row) {
     const double unit = static_cast<double>(layer.x->scale) * scale[row];
-    out.bias.push_back(static_cast<int32_t>(std::nearbyint(bias_of(layer, row) / unit) -
-                                            static_cast<double>(sum[row] * layer.x->zero_point)));
+    const double bias =
+        std::nearbyint(bias_of(layer, row) / unit) - static_cast<double>(sum[row] * layer.x->zero_point);
+    if (std::abs(bias) + static_cast<double>(kLargestProduct * live[row]) > INT32_MAX)
+      return unsupported("row " + std::to_string(row) + " has " + std::to_string(live[row]) +
+                         " weights, whose sum might not fit 32 bits; pack it with weights alone in 8 bits");
+    out.bias.push_back(static_cast<int32_t>(bias));
     if (!layer.y) {
       scale[row] = static_cast<float>(unit);
       continue;
@@ -199,7 +196,10 @@ Result<EncodedLayer> encode_layer(const LayerWeights& layer, PackGoal goal, Data
   out.flags =
       static_cast<uint8_t>((dense ? COPPICE_CPK_DENSE : 0) | (layer.integers ? COPPICE_CPK_INTEGERS : 0) |
                            (layer.bias.empty() ? 0 : COPPICE_CPK_BIAS));
-  const Rounded numbers = layer.integers ? rounded(layer) : Rounded{};
+  Rounded numbers;
+  if (layer.integers) {
+    TRY_ASSIGN(numbers, rounded(layer));
+  }
   const int64_t before = data.size();
   if (choice.weights != COPPICE_CPK_ROWS)
     encode_blocks(layer, numbers, out, data);

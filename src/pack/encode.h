@@ -24,7 +24,6 @@ struct LayerWeights {
   const Pattern& pattern;
   std::span<const float> values;  // canonical
   std::span<const float> bias;    // [rows], or empty
-  bool linear = true;             // else a convolution
   int64_t group_rows = 0;         // that read the same channels; all rows without groups
   bool integers = false;          // 8-bit weights
   // Both, or x alone where sums become floats: activations are integers too.

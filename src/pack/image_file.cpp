@@ -112,13 +112,12 @@ Result<PackedSession> PackedSession::create(const PackedImage& image, int thread
   if (!options.kernels) return invalid("instruction set '" + isa + "': is not there on this machine");
   if (threads < 1 || threads > 1024) return invalid("--threads: should be 1 to 1024");
   options.threads = threads;
-  if (threads > 1) {
-    session.pool_.reset(coppice_pool_create(threads));
-    if (!session.pool_)
-      return Status(Code::kNoMemory, std::to_string(threads) + " threads could not be started");
-    options.par_for = coppice_pool_par_for;
-    options.par_ctx = session.pool_.get();
-  }
+  // One thread has a pool, too: it sets how denormal numbers count, which the answer must not depend on.
+  session.pool_.reset(coppice_pool_create(threads));
+  if (!session.pool_)
+    return Status(Code::kNoMemory, std::to_string(threads) + " threads could not be started");
+  options.par_for = coppice_pool_par_for;
+  options.par_ctx = session.pool_.get();
   const size_t bytes = coppice_session_bytes(&image.view(), &options);
   if (bytes > static_cast<size_t>(limit))
     return Status(Code::kNoMemory, "running it takes " + std::to_string(bytes >> 20) +

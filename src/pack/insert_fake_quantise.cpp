@@ -12,10 +12,8 @@ namespace {
 
 // Whether a relu or clip is all that reads the value.
 bool clips_alone(const Graph& graph, ValueId value) {
-  if (readers(graph, value) != 1) return false;
-  for (const Node& node : graph.nodes())
-    if (contains(node.inputs, value)) return is(node, "relu") || is(node, "clip");
-  return false;
+  const NodeId reader = only_reader(graph, value);
+  return reader >= 0 && (is(graph.node(reader), "relu") || is(graph.node(reader), "clip"));
 }
 
 // What it gives are numbers that it took, or 0.

@@ -41,7 +41,7 @@ struct PackedStep {
 struct PackedNetwork {
   std::string file;  // its bytes
   std::vector<PackedStep> steps;
-  int64_t arena_bytes = 0, data_bytes = 0, text_bytes = 0;
+  int64_t arena_bytes = 0;
   std::vector<std::string> float_steps;  // kInt8: what computes in floats all the same, each with the reason
 };
 

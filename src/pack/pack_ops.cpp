@@ -24,14 +24,13 @@ void limit(coppice_cpk_step& step, const Ending& ending, const coppice_cpk_value
 
 // ---- layers with weights
 
-Status encode(Packer& to, const Node& node, bool linear, int64_t group_rows, const coppice_cpk_value& x,
+Status encode(Packer& to, const Node& node, int64_t group_rows, const coppice_cpk_value& x,
               const coppice_cpk_value& y, EncodedLayer& out) {
   const Param& weight = to.param(node.inputs[1]);
   const Pattern pattern = weight.pattern();
   const std::vector<float> values = to.numbers(node.inputs[1]);
   const std::vector<float> bias = node.inputs.size() > 2 ? to.numbers(node.inputs[2]) : std::vector<float>{};
   LayerWeights layer{.pattern = pattern, .values = values, .bias = bias};
-  layer.linear = linear;
   layer.group_rows = group_rows;
   layer.integers = to.quantises_weights();
   layer.x = integers_of(x);
@@ -73,7 +72,7 @@ Status pack_linear(Packer& to, const Node& node) {
   const Ending ending = to.ending(node.outputs[0], false, integers);
   const int32_t y = make_output(to, ending.y, integers);
   EncodedLayer layer;
-  TRY(encode(to, node, true, to.param(node.inputs[1]).dims()[0], to.value(x), to.value(y), layer));
+  TRY(encode(to, node, to.param(node.inputs[1]).dims()[0], to.value(x), to.value(y), layer));
   fill(to.step(node, COPPICE_CPK_LINEAR, x, -1, y), layer, ending, to.value(y));
   describe(to, node, layer);
   return {};
@@ -100,7 +99,7 @@ Status pack_conv2d(Packer& to, const Node& node) {
   const int64_t groups = node.integer("groups", 1);
   const auto group_rows = static_cast<int32_t>(weight.size('o') / groups);
   EncodedLayer layer;
-  TRY(encode(to, node, false, group_rows, to.value(x), to.value(y), layer));
+  TRY(encode(to, node, group_rows, to.value(x), to.value(y), layer));
   coppice_cpk_step& step = to.step(node, COPPICE_CPK_CONV, x, addend, y);
   const auto small = [](int64_t v) { return static_cast<int16_t>(v); };
   step.as.conv = {small(w.kernel_y), small(w.kernel_x),

@@ -357,8 +357,7 @@ ArenaPlan Packer::place() {
 }
 
 // For people and for programs: what the caller says, and what each value and step is.
-std::string Packer::text() const {
-  Json json = Json::parse(options_.metadata);
+std::string Packer::text(Json json) const {
   json["arithmetic"] = arithmetic_name(options_.arithmetic);
   Json values = Json::array(), steps = Json::array();
   for (const ImageValue& v : values_) values.push_back(v.name);
@@ -380,19 +379,18 @@ std::string Packer::text() const {
 }
 
 Result<PackedNetwork> Packer::finish() {
+  TRY_ASSIGN(Json json, parse_json("metadata", options_.metadata));
   const ArenaPlan plan = place();
   ImageParts parts;
   for (const ImageValue& v : values_) parts.values.push_back(v.value);
   parts.steps = steps_;
   parts.data = data_.bytes();
   parts.arena_bytes = plan.bytes;
-  parts.text = text();
+  parts.text = text(std::move(json));
   PackedNetwork packed;
   packed.file = image_bytes(parts);
   packed.steps = described_;
   packed.arena_bytes = plan.bytes;
-  packed.data_bytes = data_.size();
-  packed.text_bytes = static_cast<int64_t>(parts.text.size());
   packed.float_steps = float_steps_;
   return packed;
 }

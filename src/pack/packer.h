@@ -12,6 +12,7 @@
 
 #include "coppice_cpk.h"
 #include "coppice_planes.h"
+#include "models/json.h"
 #include "pack/arena.h"
 #include "pack/data_section.h"
 #include "pack/pack.h"
@@ -100,7 +101,7 @@ class Packer {
   std::optional<Quantisation> own_rounding(ValueId value) const;
   void answer();
   ArenaPlan place();
-  std::string text() const;
+  std::string text(Json json) const;
 
   const Network& network_;
   const Graph& graph_;

@@ -21,6 +21,17 @@ inline int readers(const Graph& graph, ValueId value) {
   return count;
 }
 
+// The node that alone reads the value, once; -1 where there is none, or the network's own outputs are among
+// its readers.
+inline NodeId only_reader(const Graph& graph, ValueId value) {
+  if (readers(graph, value) != 1) return -1;
+  for (NodeId n = 0; n < static_cast<NodeId>(graph.nodes().size()); ++n) {
+    const std::vector<ValueId>& inputs = graph.node(n).inputs;
+    if (std::find(inputs.begin(), inputs.end(), value) != inputs.end()) return n;
+  }
+  return -1;
+}
+
 inline bool contains(std::span<const ValueId> values, ValueId value) {
   return std::find(values.begin(), values.end(), value) != values.end();
 }

@@ -88,11 +88,11 @@ class Folder {
 
   std::string fold_forward(const Node& norm, const Affine& affine, NodeId& layer) {
     if (!norm.text("activation", "").empty()) return "an activation is part of it";
-    layer = only_reader(norm.outputs[0]);
+    layer = only_reader(graph_, norm.outputs[0]);
     if (layer < 0) return "what it says is read by several nodes, or is what the network says";
     const Shape& y = graph_.value(norm.outputs[0]).shape;
     const bool flat = is(graph_.node(layer), "flatten");
-    if (flat) layer = only_reader(graph_.node(layer).outputs[0]);
+    if (flat) layer = only_reader(graph_, graph_.node(layer).outputs[0]);
     if (layer < 0) return "what it says is flattened for several nodes, or for what the network says";
     const Node& node = graph_.node(layer);
     if (!is_layer(node)) return described(node) + " behind it has no weights";
@@ -118,15 +118,6 @@ class Folder {
     }
     return replace(
         layer, [&](int64_t row, int64_t column) { return affine.factor[channel(row, column)]; }, bias);
-  }
-
-  NodeId only_reader(ValueId value) const {
-    if (readers(graph_, value) != 1 || value == graph_.logits) return -1;
-    for (NodeId n = 0; n < static_cast<NodeId>(graph_.nodes().size()); ++n)
-      if (const std::vector<ValueId>& in = graph_.node(n).inputs;
-          std::find(in.begin(), in.end(), value) != in.end())
-        return n;
-    return -1;
   }
 
   // ---- both

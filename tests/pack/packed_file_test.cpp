@@ -3,6 +3,7 @@
 // written, and a run takes no memory.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -113,6 +114,29 @@ TEST(PackedFile, LiesBehindRightChecksumsDoNoHarm) {
   EXPECT_GT(refused, 100);
 }
 
+// Of the first linear layer of an int8 image: dense rows, whose biases lie behind weights and starts.
+TEST(PackedFile, SumsThatMayNotFitAreRefused) {
+  Network network = network_of(mlp({8, 5, 3}), 1.0);
+  PackOptions options = int8_options(network, random_input(network.graph, 3));
+  options.goal = PackGoal::kSize;
+  PackedNetwork packed_network = packed(network, options);
+  const PackedImage whole = image_of(packed_network);
+  const auto* step = std::find_if(whole.view().steps, whole.view().steps + whole.view().steps_total,
+                                  [](const coppice_cpk_step& s) { return s.op == COPPICE_CPK_LINEAR; });
+  ASSERT_EQ(step->weights, COPPICE_CPK_ROWS);
+  const auto data = static_cast<size_t>(whole.view().data - whole.view().bytes);
+  const size_t bias = data + step->data * size_t{4} + (step->entries + 3) / 4 * 4 + (5 + 1) * 4;
+  const auto with_bias = [&](int32_t value) {
+    std::string file = packed_network.file;
+    std::memcpy(file.data() + bias, &value, sizeof value);
+    put_checksums_right(file);
+    return PackedImage::of(file, "x").status();
+  };
+  EXPECT_TRUE(with_bias(INT32_MAX - 8 * 128 * 128).ok());
+  EXPECT_EQ(with_bias(INT32_MAX - 8 * 128 * 128 + 1).message(), "x: step 1: a row's sum may not fit 32 bits");
+  EXPECT_FALSE(with_bias(INT32_MIN).ok());
+}
+
 TEST(PackedFile, ClaimsOfMemoryAreRefused) {
   PackedNetwork network = small(Arithmetic::kFloat);
   auto* words = reinterpret_cast<char*>(network.file.data());
@@ -160,6 +184,18 @@ TEST(PackedRun, SessionsSayWhatTheyNeed) {
   options.threads = 2;  // and nobody to run them
   EXPECT_EQ(coppice_session_bytes(&image.view(), &options), 0U);
   EXPECT_EQ(coppice_session_create(&image.view(), &options, begin, bytes), nullptr);
+}
+
+// Denormal numbers count as 0, on one thread as on several.
+TEST(PackedRun, DenormalNumbersCountTheSameOnAnyNumberOfThreads) {
+  Network network = lively(mlp({1024, 512, 3}));
+  for (float& weight : network.find("fc1.weight")->value) weight *= 1e-38F;
+  for (float& bias : network.find("fc1.bias")->value) bias = 0;
+  for (float& weight : network.find("fc2.weight")->value) weight *= 1e38F;
+  const PackedImage image = image_of(packed(network));
+  const std::vector<float> input = random_input(network.graph, 4);
+  for (const std::string& isa : instruction_sets())
+    EXPECT_EQ(said(image, input, 1, isa), said(image, input, 3, isa)) << isa;
 }
 
 // Steps one by one are the run.

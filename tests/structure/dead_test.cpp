@@ -5,42 +5,18 @@
 #include <gtest/gtest.h>
 
 #include "exec/executor.h"
-#include "exec/oracle.h"
 #include "models/models.h"
 #include "ops/build.h"
+#include "structure/evaluated.h"
 #include "structure/rearrange.h"
 #include "support/batch.h"
-#include "support/networks.h"
 
 namespace coppice {
 namespace {
 
+using testing::evaluated;
 using testing::network_of;
-
-// Running statistics and biases as after a training, patterns as drawn.
-Network trained(const Graph& graph, double density, BlockShape block = {}, uint64_t seed = 7) {
-  Network net = network_of(graph, density, block, seed);
-  Rng rng(seed, stream_id("test", "trained"));
-  for (Param& param : net.params)
-    if (!param.is_weight())
-      for (float& x : param.value) x += 0.4f * rng.normal();
-  for (Param& state : net.states)
-    for (float& x : state.value) x = 0.3f + rng.uniform();
-  return net;
-}
-
-std::vector<double> outputs(Network& net) {
-  constexpr int64_t kBatch = 4;
-  OracleRun run;
-  run.batch = kBatch;
-  run.training = false;
-  Rng rng(3, stream_id("test", "inputs"));
-  const Graph& graph = net.graph;
-  for (int64_t i = 0; i < kBatch * graph.value(graph.input).shape.elements(); ++i)
-    run.input.push_back(rng.normal());
-  run.target.assign(kBatch, 1.0);
-  return run_oracle(graph, net, run).take()[static_cast<size_t>(graph.logits)].data;
-}
+using testing::trained_network;
 
 DeadUnits remove(Network& net) {
   auto report = remove_dead(net);
@@ -50,11 +26,11 @@ DeadUnits remove(Network& net) {
 
 // Says the same without its dead, runs and learns, and has no more of them.
 DeadUnits check(Network& net, const std::string& what) {
-  const std::vector<double> before = outputs(net);
+  const std::vector<double> before = evaluated(net);
   const int64_t live = net.live_weights();
   const DeadUnits report = remove(net);
   EXPECT_EQ(live - net.live_weights(), report.weights) << what;
-  const std::vector<double> after = outputs(net);
+  const std::vector<double> after = evaluated(net);
   EXPECT_EQ(before.size(), after.size());
   for (size_t i = 0; i < before.size(); ++i)
     EXPECT_NEAR(before[i], after[i], 1e-5 * (1 + std::abs(before[i]))) << what << " [" << i << "]";
@@ -84,7 +60,7 @@ TEST(Dead, RandomNetworksSayTheSameWithoutThem) {
         for (const uint64_t seed : {1, 2}) {
           // Not so few that a layer would get no block.
           if (!distribute(graph, {density, Distribution::kUniform, block, {}}).ok()) continue;
-          removed += check(trained(graph, density, block, seed),
+          removed += check(trained_network(graph, density, block, seed),
                            std::string(model) + " " + block.text() + " " + std::to_string(density))
                          .removed;
         }
@@ -153,7 +129,7 @@ TEST(Dead, AConstantChannelBeforePaddingStays) {
       x = b.relu("relu", b.conv("conv1", x, 3, {}));
       x = b.conv("conv2", x, 4, {.padding = padded ? 1 : 0});
       b.softmax_cross_entropy(b.linear("fc", b.flatten("flatten", x), 3));
-      Network net = trained(b.finish().take(), 1.0);
+      Network net = trained_network(b.finish().take(), 1.0);
       Param& first = *net.find("conv1.weight");
       std::vector<int32_t> indices(18);
       for (int32_t i = 0; i < 18; ++i) indices[static_cast<size_t>(i)] = i % 9;
@@ -176,7 +152,7 @@ TEST(Dead, BatchNormGivesAConstantItsShift) {
   x = b.conv("conv", x, 2, {.bias = false});
   x = b.apply("global_pool", "pool", {b.batch_norm("bn", x)});
   b.softmax_cross_entropy(b.linear("fc", x, 3));
-  Network net = trained(b.finish().take(), 1.0);
+  Network net = trained_network(b.finish().take(), 1.0);
   std::vector<int32_t> indices(9);
   for (int32_t i = 0; i < 9; ++i) indices[static_cast<size_t>(i)] = i;
   Param& weight = *net.find("conv.weight");
@@ -190,7 +166,7 @@ TEST(Dead, BatchNormGivesAConstantItsShift) {
 
 // A dead neuron shares its blocks with live ones: they would have to be torn.
 TEST(Dead, BlocksStayWhole) {
-  Network net = trained(testing::mlp({8, 32, 32, 4}), 1.0, {16, 1});
+  Network net = trained_network(testing::mlp({8, 32, 32, 4}), 1.0, {16, 1});
   const auto without_columns = [&net](const char* name, int64_t rows, int32_t cols,
                                       const std::vector<int32_t>& dead) {
     std::vector<int32_t> indptr{0}, indices;

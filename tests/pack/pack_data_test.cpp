@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// What 8-bit integers cost a trained network, on its own test samples.
+// What packing costs a trained network, on its own test samples.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "dataset/loader.h"
 #include "onnx/import.h"
-#include "pack/insert_fake_quantise.h"
-#include "pack/simulate.h"
 #include "structure/fold_batch_norm.h"
 #include "support/answers.h"
 #include "support/data_dir.h"
+#include "support/packed.h"
 
 namespace coppice {
 namespace {
@@ -40,13 +38,14 @@ std::unique_ptr<Loader> loader_of(const Dataset& data, const Split& split) {
   return Loader::create(data, split, options).take();
 }
 
-// Right answers among the first 1,000 test samples.
-int right(Network& net, const Dataset& data) {
+// Right answers among the first 1,000 test samples. answer(numbers) -> what is said about kBatch of them.
+template <class Answer>
+int right(const Dataset& data, Answer answer) {
   const auto loader = loader_of(data, data.test);
   int count = 0;
   for (int b = 0; b < 10; ++b) {
     const Pictures pictures = next(*loader, data);
-    const std::vector<float> said = testing::answers(net, pictures.numbers, kBatch);
+    const std::vector<float> said = answer(pictures.numbers);
     for (int n = 0; n < kBatch; ++n) {
       const auto row = said.begin() + n * data.outputs;
       count += std::max_element(row, row + data.outputs) - row == pictures.classes[static_cast<size_t>(n)];
@@ -55,7 +54,28 @@ int right(Network& net, const Dataset& data) {
   return count;
 }
 
-TEST(SimulateData, ResNet20LosesLittleInEightBits) {
+int right(const Dataset& data, const Network& network, const PackOptions& options) {
+  const PackedImage image = testing::image_of(testing::packed(network, options));
+  return right(data, [&image](const std::vector<float>& numbers) { return testing::said(image, numbers); });
+}
+
+// Of the first 300 training samples.
+Ranges ranges_of(Network& network, const Dataset& data, RangeMethod method) {
+  const auto loader = loader_of(data, data.train);
+  int batches = 3;
+  Pictures pictures;
+  const SampleSource source = [&]() -> Result<std::span<const float>> {
+    if (batches-- == 0) return std::span<const float>();
+    pictures = next(*loader, data);
+    return std::span<const float>(pictures.numbers);
+  };
+  CalibrationOptions options;
+  options.method = method;
+  options.batch = kBatch;
+  return calibrate(network, source, options).take();
+}
+
+TEST(PackData, ResNet20LosesLittleInEightBits) {
   NEEDS_DATA("models/resnet20-cifar10");
   NEEDS_DATA("cifar10");
   DatasetOptions where;
@@ -64,37 +84,19 @@ TEST(SimulateData, ResNet20LosesLittleInEightBits) {
   data.normalisation = {{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
   const std::string file = join_path(testing::data_dir(), "models/resnet20-cifar10/resnet20_bn_op17.onnx");
   Network net = import_onnx_file(Env::system(), file).take().network;
-  const int in_floats = right(net, data);
+  const int in_floats = right(
+      data, [&net](const std::vector<float>& numbers) { return testing::answers(net, numbers, kBatch); });
   EXPECT_GT(in_floats, 900);
   ASSERT_TRUE(fold_batch_norm(net).ok());
-  EXPECT_EQ(right(net, data), in_floats);
-  for (const RoundedWeight& weight : quantise_weights(net).take())
-    EXPECT_LT(weight.mean_square, 0.02) << weight.name;
-  const int rounded_weights = right(net, data);
-  RecordProperty("in_floats", in_floats);
-  RecordProperty("rounded_weights", rounded_weights);
-  EXPECT_NEAR(rounded_weights, in_floats, 5);
-  for (const auto& [method, name] :
-       {std::pair(RangeMethod::kMinMax, "min_max"), std::pair(RangeMethod::kPercentile, "percentile"),
-        std::pair(RangeMethod::kLeastSquares, "least_squares")}) {
-    Network integers = import_onnx_file(Env::system(), file).take().network;
-    ASSERT_TRUE(fold_batch_norm(integers).ok() && quantise_weights(integers).ok());
-    const auto loader = loader_of(data, data.train);
-    int batches = 3;
-    Pictures pictures;
-    const SampleSource source = [&]() -> Result<std::span<const float>> {
-      if (batches-- == 0) return std::span<const float>();
-      pictures = next(*loader, data);
-      return std::span<const float>(pictures.numbers);
-    };
-    CalibrationOptions options;
-    options.method = method;
-    options.batch = kBatch;
-    const Ranges ranges = calibrate(integers, source, options).take();
-    ASSERT_TRUE(insert_fake_quantise(integers, quantisations_of(integers.graph, ranges)).ok());
-    const int all_rounded = right(integers, data);
-    RecordProperty(name, all_rounded);
-    EXPECT_NEAR(all_rounded, in_floats, 12) << name;
+  PackOptions options;
+  EXPECT_EQ(right(data, net, options), in_floats);
+  options.arithmetic = Arithmetic::kWeights8;
+  EXPECT_NEAR(right(data, net, options), in_floats, 5);
+  options.arithmetic = Arithmetic::kInt8;
+  for (const RangeMethod method :
+       {RangeMethod::kMinMax, RangeMethod::kPercentile, RangeMethod::kLeastSquares}) {
+    options.ranges = ranges_of(net, data, method);
+    EXPECT_NEAR(right(data, net, options), in_floats, 12) << static_cast<int>(method);
   }
 }
 
