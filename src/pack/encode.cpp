@@ -183,6 +183,9 @@ std::string format_name(uint8_t weights, bool dense) {
 }  // namespace
 
 Result<EncodedLayer> encode_layer(const LayerWeights& layer, PackGoal goal, DataSection& data) {
+  for (const std::span<const float> numbers : {layer.values, layer.bias})
+    if (!std::all_of(numbers.begin(), numbers.end(), [](float x) { return std::isfinite(x); }))
+      return invalid("has a weight or bias that is NaN or infinite");
   if (layer.x && layer.pattern.cols() > COPPICE_APPLY_I8_COLS)
     return unsupported(
         "has " + std::to_string(layer.pattern.cols()) +

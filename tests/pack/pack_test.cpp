@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -173,6 +174,17 @@ TEST(Pack, RowsWhoseSumsMayNotFitAreRefused) {
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.status().message(),
             "row 0 has 65536 weights, whose sum might not fit 32 bits; pack it with weights alone in 8 bits");
+}
+
+TEST(Pack, NumbersThatAreNotFiniteAreRefused) {
+  for (const char* name : {"fc1.weight", "fc2.bias"}) {
+    Network network = lively(mlp({8, 5, 3}));
+    network.find(name)->value[0] = std::numeric_limits<float>::quiet_NaN();
+    const auto refused = pack_network(network, {});
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.status().message(), std::string("cannot be packed: '") + name[0] + name[1] + name[2] +
+                                              "' (linear): has a weight or bias that is NaN or infinite");
+  }
 }
 
 TEST(Pack, SumsOfIntegersNeedScalesThatMeet) {
