@@ -4,6 +4,7 @@
 // Without --runs it waits for its turn (turns.js).
 // With --runs it times every one of N runs by itself and says p50, p99, p99.9, max and min in milliseconds.
 'use strict';
+const path = require('path');
 const { runtime, library, say, open, serve } = require('./turns.js');
 
 // After them the runtime has its arena and the machine its clock.
