@@ -21,7 +21,7 @@ struct Choice {
 // Whether a format of 16 rows can hold the layer, or why not.
 std::string refuses_blocks(const LayerWeights& layer) {
   const Pattern& pattern = layer.pattern;
-  if (const std::string refused = refuses_apply(pattern); !refused.empty()) return refused;
+  if (std::string refused = refuses_apply(pattern); !refused.empty()) return refused;
   if (layer.group_rows != pattern.rows() && layer.group_rows % kRows != 0)
     return "groups of " + std::to_string(layer.group_rows) + " outputs are not of 16";
   return {};

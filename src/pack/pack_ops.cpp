@@ -171,8 +171,9 @@ std::vector<int8_t> table_of(const Node& node, Quantisation x, Quantisation y) {
   std::vector<double> numbers;
   for (int i = INT8_MIN; i <= INT8_MAX; ++i) numbers.push_back((i - x.zero_point) * double{x.scale});
   if (node.op) numbers = values_at(node, numbers);
-  std::vector<int8_t> table;
-  for (const double number : numbers) table.push_back(static_cast<int8_t>(quantised(number, y)));
+  std::vector<int8_t> table(numbers.size());
+  std::ranges::transform(numbers, table.begin(),
+                         [&](double number) { return static_cast<int8_t>(quantised(number, y)); });
   return table;
 }
 

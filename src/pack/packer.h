@@ -63,7 +63,7 @@ class Packer {
   Quantisation quantisation(ValueId value) const;
 
   int32_t stands(ValueId value) const { return at_.at(value); }  // as it was made
-  int32_t operand(ValueId value, coppice_cpk_type type);         // converted where it has to be
+  int32_t operand(ValueId id, coppice_cpk_type type);            // converted where it has to be
   // As the windows of a convolution read it: with its padding in the halo, or cut into phases.
   struct Windows {
     int64_t kernel_y, kernel_x, stride, dilation, padding;
@@ -73,7 +73,7 @@ class Packer {
   int32_t windowed(int32_t x, Windows& windows);
 
   // Values that steps make. Of integers: with this quantisation.
-  int32_t make(ValueId value, std::optional<Quantisation> quantisation);
+  int32_t make(ValueId id, std::optional<Quantisation> quantisation);
   // The same numbers under another shape.
   void stands_for(ValueId value, int32_t image_value) { at_[value] = image_value; }
   int32_t reshaped(int32_t image_value, const Shape& shape, const std::string& name);
