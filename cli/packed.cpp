@@ -54,7 +54,7 @@ std::string density_text(const Json& step) {
 
 }  // namespace
 
-bool is_packed(const std::string& path) { return path.ends_with(".cpk"); }
+bool is_packed(const std::string& path) { return path.ends_with(".cpk") || path.ends_with(".cpk.zst"); }
 
 Result<PackedText> packed_text(const PackedImage& image, const std::string& path) {
   const std::string place = path + ": text";

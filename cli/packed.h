@@ -11,7 +11,7 @@
 
 namespace coppice::cli {
 
-bool is_packed(const std::string& path);  // by its name: it ends in .cpk
+bool is_packed(const std::string& path);  // by its name: it ends in .cpk, or in .cpk.zst
 
 // The text of an image: what its steps are called, and what `coppice pack` knew.
 struct PackedText {

@@ -9,8 +9,10 @@
 #include "base/text.h"
 #include "command.h"
 #include "coppice.h"
+#include "io/zstd.h"
 #include "judge_split.h"
 #include "models/json.h"
+#include "packed.h"
 #include "ranges.h"
 #include "run_directory.h"
 #include "stop.h"
@@ -30,7 +32,7 @@ constexpr char kName[] = "pack";
 struct PackArguments {
   std::string run, to, state = "best", arithmetic = "float", goal = "latency";
   RangeArguments ranges;
-  bool unjudged = false, force = false, json = false;
+  bool store = false, unjudged = false, force = false, json = false;
 };
 
 Arithmetic arithmetic_of(const PackArguments& arguments) {
@@ -132,11 +134,34 @@ int64_t float_bytes_of(const Network& network) {
   return numbers * static_cast<int64_t>(sizeof(float));
 }
 
+// Of the compressed copy; empty if none is wanted.
+std::string stored_place(const PackArguments& arguments) {
+  return arguments.store ? arguments.to + ".zst" : std::string();
+}
+
 Status check_place(Env& env, const PackArguments& arguments) {
   if (!arguments.to.ends_with(".cpk")) return invalid("--output: '" + arguments.to + "' should end in .cpk");
-  if (env.exists(arguments.to) && !arguments.force)
-    return invalid(arguments.to + ": exists already; --force writes over it");
+  for (const std::string& place : {arguments.to, stored_place(arguments)})
+    if (!place.empty() && env.exists(place) && !arguments.force)
+      return invalid(place + ": exists already; --force writes over it");
   return {};
+}
+
+// Bytes of the compressed copy, 0 if there is none.
+Result<int64_t> write_files(Env& env, const PackArguments& arguments, const std::string& file) {
+  const std::string folder = std::filesystem::path(arguments.to).parent_path().string();
+  if (!folder.empty()) TRY(env.make_directories(folder));
+  TRY(write_atomic(env, arguments.to, file));
+  if (!arguments.store) return 0;
+  TRY_ASSIGN(const std::string stored, pack_zstd(file));
+  TRY(write_atomic(env, stored_place(arguments), stored));
+  return static_cast<int64_t>(stored.size());
+}
+
+void say_file(const char* what, const std::string& place, int64_t bytes, int64_t float_bytes) {
+  say(what + place + ", " + bytes_text(bytes) + ", 1/" +
+      decimal(static_cast<double>(float_bytes) / static_cast<double>(bytes), 1) +
+      " of its parameters as 32-bit floats with all zeros (" + bytes_text(float_bytes) + ")");
 }
 
 Result<Outputs> outputs_of_image(const PackedImage& image, const Judge& judge, const PackArguments& arguments,
@@ -191,12 +216,10 @@ Result<int> pack(Env& env, const PackArguments& arguments) {
     TRY_ASSIGN(after, outputs_of_image(image, *judge, arguments, threads));
     TRY_ASSIGN(metrics, metrics_of(usual_metrics(judge->data), judge->data.task));
   }
-  const std::string folder = std::filesystem::path(arguments.to).parent_path().string();
-  if (!folder.empty()) TRY(env.make_directories(folder));
-  TRY(write_atomic(env, arguments.to, packing.packed.file));
-
+  TRY_ASSIGN(const int64_t stored, write_files(env, arguments, packing.packed.file));
   if (arguments.json) {
     Json json = pack_json(arguments, packing);
+    if (arguments.store) json["stored_bytes"] = stored;
     if (!arguments.unjudged) {
       json["split"] = judge->name();
       json["before"] = metrics_json(metrics, before);
@@ -212,10 +235,8 @@ Result<int> pack(Env& env, const PackArguments& arguments) {
     say("accuracy unknown: not judged");
   else
     say_accuracy(metrics, before, after);
-  const auto bytes = static_cast<int64_t>(packing.packed.file.size());
-  say("saved    " + arguments.to + ", " + bytes_text(bytes) + ", 1/" +
-      decimal(static_cast<double>(packing.float_bytes) / static_cast<double>(bytes), 1) +
-      " of its parameters as 32-bit floats with all zeros (" + bytes_text(packing.float_bytes) + ")");
+  say_file("saved    ", arguments.to, static_cast<int64_t>(packing.packed.file.size()), packing.float_bytes);
+  if (arguments.store) say_file("stored   ", stored_place(arguments), stored, packing.float_bytes);
   return kFine;
 }
 
@@ -238,6 +259,8 @@ void add_pack_command(CLI::App& app, int& exit) {
   command->add_option("--for", arguments->goal, "latency or size: what formats are chosen by")
       ->check(CLI::IsMember({"latency", "size"}))
       ->capture_default_str();
+  command->add_flag("--store", arguments->store,
+                    "also writes FILE.cpk.zst, compressed for transport, which all commands read");
   command->add_option("--state", arguments->state, "which state of a run: best or last")
       ->check(CLI::IsMember({"best", "last"}))
       ->capture_default_str();
@@ -252,7 +275,7 @@ void add_pack_command(CLI::App& app, int& exit) {
       "Examples:\n"
       "  coppice pack runs/third -o third.cpk\n"
       "  coppice pack runs/third -o third.cpk --arithmetic int8\n"
-      "  coppice pack runs/third -o small.cpk --arithmetic weights8 --for size");
+      "  coppice pack runs/third -o small.cpk --arithmetic weights8 --for size --store");
   command->callback([arguments, &exit] {
     const auto code = pack(Env::system(), *arguments);
     exit = code.ok() ? *code : fail(kName, code.status());

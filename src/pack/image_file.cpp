@@ -5,11 +5,14 @@
 
 #include "host/kernels.h"
 #include "host/threads.h"
+#include "io/zstd.h"
 
 namespace coppice {
 namespace {
 
 constexpr uint64_t kAlignment = COPPICE_CPK_ALIGNMENT;
+
+constexpr uint64_t kMostBytes = uint64_t{1} << 36;  // of an image; offsets of data end at 2^34
 
 uint64_t rounded(uint64_t bytes, uint64_t to) { return (bytes + to - 1) / to * to; }
 
@@ -95,7 +98,11 @@ Result<PackedImage> PackedImage::read(Env& env, const std::string& path) {
   TRY_ASSIGN(const std::unique_ptr<ReadFile> file, env.open_read(path));
   Bytes memory(file->size());
   if (file->size() > 0) TRY(file->read_at(0, memory.data(), memory.size()));
-  return open(std::move(memory), path);
+  const std::string_view bytes(static_cast<const char*>(memory.data()), memory.size());
+  if (!is_zstd(bytes)) return open(std::move(memory), path);
+  auto unpacked = unpack_zstd(bytes, kMostBytes);
+  if (!unpacked.ok()) return unpacked.status().within(path);
+  return open(unpacked.take(), path);
 }
 
 int64_t elements_of(const coppice_tensor& tensor) {

@@ -33,7 +33,8 @@ std::string image_bytes(const ImageParts& parts);
 // A verified image in memory of its own. Movable; sessions point into it.
 class PackedImage {
  public:
-  // Fails with a sentence that names the file and the part of it.
+  // An image, or a copy that is compressed with zstd, whatever its name. Fails with a sentence that names the
+  // file and the part of it.
   static Result<PackedImage> read(Env& env, const std::string& path);
   static Result<PackedImage> of(std::string_view bytes, const std::string& name);
 

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Packing a network, and asking it, as a person meets it.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "io/npy.h"
+#include "models/json.h"
+#include "support/pictures.h"
+#include "support/program.h"
+
+namespace coppice {
+namespace {
+
+using testing::content;
+using testing::Outcome;
+using testing::Program;
+
+constexpr char kTrain[] =
+    "train --data glyphs --train-samples 600 --test-samples 100 --model mlp:784-64-10 --density 0.1 "
+    "--block 16x1 --batch 20 --epochs 8 --threads 1 --out run";
+
+class PackCli : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const Outcome outcome = program_.run(kTrain);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+  }
+  std::string expect_said(const std::string& arguments, std::initializer_list<const char*> words) {
+    const Outcome outcome = program_.run(arguments);
+    EXPECT_EQ(outcome.code, 0) << arguments << "\n" << outcome.err;
+    for (const char* word : words)
+      EXPECT_NE(outcome.out.find(word), std::string::npos) << arguments << ": " << word << "\n"
+                                                           << outcome.out;
+    return outcome.out;
+  }
+  Json json_of(const std::string& arguments) {
+    const Outcome outcome = program_.run(arguments);
+    EXPECT_EQ(outcome.code, 0) << arguments << "\n" << outcome.err;
+    return Json::parse(outcome.out, nullptr, false);
+  }
+  uint64_t size_of(const char* name) const { return std::filesystem::file_size(program_.folder.file(name)); }
+  Program program_;
+};
+
+TEST_F(PackCli, SaysWhatItMadeAndHowAccurateItIs) {
+  expect_said("pack run -o net.cpk --arithmetic int8 --store",
+              {"network  run/best.safetensors", "fc1", "16x1", "blocks 16x1", "16 rows share a column",
+               "accuracy ", " before, ", " packed", "saved    net.cpk, ", "stored   net.cpk.zst, "});
+  EXPECT_LT(size_of("net.cpk.zst"), size_of("net.cpk"));
+  const Json json = json_of("pack run -o again.cpk --arithmetic int8 --store --json");
+  EXPECT_EQ(content(program_.folder.file("again.cpk")), content(program_.folder.file("net.cpk")));
+  EXPECT_EQ(json["bytes"], size_of("again.cpk"));
+  EXPECT_EQ(json["stored_bytes"], size_of("again.cpk.zst"));
+  EXPECT_EQ(json["live_weights"], 5080);
+  EXPECT_GT(json["before"]["accuracy"]["value"].get<double>(), 0.3);
+  EXPECT_NEAR(json["after"]["accuracy"]["value"].get<double>(),
+              json["before"]["accuracy"]["value"].get<double>(), 0.05);
+  expect_said("pack run -o unjudged.cpk --no-judge", {"accuracy unknown: not judged"});
+  EXPECT_FALSE(std::filesystem::exists(program_.folder.file("unjudged.cpk.zst")));
+}
+
+TEST_F(PackCli, APackedNetworkAndItsStoredCopyAnswerAlike) {
+  ASSERT_EQ(program_.run("pack run -o net.cpk --arithmetic int8 --store").code, 0);
+  ASSERT_TRUE(program_.folder.write("seven.png", testing::png_of(testing::pattern(28, 28, 1))).size());
+  const std::string said = expect_said("run net.cpk --input seven.png --top 3 --output out.npy",
+                                       {"sample", "says", "probability"});
+  EXPECT_EQ(expect_said("run net.cpk.zst --input seven.png --top 3", {}), said);
+  const Json json = json_of("run net.cpk --input seven.png --json");
+  ASSERT_EQ(json["samples"].size(), 1U);
+  EXPECT_EQ(json["samples"][0].size(), 5U);
+  const auto written = read_npy(Env::system(), program_.folder.file("out.npy"));
+  ASSERT_TRUE(written.ok()) << written.status().message();
+  EXPECT_EQ(written->shape, (std::vector<int64_t>{1, 10}));
+
+  for (const std::string file : {"net.cpk", "net.cpk.zst"}) {
+    expect_said("explain " + file, {"blocks 16x1", "Why a layer has its format", "16 rows share a column"});
+    expect_said("inspect " + file, {"section ", "checksum", "input as integers"});
+    expect_said("bench run " + file + " --runs 100 --seconds 0.1",
+                {"us a sample", "99.9 % within", "a run allocates nothing"});
+  }
+  EXPECT_EQ(json_of("bench run net.cpk --runs 100 --seconds 0.1 --json")["runs"], 100);
+}
+
+TEST_F(PackCli, RefusesInASentence) {
+  program_.expect_refusal("pack run -o net.onnx", 2, "--output: 'net.onnx' should end in .cpk");
+  program_.expect_refusal("pack nowhere -o net.cpk", 1, "nowhere");
+  ASSERT_EQ(program_.run("pack run -o net.cpk --no-judge --store").code, 0);
+  program_.expect_refusal("pack run -o net.cpk", 2, "net.cpk: exists already; --force writes over it");
+  std::filesystem::remove(program_.folder.file("net.cpk"));
+  program_.expect_refusal("pack run -o net.cpk --store", 2, "net.cpk.zst: exists already; --force");
+  EXPECT_EQ(program_.run("pack run -o net.cpk --store --no-judge --force").code, 0);
+
+  program_.expect_refusal("run run --input x.png", 2, "run: should end in .cpk");
+  program_.expect_refusal("run net.cpk --input nowhere.png", 1, "nowhere.png");
+  program_.folder.write("short.cpk.zst", content(program_.folder.file("net.cpk.zst")).substr(0, 200));
+  program_.expect_refusal("explain short.cpk.zst", 1,
+                          "short.cpk.zst: the zstd data is damaged or ends early");
+  program_.folder.write("short.cpk", content(program_.folder.file("net.cpk")).substr(0, 200));
+  program_.expect_refusal("run short.cpk --input x.png", 1, "short.cpk: ");
+  // The second file fails: the first one is whole.
+  std::filesystem::create_directory(program_.folder.file("taken.cpk.zst"));
+  EXPECT_NE(program_.run("pack run -o taken.cpk --store --no-judge --force").code, 0);
+  EXPECT_EQ(program_.run("inspect taken.cpk").code, 0);
+}
+
+}  // namespace
+}  // namespace coppice
