@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # What `cmake --install` puts where, and the .deb that cpack makes of it. The public headers include those of src and
 # rt, which lie below include/coppice.
-include(GNUInstallDirs)
+include(cmake/install_runtime.cmake)
 include(CMakePackageConfigHelpers)
 set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/coppice)
 install(TARGETS coppice_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS coppice coppice_rt EXPORT coppiceTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(TARGETS coppice_runtime LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS coppice EXPORT coppiceTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT coppiceTargets NAMESPACE coppice:: DESTINATION ${config_dir})
 install(DIRECTORY include/coppice DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY src/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/coppice/src FILES_MATCHING PATTERN "*.h"
         PATTERN "simd" EXCLUDE PATTERN "portable" EXCLUDE PATTERN "c" EXCLUDE PATTERN "support" EXCLUDE)
-install(DIRECTORY rt/include/ rt/host DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/coppice/rt FILES_MATCHING PATTERN "*.h")
-install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 configure_package_config_file(cmake/coppiceConfig.cmake.in ${PROJECT_BINARY_DIR}/coppiceConfig.cmake
                               INSTALL_DESTINATION ${config_dir})

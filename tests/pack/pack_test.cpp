@@ -88,28 +88,6 @@ std::vector<const char*> ops_with_samples() {
 INSTANTIATE_TEST_SUITE_P(All, PackOp, ::testing::ValuesIn(ops_with_samples()),
                          [](const auto& op) { return std::string(op.param); });
 
-// Layers wide enough for every format, after one another, and large enough to be shared out among threads.
-Graph wide_net() {
-  NetworkBuilder b;
-  ValueId x = b.input({"chw", {3, 25, 26}});
-  b.class_target();
-  x = b.relu("relu1", b.batch_norm("bn1", b.conv("conv1", x, 32, {})));
-  ConvOptions strided;
-  strided.stride = 2;
-  ValueId y = b.batch_norm("bn2", b.conv("conv2", x, 32, strided));
-  ConvOptions pointwise;
-  pointwise.kernel = 1;
-  pointwise.padding = 0;
-  x = b.relu("relu3", b.conv("conv3", y, 48, pointwise));
-  ConvOptions depthwise;
-  depthwise.groups = 48;
-  x = b.relu("relu4", b.conv("conv4", x, 48, depthwise));
-  x = b.apply("add", "sum", {x, b.conv("conv5", y, 48, pointwise)});
-  x = b.relu("relu5", b.linear("fc1", b.flatten("flatten", x), 64));
-  b.softmax_cross_entropy(b.linear("fc2", x, 7));
-  return b.finish().take();
-}
-
 class PackFormat : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(PackFormat, SaysTheSameInEveryArithmetic) {
