@@ -6,6 +6,10 @@
 
 #include "dataset/loader.h"
 #include "load_data.h"
+#include "report/text.h"
+#include "stop.h"
+#include "terminal.h"
+#include "train/image_outputs.h"
 
 namespace coppice::cli {
 
@@ -22,6 +26,9 @@ void add_range_options(CLI::App& command, RangeArguments& arguments) {
       .add_option("--samples", arguments.samples, "8-bit integers: how many samples ranges are measured on")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
       ->capture_default_str();
+}
+
+void add_judge_options(CLI::App& command, RangeArguments& arguments) {
   command.add_option("--data", arguments.data, "other data than it was trained on")->type_name("SET");
   command.add_option("--data-dir", arguments.data_dir, "where the named sets lie")->type_name("FOLDER");
   command.add_option("--threads", arguments.threads, "0: one per core")->check(CLI::Range(0, 1024));
@@ -35,6 +42,17 @@ Result<Judge> load_judge(Env& env, Checkpoint& model, const RangeArguments& argu
   Judge judge;
   TRY_ASSIGN(judge.data, load_data(env, recipe, &model.info.preprocessing));
   return judge;
+}
+
+Result<Outputs> packed_outputs(const PackedImage& image, const Judge& judge, const std::string& isa,
+                               int threads) {
+  ProgressLine line;
+  Watch watch;
+  watch.stop = &stop_on_signals();
+  watch.on_progress = [&](int64_t done, int64_t all) {
+    if (line.due()) line.show("packed, " + with_commas(done) + " of " + with_commas(all) + " samples");
+  };
+  return image_outputs(image, judge.data, judge.split(), threads, isa, watch);
 }
 
 Result<Ranges> ranges_of(Network& network, const Judge& judge, const RangeArguments& arguments, int threads) {

@@ -9,6 +9,7 @@
 #include "base/env.h"
 #include "base/result.h"
 #include "pack/calibrate.h"
+#include "pack/image_file.h"
 #include "train/evaluate.h"
 
 namespace coppice::cli {
@@ -19,8 +20,10 @@ struct RangeArguments {
   int64_t samples = 512, threads = 0;
 };
 
-// --range, --percentile, --samples, --data, --data-dir and --threads.
+// --range, --percentile and --samples.
 void add_range_options(CLI::App& command, RangeArguments& arguments);
+// --data, --data-dir and --threads.
+void add_judge_options(CLI::App& command, RangeArguments& arguments);
 
 struct Judge {
   Dataset data;
@@ -31,6 +34,10 @@ struct Judge {
 
 // What the model was trained on, or other data; the model's recipe says afterwards what was loaded.
 Result<Judge> load_judge(Env& env, Checkpoint& model, const RangeArguments& arguments);
+
+// What a packed network says of the samples that it is judged on, with a line that shows how far it is.
+Result<Outputs> packed_outputs(const PackedImage& image, const Judge& judge, const std::string& isa,
+                               int threads);
 
 // Never of samples that the answers are judged on, where there are others.
 Result<Ranges> ranges_of(Network& network, const Judge& judge, const RangeArguments& arguments, int threads);

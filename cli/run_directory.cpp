@@ -61,4 +61,17 @@ Result<Recipe> recipe_of_run(const Recipe& recipe, const RecipeFlags& flags) {
   return make_recipe(settings);
 }
 
+Result<PruneSource> prune_source(Env& env, const std::string& model) {
+  TRY_ASSIGN(const std::string path, checkpoint_path(env, model, kBestFile));
+  PruneSource source{std::filesystem::absolute(path).lexically_normal().string(), std::nullopt};
+  auto checkpoint = read_checkpoint(env, path);
+  if (checkpoint.ok()) {
+    source.from = std::move(checkpoint->info.recipe);
+    source.from->model = value_beside(source.file, "model", source.from->model);
+  } else if (checkpoint.status().code() != Code::kInvalid) {
+    return checkpoint.status();
+  }
+  return source;
+}
+
 }  // namespace coppice::cli

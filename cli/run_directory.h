@@ -6,6 +6,7 @@
 
 #include "base/env.h"
 #include "recipe_flags.h"
+#include "train/prune.h"
 #include "train/recipe.h"
 
 namespace coppice::cli {
@@ -19,6 +20,9 @@ Recipe with_whole_paths(Env& env, Recipe recipe);
 
 // RUN is a run directory, whose `file` is meant, or a file itself.
 Result<std::string> checkpoint_path(Env& env, const std::string& run, const char* file);
+
+// The checkpoint of a run with its recipe, or a file of weights alone.
+Result<PruneSource> prune_source(Env& env, const std::string& model);
 
 // The recipe of a run with flags over it; refuses those that would make it another run.
 Result<Recipe> recipe_of_run(const Recipe& recipe, const RecipeFlags& flags);

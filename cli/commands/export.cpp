@@ -238,6 +238,7 @@ void add_export_command(CLI::App& app, int& exit) {
       command->add_flag("--int8", arguments->int8,
                         "in 8-bit integers, for ONNX Runtime; ranges of activations are measured on data");
   add_range_options(*command, arguments->ranges);
+  add_judge_options(*command, arguments->ranges);
   for (const char* option : {"--range", "--percentile", "--samples", "--data", "--data-dir", "--threads"})
     command->get_option(option)->needs(int8);
   command->add_flag("--force", arguments->force, "write over a file that exists");

@@ -15,13 +15,10 @@
 #include "packed.h"
 #include "ranges.h"
 #include "run_directory.h"
+#include "simplify.h"
 #include "stop.h"
-#include "structure/dead.h"
-#include "structure/fold_batch_norm.h"
-#include "structure/remove_identities.h"
 #include "study/metric_text.h"
 #include "terminal.h"
-#include "train/image_outputs.h"
 #include "train/trainer.h"
 
 namespace coppice::cli {
@@ -109,24 +106,6 @@ Json pack_json(const PackArguments& arguments, const Packing& packing) {
 
 // ---- the command
 
-// What an evaluation does not need goes, and batch norm into its neighbours.
-Result<std::vector<std::string>> simplify(Network& network) {
-  std::vector<std::string> notes;
-  TRY_ASSIGN(const std::vector<FoldedNorm> norms, fold_batch_norm(network));
-  const auto folded =
-      std::count_if(norms.begin(), norms.end(), [](const FoldedNorm& norm) { return !norm.into.empty(); });
-  if (folded > 0) notes.push_back(std::to_string(folded) + " batch norms went into their layers");
-  for (const FoldedNorm& norm : norms)
-    if (norm.into.empty()) notes.push_back("batch norm '" + norm.name + "' stays: " + norm.why);
-  TRY_ASSIGN(const std::vector<RemovedNode> removed, remove_identities(network));
-  for (const RemovedNode& node : removed) notes.push_back(node.op + " '" + node.name + "' went: " + node.why);
-  TRY_ASSIGN(const DeadUnits dead, remove_dead(network));
-  if (dead.removed > 0)
-    notes.push_back(with_commas(dead.removed) + " units that no answer depends on went, with " +
-                    with_commas(dead.weights) + " live weights");
-  return notes;
-}
-
 int64_t float_bytes_of(const Network& network) {
   int64_t numbers = 0;
   for (const std::vector<Param>* list : {&network.params, &network.states})
@@ -162,17 +141,6 @@ void say_file(const char* what, const std::string& place, int64_t bytes, int64_t
   say(what + place + ", " + bytes_text(bytes) + ", 1/" +
       decimal(static_cast<double>(float_bytes) / static_cast<double>(bytes), 1) +
       " of its parameters as 32-bit floats with all zeros (" + bytes_text(float_bytes) + ")");
-}
-
-Result<Outputs> outputs_of_image(const PackedImage& image, const Judge& judge, const PackArguments& arguments,
-                                 int threads) {
-  ProgressLine line;
-  Watch watch;
-  watch.stop = &stop_on_signals();
-  watch.on_progress = [&](int64_t done, int64_t all) {
-    if (line.due()) line.show("packed, " + with_commas(done) + " of " + with_commas(all) + " samples");
-  };
-  return image_outputs(image, judge.data, judge.split(), threads, arguments.ranges.isa, watch);
 }
 
 Result<int> pack(Env& env, const PackArguments& arguments) {
@@ -213,7 +181,7 @@ Result<int> pack(Env& env, const PackArguments& arguments) {
   Outputs after;
   std::vector<const Metric*> metrics;
   if (!arguments.unjudged) {
-    TRY_ASSIGN(after, outputs_of_image(image, *judge, arguments, threads));
+    TRY_ASSIGN(after, packed_outputs(image, *judge, arguments.ranges.isa, threads));
     TRY_ASSIGN(metrics, metrics_of(usual_metrics(judge->data), judge->data.task));
   }
   TRY_ASSIGN(const int64_t stored, write_files(env, arguments, packing.packed.file));
@@ -265,6 +233,7 @@ void add_pack_command(CLI::App& app, int& exit) {
       ->check(CLI::IsMember({"best", "last"}))
       ->capture_default_str();
   add_range_options(*command, arguments->ranges);
+  add_judge_options(*command, arguments->ranges);
   command->add_option("--isa", arguments->ranges.isa, "c, avx2, avx512 or neon; else the best here");
   command->add_flag("--no-judge", arguments->unjudged, "do not say how accurate it is before and after");
   command->add_flag("--force", arguments->force, "write over a file that exists");

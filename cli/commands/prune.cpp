@@ -127,20 +127,6 @@ void say_sides(const Side& before, const Side& after, const Metric& metric, cons
       "passes each");
 }
 
-// The checkpoint of a run with its recipe, or a file of weights alone.
-Result<PruneSource> source_of(Env& env, const std::string& model) {
-  TRY_ASSIGN(const std::string path, checkpoint_path(env, model, kBestFile));
-  PruneSource source{std::filesystem::absolute(path).lexically_normal().string(), std::nullopt};
-  auto checkpoint = read_checkpoint(env, path);
-  if (checkpoint.ok()) {
-    source.from = std::move(checkpoint->info.recipe);
-    source.from->model = value_beside(source.file, "model", source.from->model);
-  } else if (checkpoint.status().code() != Code::kInvalid) {
-    return checkpoint.status();
-  }
-  return source;
-}
-
 void say_dead(const DeadUnits& dead) {
   if (dead.removed > 0)
     say("dead     " + with_commas(dead.removed) +
@@ -181,7 +167,7 @@ Result<CutRun> plan_run(Env& env, const PruneArguments& arguments, const PruneSo
 }
 
 Result<int> prune(Env& env, const PruneArguments& arguments) {
-  TRY_ASSIGN(const PruneSource source, source_of(env, arguments.model));
+  TRY_ASSIGN(const PruneSource source, prune_source(env, arguments.model));
   std::vector<Setting> chosen = arguments.flags.settings();
   if (arguments.distill && arguments.no_finetune)
     return invalid("--distill: helps to learn, and --no-finetune learns nothing; leave one of them out");

@@ -10,6 +10,7 @@ namespace coppice {
 namespace {
 
 constexpr char kOrigin[] = "defaults of prune";
+constexpr double kSlower = 100;  // a trained network whose batch norms are gone takes small steps
 
 // Groups of recipe_keys() that describe what was trained, not how long and by whom.
 bool describes_network(const RecipeKey& key) {
@@ -52,47 +53,63 @@ Result<std::vector<Setting>> fitting(const std::vector<Setting>& inherited,
   return out;
 }
 
+Setting usual(const char* key, const std::string& value) { return {key, value, kOrigin}; }
+
+// What is inherited, then these lists: the later setting wins.
+Result<Recipe> recipe_of(const PruneSource& source, const std::vector<std::vector<Setting>>& lists) {
+  std::vector<Setting> above, all;
+  for (const std::vector<Setting>& list : lists) above.insert(above.end(), list.begin(), list.end());
+  if (source.from) {
+    TRY_ASSIGN(all, fitting(settings_of(*source.from), above));
+  }
+  all.insert(all.end(), above.begin(), above.end());
+  return make_recipe(all);
+}
+
 }  // namespace
 
 Result<Recipe> prune_recipe(const PruneSource& source, const std::vector<Setting>& chosen, bool finetune) {
   if (!chooses(chosen, "density"))
     return invalid("density: say how many weights shall stay, such as --density 0.1");
-  const auto add = [](std::vector<Setting>& list, const char* key, const std::string& value) {
-    list.push_back({key, value, kOrigin});
-  };
-  std::vector<Setting> usual;
-  add(usual, "init", source.file);
-  if (!chooses(chosen, "method")) add(usual, "method", "magnitude");
-  add(usual, "epochs", "10");
-  add(usual, "warmup", "0");
-  // What is inherited, what is usual, what was chosen, and what has to be: the later one wins.
-  const auto with = [&](const std::vector<Setting>& last) -> Result<Recipe> {
-    std::vector<Setting> above = usual, all;
-    above.insert(above.end(), chosen.begin(), chosen.end());
-    above.insert(above.end(), last.begin(), last.end());
-    if (source.from) {
-      TRY_ASSIGN(all, fitting(settings_of(*source.from), above));
-    }
-    all.insert(all.end(), above.begin(), above.end());
-    return make_recipe(all);
-  };
-  TRY_ASSIGN(const Recipe recipe, with({}));
+  std::vector<Setting> first = {usual("init", source.file), usual("epochs", "10"), usual("warmup", "0")};
+  if (!chooses(chosen, "method")) first.push_back(usual("method", "magnitude"));
+  TRY_ASSIGN(const Recipe recipe, recipe_of(source, {first, chosen}));
   if (finetune) {
-    if (!chooses(chosen, "learning_rate")) add(usual, "learning_rate", shortest(recipe.rate.peak / 2));
-    return with({});
+    if (!chooses(chosen, "learning_rate"))
+      first.push_back(usual("learning_rate", shortest(recipe.rate.peak / 2)));
+    return recipe_of(source, {first, chosen});
   }
-  std::vector<Setting> still;
-  add(still, "learning_rate", "1e-30");  // no weight changes by it
-  add(still, "schedule", "constant");
-  add(still, "weight_decay", "0");
-  add(still, "max_steps", "100");
+  std::vector<Setting> still = {usual("learning_rate", "1e-30"),  // no weight changes by it
+                                usual("schedule", "constant"), usual("weight_decay", "0"),
+                                usual("max_steps", "100")};
   if (recipe.optimizer.kind == OptimizerKind::kSgd) {
-    add(still, "nesterov", "false");
-    add(still, "momentum", "0");
+    still.push_back(usual("nesterov", "false"));
+    still.push_back(usual("momentum", "0"));
   }
   const MethodDef& method = *find_method(recipe.sparsify.method);
-  if (method.keep && method.defaults.initial_density > 0) add(still, "prune_end", "0");
-  return with(still);
+  if (method.keep && method.defaults.initial_density > 0) still.push_back(usual("prune_end", "0"));
+  return recipe_of(source, {first, chosen, still});
+}
+
+Result<Recipe> quantise_recipe(const PruneSource& source, const std::vector<Setting>& chosen) {
+  for (const Setting& setting : chosen) {
+    const RecipeKey* key = find_recipe_key(setting.key);
+    if (key != nullptr && std::string_view(key->group) == "Pruning and regrowth")
+      return invalid(setting.origin + ": weights stay where they are here; `coppice prune` changes that");
+    for (const char* fixed : {"model", "density", "distribution", "block", "layer", "init"})
+      if (setting.key == fixed)
+        return invalid(setting.origin + ": the network stays what it is here; leave it out");
+  }
+  std::vector<Setting> first = {usual("init", source.file), usual("epochs", "3"), usual("warmup", "0"),
+                                usual("round_weights", "true"), usual("label_smoothing", "0")};
+  TRY_ASSIGN(const Recipe recipe, recipe_of(source, {first, chosen}));
+  if (!chooses(chosen, "learning_rate"))
+    first.push_back(usual("learning_rate", shortest(recipe.rate.peak / kSlower)));
+  TRY_ASSIGN(Recipe out, recipe_of(source, {first, chosen}));
+  // The file brings its pattern.
+  out.sparsity = SparsityConfig();
+  out.sparsify = SparsifyConfig();
+  return out;
 }
 
 }  // namespace coppice

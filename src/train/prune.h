@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The recipe of a run that takes weights from a trained network.
+// The recipes of runs that begin with a trained network: that take weights from it, or bits.
 #pragma once
 
 #include <optional>
@@ -21,5 +21,10 @@ struct PruneSource {
 // chosen. Without fine-tuning everything dies at once, and 100 batches, which change no weight, go through
 // the network, so that its batch norm knows what is left. Fails where no density is chosen.
 Result<Recipe> prune_recipe(const PruneSource& source, const std::vector<Setting>& chosen, bool finetune);
+
+// The same for a run that gets a trained network used to 8-bit integers: 3 epochs, weights rounded, a
+// hundredth of the peak of the learning rate; then what was chosen. Refuses what would change where weights
+// live.
+Result<Recipe> quantise_recipe(const PruneSource& source, const std::vector<Setting>& chosen);
 
 }  // namespace coppice

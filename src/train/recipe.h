@@ -46,6 +46,7 @@ struct Recipe {
   OptimizerConfig optimizer;
   LearningRate rate;
   double clip = 0, label_smoothing = 0;
+  bool round_weights = false;  // see train/round_weights.h
   int64_t batch = 128;
 
   // Whom it learns from beside the labels; empty: nobody. The share and temperature are what people mostly

@@ -120,6 +120,19 @@ Result<PermutedRun> permute_into(Env& env, const Recipe& recipe, const std::stri
   return run;
 }
 
+Result<Recipe> rounded_into(Env& env, Checkpoint model, const Quantisations& quantisations, Recipe recipe,
+                            const std::string& directory) {
+  TRY(insert_fake_quantise(model.network, quantisations).status());
+  TRY(check_free(env, directory));
+  const std::string graph = join_path(directory, kNetworkFile), values = join_path(directory, kRoundedFile);
+  TRY(write_atomic(env, graph, graph_to_lines(model.network.graph) + "\n"));
+  use_graph(model.info.recipe, kNetworkFile);
+  TRY(write_checkpoint(env, values, model.network, model.info, false));
+  use_graph(recipe, graph);
+  recipe.init = full_path(directory, kRoundedFile);
+  return recipe;
+}
+
 Result<DeadUnits> remove_dead_from(Env& env, const std::string& directory) {
   const std::string best = join_path(directory, kBestFile);
   TRY_ASSIGN(Checkpoint checkpoint, read_checkpoint(env, best));

@@ -6,9 +6,8 @@
 #include <cmath>
 
 #include "host/usage.h"
-#include "models/graph_json.h"
-#include "models/models.h"
-#include "train/cost_table.h"
+#include "train/round_weights.h"
+#include "train/run_files.h"
 #include "train/run_log.h"
 #include "train/second_order.h"
 #include "train/teacher.h"
@@ -47,8 +46,6 @@ class Trainer {
   Status check_last_batch() const;
   Status check_free() const;
   Status open_directory();
-  Status keep_cost_table();
-  Status keep_graph();
   Status go_on();
   void announce();
   int64_t updates() const;
@@ -97,9 +94,10 @@ class Trainer {
   Sparsifier sparsifier_;
   InitReport init_;
   std::unique_ptr<Executor> executor_, evaluator_;
-  std::unique_ptr<Teacher> teacher_;  // or null
-  Cost sample_cost_;                  // of a training step, with the pattern at hand
-  std::unique_ptr<Lock> lock_;        // two processes would write over each other's checkpoints
+  std::unique_ptr<Teacher> teacher_;          // or null
+  std::unique_ptr<WeightRounding> rounding_;  // or null
+  Cost sample_cost_;                          // of a training step, with the pattern at hand
+  std::unique_ptr<Lock> lock_;                // two processes would write over each other's checkpoints
   std::unique_ptr<Loader> loader_;
   std::optional<RunLog> log_;
   std::vector<BatchView> micro_batches_;  // of the update at hand
@@ -173,6 +171,7 @@ Status Trainer::open_executors() {
   TRY_ASSIGN(evaluator_, make_evaluator(network_, recipe_, data_.features));
   TRY(check_memory(options));
   sample_cost_ = step_cost();
+  if (recipe_.round_weights) rounding_ = std::make_unique<WeightRounding>(network_);
 
   LoaderOptions loading;
   loading.batch = static_cast<int>(recipe_.batch);
@@ -260,28 +259,13 @@ Status Trainer::open_directory() {
   // What an earlier part of the run came to is no longer what the run came to.
   if (const std::string account = join_path(directory_, kAccountFile); env_.exists(account))
     TRY(env_.remove(account));
-  TRY(keep_cost_table());
-  TRY(keep_graph());
+  TRY(keep_cost_table(env_, directory_, network_, recipe_));
+  TRY(keep_graph(env_, directory_, network_, recipe_));
   TRY(write_atomic(env_, join_path(directory_, kRecipeFile), recipe_to_toml(recipe_)));
   TRY_ASSIGN(log_, RunLog::open(env_, join_path(directory_, kMetricsFile), progress_.step));
   // From here on there is something to go on from, whenever the run stops.
   if (!from_) TRY(save(kLastFile, true));
   return {};
-}
-
-// A copy in the run, which its recipe names by its place beside it: the recipe repeats the run whatever is
-// tuned later, and wherever the run is moved.
-Status Trainer::keep_cost_table() {
-  recipe_.cost_table = kShippedCostTable;
-  if (network_.cost_table.same_rates(shipped_cost_table())) return {};
-  recipe_.cost_table = kCostTableFile;
-  return write_cost_table(env_, join_path(directory_, kCostTableFile), network_.cost_table);
-}
-
-Status Trainer::keep_graph() {
-  if (!is_graph_file(recipe_.model)) return {};
-  recipe_.model = kNetworkFile;
-  return write_atomic(env_, join_path(directory_, kNetworkFile), graph_to_lines(network_.graph) + "\n");
 }
 
 void Trainer::announce() {
@@ -381,6 +365,7 @@ Result<double> Trainer::change_topology(const Batch& batch, double learning_rate
                                on_round)
           .status());
   sample_cost_ = step_cost();
+  if (rounding_) rounding_ = std::make_unique<WeightRounding>(network_);
   ++progress_.edits;
   progress_.edit_seconds += now() - begin;
   const bool takes_batch = sparsifier_.takes_batch(progress_.step, run_length());
@@ -419,6 +404,7 @@ Result<double> Trainer::update(const Batch& batch, double learning_rate) {
     TRY_ASSIGN(const BatchView view, micro_batch_at(batch, begin));
     micro_batches_.push_back(view);
   }
+  const RoundedHere rounded(rounding_.get());
   return executor_->train_step(micro_batches_, {recipe_.seed, progress_.step, learning_rate});
 }
 
@@ -443,6 +429,7 @@ Status Trainer::validate(EpochEvent& event) {
   const std::string metric = metric_->name;
   const bool counted = metric == "accuracy" || metric == "loss";
   Outputs outputs;
+  const RoundedHere rounded(rounding_.get());
   auto evaluation =
       evaluate(*evaluator_, network_.graph, data_.validation, "validation", counted ? nullptr : &outputs);
   if (evaluation.status().code() == Code::kDiverged)
@@ -513,8 +500,10 @@ Status Trainer::judge(EpochEvent& event) {
   return save(kBestFile, false);
 }
 
+// A run goes on with what rounding took off its weights; the best state is what it computed with.
 Status Trainer::save(const char* file, bool with_optimizer) {
   progress_.seconds = total_seconds();
+  const RoundedHere rounded(with_optimizer ? nullptr : rounding_.get());
   TRY(write_checkpoint(env_, join_path(directory_, file), network_,
                        {recipe_, preprocessing_of(data_), progress_, executor_->isa()}, with_optimizer));
   if (with_optimizer) {

@@ -82,6 +82,22 @@ TEST_F(PackCli, APackedNetworkAndItsStoredCopyAnswerAlike) {
   EXPECT_EQ(json_of("bench run net.cpk --runs 100 --seconds 0.1 --json")["runs"], 100);
 }
 
+// What a quantised run says of itself is what its packed file says.
+TEST_F(PackCli, QuantisedNetworksArePackedAsTheyAre) {
+  const Json json = json_of("quantise run --epochs 1 --distill --samples 100 --out rounded --json");
+  EXPECT_EQ(json["rounded"], 2) << "the input, and what the relu gives";
+  for (const char* side : {"float", "int8_before", "int8_after"})
+    EXPECT_GT(json[side]["accuracy"]["value"].get<double>(), 0.3) << side;
+  const Json packed = json_of("pack rounded -o rounded.cpk --arithmetic int8 --json");
+  EXPECT_EQ(packed["after"], json["int8_after"]);
+  EXPECT_EQ(packed["before"]["accuracy"], packed["after"]["accuracy"]);
+  EXPECT_EQ(json_of("eval rounded --json")["accuracy"], packed["after"]["accuracy"]["value"]);
+  expect_said("quantise run --epochs 1 --out again",
+              {"rounded  2 activations", "int8, fine-tuned", "pack it"});
+  program_.expect_refusal("quantise run --density 0.1", 2, "--density: the network stays what it is here");
+  program_.expect_refusal("quantise run --method rigl", 2, "`coppice prune` changes that");
+}
+
 TEST_F(PackCli, RefusesInASentence) {
   program_.expect_refusal("pack run -o net.onnx", 2, "--output: 'net.onnx' should end in .cpk");
   program_.expect_refusal("pack nowhere -o net.cpk", 1, "nowhere");
