@@ -73,8 +73,8 @@ std::string histogram(const std::vector<double>& sorted) {
 }
 
 Result<int> bench_run(const RunArguments& arguments) {
+  const double opened = now_us();
   TRY_ASSIGN(const PackedImage image, PackedImage::read(Env::system(), arguments.file));
-  TRY_ASSIGN(const PackedText text, packed_text(image, arguments.file));
   TRY_ASSIGN(const PackedSession session, PackedSession::create(image, arguments.threads, arguments.isa));
   std::vector<float> input(static_cast<size_t>(elements_of(image.input()))),
       output(static_cast<size_t>(elements_of(image.output())));
@@ -84,13 +84,17 @@ Result<int> bench_run(const RunArguments& arguments) {
     session.run(input.data(), output.data());
     return {};
   };
+  TRY(run());
+  const double load_ms = (now_us() - opened) / 1000;
+  TRY_ASSIGN(const PackedText text, packed_text(image, arguments.file));
   Json row{{"what", "run " + arguments.file}, {"threads", arguments.threads}};
   row.update(machine_json(session.isa(), shipped_cost_table()));
   row.update(Json{{"model", text.model},
                   {"arithmetic", text.arithmetic},
                   {"bytes", image.bytes()},
                   {"arena_bytes", coppice_arena_bytes(&image.view())},
-                  {"session_bytes", session.bytes()}});
+                  {"session_bytes", session.bytes()},
+                  {"load_ms", load_ms}});
   Calibration calibration(session.isa(), arguments.threads);
   if (arguments.serve) return serve(row, run, calibration);
   Sampling sampling;
@@ -116,6 +120,7 @@ Result<int> bench_run(const RunArguments& arguments) {
       bytes_text(image.bytes()));
   say("machine  " + row["cpu"].get<std::string>() + ", " + session.isa() + " kernels, " +
       std::to_string(arguments.threads) + (arguments.threads == 1 ? " thread" : " threads"));
+  say("load     " + decimal(load_ms, 2) + " ms from opening the file to the first answer");
   say("time     " + decimal(1000 * sampled.ms, 2) + " us a sample, the 20th percentile of " +
       std::to_string(sampled.kept) + " undisturbed bursts of " + std::to_string(sampled.all) +
       (sampled.disturbed ? " (too few: the 5th of all)" : ""));

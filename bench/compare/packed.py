@@ -9,6 +9,7 @@ in floats (batch norm folded by its optimiser) and in 8-bit integers (QDQ). Each
   packed.py runs/resnet20-pruned                      1 and 2 threads
   packed.py runs/mlp runs/cnn --threads 1 --out rows.jsonl
   packed.py runs/mlp --no-judge --rows int8           networks without data: accuracy unknown; rows by name
+  packed.py runs/cnn --runs 100000                    also single runs of all sides in turn, by the thousand: p50 and p99.9
 """
 
 import json
@@ -18,14 +19,16 @@ import subprocess
 import sys
 import tempfile
 
-from compare import Worker, measure, options, row_beside, summarise
+from compare import Worker, measure, options, percentile, row_beside, summarise
+
+RUNS_IN_TURN = 1000
 
 ARITHMETICS = ("float", "weights8", "int8")
 PEERS = {"f32": "", "int8": "--int8"}
 
 HEADER = (
     "| network | arithmetic | accuracy | threads | ours us | ONNX Runtime f32 us | int8 us | ratio to f32 | to int8 "
-    "| file kB | memory kB | samples kept |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
+    "| file kB | memory kB | load ms, ours / ONNX Runtime | samples kept |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -48,6 +51,26 @@ def pack(args, run, folder):
     return packed
 
 
+def tails(workers, runs):
+    """{name: {p50, p99.9, max}} in microseconds of so many runs of each, by turns of a thousand."""
+    us = {name: [] for name in workers}
+    while runs > 0:
+        for name, worker in workers.items():
+            us[name] += worker.ask(f"each {min(runs, RUNS_IN_TURN)}")["us"]
+        runs -= RUNS_IN_TURN
+    return {
+        name: {"p50": percentile(times, 0.5), "p99.9": percentile(times, 0.999), "max": max(times)}
+        for name, times in us.items()
+        if times
+    }
+
+
+def tails_line(row):
+    return f"{row['row']}, {row['threads']} thread(s), p50 / p99.9 / max us of {row['runs']} runs: " + "; ".join(
+        f"{name} {side['p50']:.1f} / {side['p99.9']:.1f} / {side['max']:.0f}" for name, side in row["tails"].items()
+    )
+
+
 def measure_run(args, run, threads):
     with tempfile.TemporaryDirectory(prefix="coppice-packed-") as place:
         folder = pathlib.Path(place)
@@ -62,6 +85,7 @@ def measure_run(args, run, threads):
         first = next(iter(packed))
         samples, best = measure(workers, lambda: workers[first].ask("cal"), args.seconds)
         result, quiet = summarise(samples, best)
+        tail = tails(workers, args.runs_one_by_one)
         ready = {name: worker.ready for name, worker in workers.items()}
         for worker in workers.values():
             worker.close()
@@ -70,6 +94,8 @@ def measure_run(args, run, threads):
         yield {
             **row_beside(f"{pathlib.Path(run).name}-{name}", threads, us[name], {peer: us[f"peer {peer}"] for peer in PEERS}, ready[name], quiet),
             "kept": result[name],
+            "runs": args.runs_one_by_one,
+            "tails": {side: tail[side] for side in tail if side == name or side.startswith("peer")},
             "before": said.get("before"),
             "after": said.get("after"),
             "live_weights": said["live_weights"],
@@ -96,6 +122,7 @@ def table_line(row):
         f"| {row['row'].rsplit('-', 1)[0]}, {density:.1f} % | {row['row'].rsplit('-', 1)[1]} | {accuracy_text(row)} | {row['threads']} "
         f"| {row['us']:.1f} | {row['peer_us']['f32']:.1f} | {row['peer_us']['int8']:.1f} | {row['ratio']['f32']:.1f}x "
         f"| {row['ratio']['int8']:.1f}x | {row['ours']['bytes'] / 1e3:.0f} | {row['ours']['session_bytes'] / 1e3:.0f} "
+        f"| {row['ours']['load_ms']:.2f} / {row['peer']['load_ms']:.0f} "
         f"| {kept['kept']} of {kept['all']}{'' if row['undisturbed'] else ', too few: all count'} |"
     )
 
@@ -103,6 +130,9 @@ def table_line(row):
 def main():
     parser = options(__doc__, 30, "network", "node bench/peers/time_onnx.js")
     parser.add_argument("runs", nargs="+", help="run directories")
+    parser.add_argument(
+        "--runs", type=int, default=0, dest="runs_one_by_one", help="so many single runs of each side: p50, p99.9, max"
+    )
     parser.add_argument("--no-judge", action="store_true", help="do not say how accurate the packed files are")
     args = parser.parse_args()
     words = [word for word in args.rows.split(",") if word]
@@ -118,6 +148,8 @@ def main():
         for run in args.runs:
             for row in measure_run(args, run, threads):
                 print(table_line(row), flush=True)
+                if row["runs"]:
+                    print(tails_line(row), flush=True)
                 line = f"{row['cpu']}; ours {row['ours'].get('isa', '?')} at {row['commit']}; {row['peer']['library']}"
                 if line not in set_ups:
                     set_ups.append(line)

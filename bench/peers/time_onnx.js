@@ -63,14 +63,15 @@ async function distribution(run, runs) {
 
 (async () => {
   const told = argumentsOf(process.argv.slice(2));
+  const start = performance.now();
   const { sizes, session, run } = await prepare(told);
-  const setUp = { what: path.basename(told.model), threads: told.threads, input: sizes };
+  await run();
+  const setUp = { load_ms: performance.now() - start, what: path.basename(told.model), threads: told.threads, input: sizes };
   if (told.runs > 0) {
     say({ ...setUp, library, unit: 'ms', ...(await distribution(run, told.runs)) });
     if (told.profile) session.endProfiling();
     process.exit(0);
   }
-  await run();
   await serve(setUp, run);
   process.exit(0);
 })().catch((error) => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What ort.js and time_onnx.js share: ONNX Runtime, and the protocol of worker.py. For each line of its input
 //   go     warms up for 5 ms, times a burst of at least 10 ms, and says {"ms": mean of one run}
+//   each N the same, then {"us": [of N runs one by one]}
 //   memory says {"peak_bytes": ...}
 //   quit   ends (as does the end of the input)
 'use strict';
@@ -38,13 +39,25 @@ async function timed(run) {
   return burst(run, SHORTEST_BURST_MS);
 }
 
+async function each(run, count) {
+  await timed(run);
+  const us = new Float64Array(count);
+  for (let i = 0; i < count; ++i) {
+    const start = performance.now();
+    await run();
+    us[i] = 1000 * (performance.now() - start);
+  }
+  return Array.from(us);
+}
+
 async function serve(ready, run) {
   say({ ready: true, ...ready, library });
   for await (const line of readline.createInterface({ input: process.stdin })) {
     if (line === 'go') say({ ms: await timed(run) });
     else if (line === 'memory') say({ peak_bytes: process.resourceUsage().maxRSS * 1024 });
+    else if (/^each [1-9]\d*$/.test(line)) say({ us: await each(run, Number(line.slice(5))) });
     else if (line === 'quit') break;
-    else say({ error: `unknown order '${line}'; known are go, memory and quit` });
+    else say({ error: `unknown order '${line}'; known are go, each N, memory and quit` });
   }
 }
 
