@@ -3,6 +3,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#if defined(COPPICE_HAVE_SIMD) && defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 /* Fastest first. __builtin_cpu_supports also asks the operating system (xgetbv) whether it saves the wide
  * registers. */
@@ -18,7 +22,8 @@ static const coppice_kernel_table* candidate(int index) {
   if (index == 1)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &coppice_kernels_avx2 : NULL;
 #elif defined(COPPICE_HAVE_SIMD) && defined(__aarch64__)
-  if (index == 0) return &coppice_kernels_neon;
+  if (index == 0)
+    return getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? &coppice_kernels_neon_dot : &coppice_kernels_neon;
 #endif
   return index == 2 ? &coppice_kernels_c : NULL;
 }

@@ -234,6 +234,7 @@ extern const coppice_kernel_table coppice_kernels_avx512;
 extern const coppice_kernel_table coppice_kernels_avx512_no_vnni; /* the same, its integers by AVX2 */
 #elif defined(__aarch64__)
 extern const coppice_kernel_table coppice_kernels_neon;
+extern const coppice_kernel_table coppice_kernels_neon_dot; /* the same, its integers by dot products */
 #endif
 
 #ifdef __cplusplus

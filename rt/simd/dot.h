@@ -44,6 +44,22 @@ INLINE void dot_store(const dot_vec* s, int32_t* out) {
   }
 }
 
+#elif defined(__ARM_FEATURE_DOTPROD)
+
+/* A vector has four rows. */
+enum { kDotOffset = 0, kDotVectors = 4 };
+typedef int32x4_t dot_vec;
+
+INLINE dot_vec dot_zero(void) { return vdupq_n_s32(0); }
+INLINE dot_vec dot_sum(dot_vec a, dot_vec b) { return vaddq_s32(a, b); }
+INLINE void dot_add(dot_vec* s, const int8_t* w, uint32_t x) {
+  const int8x16_t xs = vreinterpretq_s8_u32(vdupq_n_u32(x));
+  UNROLL for (int v = 0; v < kDotVectors; ++v) s[v] = vdotq_s32(s[v], vld1q_s8(w + v * 16), xs);
+}
+INLINE void dot_store(const dot_vec* s, int32_t* out) {
+  UNROLL for (int v = 0; v < kDotVectors; ++v) vst1q_s32(out + v * 4, s[v]);
+}
+
 #else
 
 /* A vector has two rows, two sums each. */

@@ -148,6 +148,33 @@ INLINE void put_bytes(int8_t* to, __m128i bytes) { _mm_storeu_si128((__m128i*)to
 #else
 
 enum { kUnitOffset = 0 };
+
+#if defined(__ARM_FEATURE_DOTPROD)
+
+/* Four bytes for each pixel, four pixels each. */
+typedef struct dot_pixels {
+  int8x16_t v[kUnitVectors];
+} dot_pixels;
+typedef int8x16_t dot_weights;
+
+INLINE dot_pixels dot_gather(const int8_t* a, const int8_t* b, const int8_t* c, const int8_t* d) {
+  const int8x16_t va = vld1q_s8(a), vb = vld1q_s8(b), vc = vld1q_s8(c), vd = vld1q_s8(d);
+  const int16x8_t ab[2] = {vreinterpretq_s16_s8(vzip1q_s8(va, vb)), vreinterpretq_s16_s8(vzip2q_s8(va, vb))};
+  const int16x8_t cd[2] = {vreinterpretq_s16_s8(vzip1q_s8(vc, vd)), vreinterpretq_s16_s8(vzip2q_s8(vc, vd))};
+  dot_pixels out;
+  UNROLL for (int i = 0; i < 2; ++i) {
+    out.v[2 * i] = vreinterpretq_s8_s16(vzip1q_s16(ab[i], cd[i]));
+    out.v[2 * i + 1] = vreinterpretq_s8_s16(vzip2q_s16(ab[i], cd[i]));
+  }
+  return out;
+}
+INLINE dot_weights dot_weights_of(uint32_t four) { return vreinterpretq_s8_u32(vdupq_n_u32(four)); }
+INLINE void dot_add(ivec* sum, const dot_pixels* pixels, dot_weights w) {
+  UNROLL for (int i = 0; i < kUnitVectors; ++i) sum[i] = (ivec)vdotq_s32((int32x4_t)sum[i], pixels->v[i], w);
+}
+
+#else
+
 /* Bytes of columns a and b, eight pixels each, then of c and d. */
 typedef struct dot_pixels {
   int8x16_t ab[2], cd[2];
@@ -177,6 +204,8 @@ INLINE void dot_add(ivec* sum, const dot_pixels* pixels, dot_weights w) {
     dot_pairs(sum + 2 * i, pixels->cd[i], w.cd);
   }
 }
+
+#endif
 
 INLINE ivec unit_high(ivec a, ivec b) {
   const int64x2_t low = vmull_s32(vget_low_s32((int32x4_t)a), vget_low_s32((int32x4_t)b));

@@ -38,11 +38,19 @@ static float read_loop(const float* data, int32_t count) {
 const coppice_kernel_table KERNEL(coppice_kernels) = TABLE(KERNEL(coppice_apply_i8), PLANE(conv_rows_i8),
                                                            PLANE(conv_blocks_i8));
 
+#define DECLARE_INTEGERS(isa)                                                                           \
+  void coppice_apply_i8_##isa(const void* args, const coppice_run_state* rs, const coppice_item* item); \
+  void coppice_plane_conv_rows_i8_##isa(const void* args, const coppice_run_state* rs,                  \
+                                        const coppice_item* item);                                      \
+  void coppice_plane_conv_blocks_i8_##isa(const void* args, const coppice_run_state* rs,                \
+                                          const coppice_item* item)
+
 #if defined(COPPICE_ISA_avx512)
-void coppice_apply_i8_avx2(const void* args, const coppice_run_state* rs, const coppice_item* item);
-void coppice_plane_conv_rows_i8_avx2(const void* args, const coppice_run_state* rs, const coppice_item* item);
-void coppice_plane_conv_blocks_i8_avx2(const void* args, const coppice_run_state* rs,
-                                       const coppice_item* item);
+DECLARE_INTEGERS(avx2);
 const coppice_kernel_table coppice_kernels_avx512_no_vnni =
     TABLE(coppice_apply_i8_avx2, coppice_plane_conv_rows_i8_avx2, coppice_plane_conv_blocks_i8_avx2);
+#elif defined(COPPICE_ISA_neon)
+DECLARE_INTEGERS(neon_dot);
+const coppice_kernel_table coppice_kernels_neon_dot = TABLE(
+    coppice_apply_i8_neon_dot, coppice_plane_conv_rows_i8_neon_dot, coppice_plane_conv_blocks_i8_neon_dot);
 #endif

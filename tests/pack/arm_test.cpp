@@ -72,16 +72,21 @@ TEST_F(Arm, SaysTheSame) {
     Network network = lively(wide_net(), block);
     add_all(std::string("wide, ") + block, network);
   }
-  ASSERT_EQ(std::system((std::string(COPPICE_ARM_RUNNER) + " " + folder_.path()).c_str()), 0);
-  for (size_t i = 0; i < cases_.size(); ++i)
-    for (const char* isa : {"c", "neon"}) {
-      SCOPED_TRACE(cases_[i].name + ", " + isa);
-      const std::vector<float> there = answer(i, isa);
-      if (cases_[i].integers)
-        EXPECT_EQ(there, cases_[i].expected);
-      else
-        expect_close(cases_[i].expected, there, 1e-4);
-    }
+  // With dot products of bytes, and without.
+  for (const char* cpu : {"max", "cortex-a53"}) {
+    const std::string command =
+        std::string(COPPICE_ARM_EMULATOR) + " -cpu " + cpu + " " + COPPICE_ARM_RUNNER + " " + folder_.path();
+    ASSERT_EQ(std::system(command.c_str()), 0) << command;
+    for (size_t i = 0; i < cases_.size(); ++i)
+      for (const char* isa : {"c", "neon"}) {
+        SCOPED_TRACE(cases_[i].name + ", " + cpu + ", " + isa);
+        const std::vector<float> there = answer(i, isa);
+        if (cases_[i].integers)
+          EXPECT_EQ(there, cases_[i].expected);
+        else
+          expect_close(cases_[i].expected, there, 1e-4);
+      }
+  }
 #endif
 }
 
