@@ -26,12 +26,12 @@ struct coppice_pool {
   worker* workers;
   uint32_t round;    /* these two are the caller's */
   uint32_t expected; /* of `done`, at the end of the round */
-  /* What a worker needs to join in, in one cache line. Whoever has taken an item may read the rest, as the
-   * round cannot end before the item is done. */
-  _Alignas(64) _Atomic uint64_t ticket; /* round << 32 | items that nobody has taken */
-  void (*fn)(void*, int32_t, int32_t);
+  /* What a round is. Whoever has taken an item may read it, as the round cannot end before the item is done.
+   * Apart from the ticket: while workers look at a line, each store to it takes as long as a small step. */
+  _Alignas(64) void (*fn)(void*, int32_t, int32_t);
   void* fn_ctx;
   int32_t items;
+  _Alignas(64) _Atomic uint64_t ticket; /* round << 32 | items that nobody has taken */
   /* On cache lines of their own: they are written by other threads, or seldom. */
   _Alignas(64) _Atomic uint32_t done; /* items that workers have finished, in all rounds */
   _Alignas(64) _Atomic int parked;    /* a worker sleeps, or is about to */
@@ -114,25 +114,30 @@ static int64_t now(void) {
   return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static void wait_for(coppice_pool* pool, int (*ready)(coppice_pool*, uint32_t), uint32_t what,
-                     _Atomic int* sleeps, pthread_cond_t* condition) {
+/* 0: it was not ready for kLongest. */
+static int spin_for(coppice_pool* pool, int (*ready)(coppice_pool*, uint32_t), uint32_t what) {
   int64_t start = 0, waited = 0;
   for (int32_t look = 0; waited < kLongest; ++look) {
     for (int32_t spin = 0; spin < kSpinsPerLook; ++spin) {
-      if (ready(pool, what)) return;
+      if (ready(pool, what)) return 1;
       relax();
     }
     if (look == 0) start = now();
     waited = now() - start;
     if (waited > kPatience && look % kLooksPerYield == 0) sched_yield();
   }
-  pthread_mutex_lock(&pool->mutex);
-  for (;;) {
+  return 0;
+}
+
+/* Who was woken spins again: a round may have ended in the meantime, and the next one begin at once. */
+static void wait_for(coppice_pool* pool, int (*ready)(coppice_pool*, uint32_t), uint32_t what,
+                     _Atomic int* sleeps, pthread_cond_t* condition) {
+  while (!spin_for(pool, ready, what)) {
+    pthread_mutex_lock(&pool->mutex);
     atomic_store(sleeps, 1);
-    if (ready(pool, what)) break;
-    pthread_cond_wait(condition, &pool->mutex);
+    while (atomic_load(sleeps) && !ready(pool, what)) pthread_cond_wait(condition, &pool->mutex);
+    pthread_mutex_unlock(&pool->mutex);
   }
-  pthread_mutex_unlock(&pool->mutex);
 }
 
 static void* worker_main(void* raw) {
