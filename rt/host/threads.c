@@ -191,9 +191,10 @@ void coppice_pool_par_for(void* raw, int32_t items, void (*fn)(void*, int32_t, i
   if (pool->threads == 1 || items <= 1) {
     for (int32_t i = 0; i < items; ++i) fn(fn_ctx, i, 0);
   } else {
-    pool->fn = fn;
-    pool->fn_ctx = fn_ctx;
-    pool->items = items;
+    /* Workers have read this line: to write it takes as long as to meet, and mostly nothing changes. */
+    if (pool->fn != fn) pool->fn = fn;
+    if (pool->fn_ctx != fn_ctx) pool->fn_ctx = fn_ctx;
+    if (pool->items != items) pool->items = items;
     /* The first item is the caller's. */
     atomic_store(&pool->ticket, (uint64_t)++pool->round << 32 | (uint32_t)(items - 1));
     wake(pool, &pool->parked, &pool->wake);
