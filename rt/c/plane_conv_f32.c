@@ -11,9 +11,10 @@ static void store_f32(const conv_run* run, const coppice_plane_conv_f32_args* a,
   const coppice_plane* plane = &run->conv->y;
   const float* sum = (const float*)run->item->scratch;
   char* channel = plane_channel(plane, run->rs, run->item, row, 4);
-  float* y = (float*)(void*)plane_pixels(plane, run->rs, run->item, row, 4);
-  const float* add = a->add ? (const float*)(void*)plane_pixels(a->add, run->rs, run->item, row, 4) : NULL;
-  for (int32_t v = 0; v < plane->height; ++v) {
+  const int32_t top = run->band->top;
+  float* y = (float*)(void*)plane_row(plane, run->rs, run->item, row, top, 4);
+  const float* add = a->add ? (const float*)(void*)plane_row(a->add, run->rs, run->item, row, top, 4) : NULL;
+  for (int32_t v = top; v < run->band->bottom; ++v) {
     for (int32_t u = 0; u < plane->width; ++u) {
       const float s = add ? sum[u] + add[u] : sum[u];
       y[u] = s < a->low ? a->low : s;
@@ -22,7 +23,7 @@ static void store_f32(const conv_run* run, const coppice_plane_conv_f32_args* a,
     y += coppice_plane_pitch(plane);
     if (add) add += coppice_plane_pitch(a->add);
   }
-  plane_fill_halo(plane, channel, 4);
+  plane_fill_halo(plane, channel, 4, run->band);
 }
 
 static float* start_f32(const conv_run* run, const coppice_plane_conv_f32_args* a, int32_t row) {
@@ -34,17 +35,18 @@ static float* start_f32(const conv_run* run, const coppice_plane_conv_f32_args* 
 void PLANE(conv_rows_f32)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_plane_conv_f32_args* a = (const coppice_plane_conv_f32_args*)args;
   const coppice_rows* f = (const coppice_rows*)a->weights;
-  const conv_run run = run_of(&a->conv, rs, item);
-  const plane_range range = plane_parts(item, f->part_rows, f->rows);
-  for (int32_t row = range.begin; row < range.end; ++row) {
-    const float* x = (const float*)(const void*)group_of(&run, row, 4);
-    float* sum = start_f32(&run, a, row);
-    int32_t column = 0;
-    for (uint32_t k = f->start[row]; k < f->start[row + 1]; ++k) {
-      column = column_of(f, k, f->start[row], column);
-      add_f32(sum, x + a->conv.offset[column], weight_of(f, a->scale, row, k), run.count);
+  PLANE_BANDS(band, item, f->part_rows, f->rows, a->conv.part_height, a->conv.y.height) {
+    const conv_run run = run_of(&a->conv, rs, item, &band);
+    for (int32_t row = band.begin; row < band.end; ++row) {
+      const float* x = (const float*)(const void*)group_of(&run, row, 4);
+      float* sum = start_f32(&run, a, row);
+      int32_t column = 0;
+      for (uint32_t k = f->start[row]; k < f->start[row + 1]; ++k) {
+        column = column_of(f, k, f->start[row], column);
+        add_f32(sum, x + a->conv.offset[column], weight_of(f, a->scale, row, k), run.count);
+      }
+      store_f32(&run, a, row);
     }
-    store_f32(&run, a, row);
   }
 }
 
@@ -66,10 +68,12 @@ static void block_row_f32(const conv_run* run, const coppice_plane_conv_f32_args
 void PLANE(conv_blocks_f32)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_plane_conv_f32_args* a = (const coppice_plane_conv_f32_args*)args;
   const coppice_apply_f32* f = (const coppice_apply_f32*)a->weights;
-  const conv_run run = run_of(&a->conv, rs, item);
-  const plane_range range = plane_parts(item, f->part_block_rows * COPPICE_APPLY_ROWS, f->rows);
-  for (int32_t row = range.begin; row < range.end; ++row) {
-    block_row_f32(&run, a, row);
-    store_f32(&run, a, row);
+  PLANE_BANDS(band, item, f->part_block_rows * COPPICE_APPLY_ROWS, f->rows, a->conv.part_height,
+              a->conv.y.height) {
+    const conv_run run = run_of(&a->conv, rs, item, &band);
+    for (int32_t row = band.begin; row < band.end; ++row) {
+      block_row_f32(&run, a, row);
+      store_f32(&run, a, row);
+    }
   }
 }

@@ -11,8 +11,8 @@ static void store_i8(const conv_run* run, const coppice_plane_conv_i8_args* a, i
   const coppice_plane* plane = &run->conv->y;
   const int32_t size = a->multiplier ? 1 : 4;
   const int32_t* sum = (const int32_t*)run->item->scratch;
-  char* y = plane_pixels(plane, run->rs, run->item, row, size);
-  for (int32_t v = 0; v < plane->height; ++v) {
+  char* y = plane_row(plane, run->rs, run->item, row, run->band->top, size);
+  for (int32_t v = run->band->top; v < run->band->bottom; ++v) {
     for (int32_t u = 0; u < plane->width; ++u) {
       if (a->multiplier) {
         ((int8_t*)y)[u] =
@@ -25,7 +25,7 @@ static void store_i8(const conv_run* run, const coppice_plane_conv_i8_args* a, i
     sum += run->pitch;
     y += coppice_plane_pitch(plane) * size;
   }
-  plane_fill_halo(plane, plane_channel(plane, run->rs, run->item, row, size), size);
+  plane_fill_halo(plane, plane_channel(plane, run->rs, run->item, row, size), size, run->band);
 }
 
 static int32_t* start_i8(const conv_run* run, int32_t bias) {
@@ -37,16 +37,17 @@ static int32_t* start_i8(const conv_run* run, int32_t bias) {
 void PLANE(conv_rows_i8)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_plane_conv_i8_args* a = (const coppice_plane_conv_i8_args*)args;
   const coppice_rows* f = (const coppice_rows*)a->weights;
-  const conv_run run = run_of(&a->conv, rs, item);
-  const plane_range range = plane_parts(item, f->part_rows, f->rows);
-  for (int32_t row = range.begin; row < range.end; ++row) {
-    const int8_t* x = (const int8_t*)group_of(&run, row, 1);
-    int32_t *sum = start_i8(&run, a->bias[row]), column = 0;
-    for (uint32_t k = f->start[row]; k < f->start[row + 1]; ++k) {
-      column = column_of(f, k, f->start[row], column);
-      add_i8(sum, x + a->conv.offset[column], ((const int8_t*)f->value)[k], run.count);
+  PLANE_BANDS(band, item, f->part_rows, f->rows, a->conv.part_height, a->conv.y.height) {
+    const conv_run run = run_of(&a->conv, rs, item, &band);
+    for (int32_t row = band.begin; row < band.end; ++row) {
+      const int8_t* x = (const int8_t*)group_of(&run, row, 1);
+      int32_t *sum = start_i8(&run, a->bias[row]), column = 0;
+      for (uint32_t k = f->start[row]; k < f->start[row + 1]; ++k) {
+        column = column_of(f, k, f->start[row], column);
+        add_i8(sum, x + a->conv.offset[column], ((const int8_t*)f->value)[k], run.count);
+      }
+      store_i8(&run, a, row);
     }
-    store_i8(&run, a, row);
   }
 }
 
@@ -67,10 +68,12 @@ static void block_row_i8(const conv_run* run, const coppice_plane_conv_i8_args* 
 void PLANE(conv_blocks_i8)(const void* args, const coppice_run_state* rs, const coppice_item* item) {
   const coppice_plane_conv_i8_args* a = (const coppice_plane_conv_i8_args*)args;
   const coppice_apply_i8* f = (const coppice_apply_i8*)a->weights;
-  const conv_run run = run_of(&a->conv, rs, item);
-  const plane_range range = plane_parts(item, f->part_block_rows * COPPICE_APPLY_ROWS, f->rows);
-  for (int32_t row = range.begin; row < range.end; ++row) {
-    block_row_i8(&run, a, row);
-    store_i8(&run, a, row);
+  PLANE_BANDS(band, item, f->part_block_rows * COPPICE_APPLY_ROWS, f->rows, a->conv.part_height,
+              a->conv.y.height) {
+    const conv_run run = run_of(&a->conv, rs, item, &band);
+    for (int32_t row = band.begin; row < band.end; ++row) {
+      block_row_i8(&run, a, row);
+      store_i8(&run, a, row);
+    }
   }
 }

@@ -10,22 +10,17 @@ static int same_pitch(const coppice_plane* a, const coppice_plane* b) {
 /* ---- sums and products */
 
 typedef struct add_walk {
-  plane_range range;
   plane_runs runs;
   int64_t a_pitch, b_pitch, y_pitch;
   int spread; /* b has one pixel for each channel */
 } add_walk;
 
-static add_walk add_walk_of(const coppice_plane_add_args* args, const coppice_item* item) {
+static add_walk add_walk_of(const coppice_plane_add_args* args, plane_band* band) {
   const coppice_plane *a = &args->a, *b = &args->b, *y = &args->y;
   const int spread = b->height == 1 && b->width == 1 && (y->height != 1 || y->width != 1);
-  add_walk walk = {plane_parts(item, args->part_channels, y->channels),
-                   plane_runs_of(y, same_pitch(a, y) && (spread || same_pitch(b, y))),
-                   coppice_plane_pitch(a),
-                   coppice_plane_pitch(b),
-                   coppice_plane_pitch(y),
-                   spread};
-  plane_join(y, !spread && plane_dense(a, y) && plane_dense(b, y), &walk.range, &walk.runs);
+  add_walk walk = {plane_runs_of(band, y, same_pitch(a, y) && (spread || same_pitch(b, y))),
+                   coppice_plane_pitch(a), coppice_plane_pitch(b), coppice_plane_pitch(y), spread};
+  plane_join(y, !spread && plane_dense(a, y) && plane_dense(b, y), band, &walk.runs);
   return walk;
 }
 
@@ -57,12 +52,14 @@ static void add_channel_f32(const coppice_plane_add_args* args, const add_walk* 
 
 PLANE_KERNEL(add_f32) {
   const coppice_plane_add_args* a = (const coppice_plane_add_args*)args;
-  const add_walk walk = add_walk_of(a, item);
-  for (int32_t c = walk.range.begin; c < walk.range.end; ++c) {
-    add_channel_f32(a, &walk, (const float*)(void*)plane_pixels(&a->a, rs, item, c, 4),
-                    (const float*)(void*)plane_pixels(&a->b, rs, item, c, 4),
-                    (float*)(void*)plane_pixels(&a->y, rs, item, c, 4));
-    plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 4), 4);
+  EACH_BAND(band, item, a) {
+    const add_walk walk = add_walk_of(a, &band);
+    for (int32_t c = band.begin; c < band.end; ++c) {
+      add_channel_f32(a, &walk, (const float*)(void*)plane_row(&a->a, rs, item, c, band.top, 4),
+                      (const float*)(void*)plane_row(&a->b, rs, item, c, walk.spread ? 0 : band.top, 4),
+                      (float*)(void*)plane_row(&a->y, rs, item, c, band.top, 4));
+      plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 4), 4, &band);
+    }
   }
 }
 
@@ -92,15 +89,17 @@ static void add_run_i8(const coppice_plane_add_args* args, const int8_t* a, cons
 
 PLANE_KERNEL(add_i8) {
   const coppice_plane_add_args* args_of = (const coppice_plane_add_args*)args;
-  const add_walk walk = add_walk_of(args_of, item);
-  for (int32_t c = walk.range.begin; c < walk.range.end; ++c) {
-    const int8_t* a = (const int8_t*)plane_pixels(&args_of->a, rs, item, c, 1);
-    const int8_t* b = (const int8_t*)plane_pixels(&args_of->b, rs, item, c, 1);
-    int8_t* y = (int8_t*)plane_pixels(&args_of->y, rs, item, c, 1);
-    for (int32_t run = 0; run < walk.runs.count; ++run)
-      ADD_RUN_I8(args_of, a + run * walk.a_pitch, walk.spread ? NULL : b + run * walk.b_pitch, *b,
-                 y + run * walk.y_pitch, walk.runs.length);
-    plane_fill_halo(&args_of->y, plane_channel(&args_of->y, rs, item, c, 1), 1);
+  EACH_BAND(band, item, args_of) {
+    const add_walk walk = add_walk_of(args_of, &band);
+    for (int32_t c = band.begin; c < band.end; ++c) {
+      const int8_t* a = (const int8_t*)plane_row(&args_of->a, rs, item, c, band.top, 1);
+      const int8_t* b = (const int8_t*)plane_row(&args_of->b, rs, item, c, walk.spread ? 0 : band.top, 1);
+      int8_t* y = (int8_t*)plane_row(&args_of->y, rs, item, c, band.top, 1);
+      for (int32_t run = 0; run < walk.runs.count; ++run)
+        ADD_RUN_I8(args_of, a + run * walk.a_pitch, walk.spread ? NULL : b + run * walk.b_pitch, *b,
+                   y + run * walk.y_pitch, walk.runs.length);
+      plane_fill_halo(&args_of->y, plane_channel(&args_of->y, rs, item, c, 1), 1, &band);
+    }
   }
 }
 
@@ -131,55 +130,59 @@ static void map_run_f32(const coppice_plane_map_args* args, const float* x, floa
 
 PLANE_KERNEL(map_f32) {
   const coppice_plane_map_args* a = (const coppice_plane_map_args*)args;
-  plane_range range = plane_parts(item, a->part_channels, a->y.channels);
-  plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
-  plane_join(&a->y, plane_dense(&a->x, &a->y), &range, &runs);
-  for (int32_t c = range.begin; c < range.end; ++c) {
-    const float* x = (const float*)(void*)plane_pixels(&a->x, rs, item, c, 4);
-    float* y = (float*)(void*)plane_pixels(&a->y, rs, item, c, 4);
-    for (int32_t run = 0; run < runs.count; ++run)
-      map_run_f32(a, x + run * coppice_plane_pitch(&a->x), y + run * coppice_plane_pitch(&a->y), runs.length);
-    plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 4), 4);
+  EACH_BAND(band, item, a) {
+    plane_runs runs = plane_runs_of(&band, &a->y, same_pitch(&a->x, &a->y));
+    plane_join(&a->y, plane_dense(&a->x, &a->y), &band, &runs);
+    for (int32_t c = band.begin; c < band.end; ++c) {
+      const float* x = (const float*)(void*)plane_row(&a->x, rs, item, c, band.top, 4);
+      float* y = (float*)(void*)plane_row(&a->y, rs, item, c, band.top, 4);
+      for (int32_t run = 0; run < runs.count; ++run)
+        map_run_f32(a, x + run * coppice_plane_pitch(&a->x), y + run * coppice_plane_pitch(&a->y),
+                    runs.length);
+      plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 4), 4, &band);
+    }
   }
 }
 
 PLANE_KERNEL(map_i8) {
   const coppice_plane_map_args* a = (const coppice_plane_map_args*)args;
-  plane_range range = plane_parts(item, a->part_channels, a->y.channels);
-  plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
-  plane_join(&a->y, plane_dense(&a->x, &a->y), &range, &runs);
-  for (int32_t c = range.begin; c < range.end; ++c) {
-    const int8_t* x = (const int8_t*)plane_pixels(&a->x, rs, item, c, 1);
-    int8_t* y = (int8_t*)plane_pixels(&a->y, rs, item, c, 1);
-    for (int32_t run = 0; run < runs.count; ++run) {
-      for (int32_t i = 0; i < runs.length; ++i) y[i] = a->table[x[i] + 128];
-      x += coppice_plane_pitch(&a->x);
-      y += coppice_plane_pitch(&a->y);
+  EACH_BAND(band, item, a) {
+    plane_runs runs = plane_runs_of(&band, &a->y, same_pitch(&a->x, &a->y));
+    plane_join(&a->y, plane_dense(&a->x, &a->y), &band, &runs);
+    for (int32_t c = band.begin; c < band.end; ++c) {
+      const int8_t* x = (const int8_t*)plane_row(&a->x, rs, item, c, band.top, 1);
+      int8_t* y = (int8_t*)plane_row(&a->y, rs, item, c, band.top, 1);
+      for (int32_t run = 0; run < runs.count; ++run) {
+        for (int32_t i = 0; i < runs.length; ++i) y[i] = a->table[x[i] + 128];
+        x += coppice_plane_pitch(&a->x);
+        y += coppice_plane_pitch(&a->y);
+      }
+      plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 1), 1, &band);
     }
-    plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 1), 1);
   }
 }
 
 PLANE_KERNEL(affine) {
   const coppice_plane_affine_args* a = (const coppice_plane_affine_args*)args;
-  const plane_range range = plane_parts(item, a->part_channels, a->y.channels);
-  const plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
-  const float low = a->low;
-  for (int32_t c = range.begin; c < range.end; ++c) {
-    const float* x = (const float*)(void*)plane_pixels(&a->x, rs, item, c, 4);
-    float* y = (float*)(void*)plane_pixels(&a->y, rs, item, c, 4);
-    /* Multiplying by 1 and adding 0 change nothing that matters. */
-    const float slope = a->slope ? a->slope[c] : 1.0f, scale = a->scale ? a->scale[c] : 1.0f;
-    const float shift = a->shift ? a->shift[c] : 0.0f;
-    for (int32_t run = 0; run < runs.count; ++run) {
-      SAME_ELEMENT for (int32_t i = 0; i < runs.length; ++i) {
-        const float s = scale * coppice_select(x[i] < 0.0f, x[i] * slope, x[i]) + shift;
-        y[i] = s < low ? low : s;
+  EACH_BAND(band, item, a) {
+    const plane_runs runs = plane_runs_of(&band, &a->y, same_pitch(&a->x, &a->y));
+    const float low = a->low;
+    for (int32_t c = band.begin; c < band.end; ++c) {
+      const float* x = (const float*)(void*)plane_row(&a->x, rs, item, c, band.top, 4);
+      float* y = (float*)(void*)plane_row(&a->y, rs, item, c, band.top, 4);
+      /* Multiplying by 1 and adding 0 change nothing that matters. */
+      const float slope = a->slope ? a->slope[c] : 1.0f, scale = a->scale ? a->scale[c] : 1.0f;
+      const float shift = a->shift ? a->shift[c] : 0.0f;
+      for (int32_t run = 0; run < runs.count; ++run) {
+        SAME_ELEMENT for (int32_t i = 0; i < runs.length; ++i) {
+          const float s = scale * coppice_select(x[i] < 0.0f, x[i] * slope, x[i]) + shift;
+          y[i] = s < low ? low : s;
+        }
+        x += coppice_plane_pitch(&a->x);
+        y += coppice_plane_pitch(&a->y);
       }
-      x += coppice_plane_pitch(&a->x);
-      y += coppice_plane_pitch(&a->y);
+      plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 4), 4, &band);
     }
-    plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 4), 4);
   }
 }
 
@@ -206,34 +209,36 @@ static void quantise_run(const float* x, int8_t* y, int32_t count, float by, int
 
 PLANE_KERNEL(quantise) {
   const coppice_plane_quantise_args* a = (const coppice_plane_quantise_args*)args;
-  plane_range range = plane_parts(item, a->part_channels, a->y.channels);
-  plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
-  plane_join(&a->y, plane_dense(&a->x, &a->y), &range, &runs);
-  for (int32_t c = range.begin; c < range.end; ++c) {
-    const float* x = (const float*)(void*)plane_pixels(&a->x, rs, item, c, 4);
-    int8_t* y = (int8_t*)plane_pixels(&a->y, rs, item, c, 1);
-    for (int32_t run = 0; run < runs.count; ++run)
-      quantise_run(x + run * coppice_plane_pitch(&a->x), y + run * coppice_plane_pitch(&a->y), runs.length,
-                   a->inverse_scale, a->zero_point);
-    plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 1), 1);
+  EACH_BAND(band, item, a) {
+    plane_runs runs = plane_runs_of(&band, &a->y, same_pitch(&a->x, &a->y));
+    plane_join(&a->y, plane_dense(&a->x, &a->y), &band, &runs);
+    for (int32_t c = band.begin; c < band.end; ++c) {
+      const float* x = (const float*)(void*)plane_row(&a->x, rs, item, c, band.top, 4);
+      int8_t* y = (int8_t*)plane_row(&a->y, rs, item, c, band.top, 1);
+      for (int32_t run = 0; run < runs.count; ++run)
+        quantise_run(x + run * coppice_plane_pitch(&a->x), y + run * coppice_plane_pitch(&a->y), runs.length,
+                     a->inverse_scale, a->zero_point);
+      plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 1), 1, &band);
+    }
   }
 }
 
 PLANE_KERNEL(dequantise) {
   const coppice_plane_quantise_args* a = (const coppice_plane_quantise_args*)args;
-  plane_range range = plane_parts(item, a->part_channels, a->y.channels);
-  plane_runs runs = plane_runs_of(&a->y, same_pitch(&a->x, &a->y));
-  plane_join(&a->y, plane_dense(&a->x, &a->y), &range, &runs);
-  const float scale = a->scale;
-  const int32_t zero_point = a->zero_point;
-  for (int32_t c = range.begin; c < range.end; ++c) {
-    const int8_t* x = (const int8_t*)plane_pixels(&a->x, rs, item, c, 1);
-    float* y = (float*)(void*)plane_pixels(&a->y, rs, item, c, 4);
-    for (int32_t run = 0; run < runs.count; ++run) {
-      for (int32_t i = 0; i < runs.length; ++i) y[i] = (float)(x[i] - zero_point) * scale;
-      x += coppice_plane_pitch(&a->x);
-      y += coppice_plane_pitch(&a->y);
+  EACH_BAND(band, item, a) {
+    plane_runs runs = plane_runs_of(&band, &a->y, same_pitch(&a->x, &a->y));
+    plane_join(&a->y, plane_dense(&a->x, &a->y), &band, &runs);
+    const float scale = a->scale;
+    const int32_t zero_point = a->zero_point;
+    for (int32_t c = band.begin; c < band.end; ++c) {
+      const int8_t* x = (const int8_t*)plane_row(&a->x, rs, item, c, band.top, 1);
+      float* y = (float*)(void*)plane_row(&a->y, rs, item, c, band.top, 4);
+      for (int32_t run = 0; run < runs.count; ++run) {
+        for (int32_t i = 0; i < runs.length; ++i) y[i] = (float)(x[i] - zero_point) * scale;
+        x += coppice_plane_pitch(&a->x);
+        y += coppice_plane_pitch(&a->y);
+      }
+      plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 4), 4, &band);
     }
-    plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 4), 4);
   }
 }

@@ -145,13 +145,12 @@ static void pool_row(const coppice_plane_pool_args* args, const pool_kind* kind,
 
 static void pool(const coppice_plane_pool_args* args, const pool_kind* kind, const coppice_run_state* rs,
                  const coppice_item* item) {
-  const plane_range range = plane_parts(item, args->part_channels, args->y.channels);
-  for (int32_t c = range.begin; c < range.end; ++c) {
+  EACH_BAND(band, item, args)
+  for (int32_t c = band.begin; c < band.end; ++c) {
     const char* x = plane_pixels(&args->x, rs, item, c, kind->x_size);
-    char* y = plane_pixels(&args->y, rs, item, c, kind->y_size);
-    for (int32_t v = 0; v < args->y.height; ++v)
-      pool_row(args, kind, x, v, y + v * coppice_plane_pitch(&args->y) * kind->y_size);
-    plane_fill_halo(&args->y, plane_channel(&args->y, rs, item, c, kind->y_size), kind->y_size);
+    for (int32_t v = band.top; v < band.bottom; ++v)
+      pool_row(args, kind, x, v, plane_row(&args->y, rs, item, c, v, kind->y_size));
+    plane_fill_halo(&args->y, plane_channel(&args->y, rs, item, c, kind->y_size), kind->y_size, &band);
   }
 }
 
@@ -221,17 +220,18 @@ static void copy_outside(const coppice_plane_copy_args* args, char* to, const ch
 }
 
 static inline void copy_plane(const coppice_plane_copy_args* args, const coppice_run_state* rs,
-                              const coppice_item* item, int32_t c, int32_t i, int32_t j, int32_t size) {
+                              const coppice_item* item, const plane_band* band, int32_t c, int32_t i,
+                              int32_t j, int32_t size) {
   const int32_t channel = args->y_channel + (c * args->phases + i) * args->phases + j;
   const int64_t x_pitch = coppice_plane_pitch(&args->x) * size,
                 y_pitch = coppice_plane_pitch(&args->y) * size;
   const char* x = plane_pixels(&args->x, rs, item, args->x_channel + c * args->step_c, size);
-  char* y = plane_pixels(&args->y, rs, item, channel, size);
+  char* y = plane_row(&args->y, rs, item, channel, band->top, size);
   /* In every row x has the same elements [begin, end): dividing for each would take longer than copying. */
   const int32_t at = args->left + j, step = args->step_x, width = args->y.width;
   const int32_t end = plane_most(plane_least(floor_divided(args->x.width - 1 - at, step) + 1, width), 0);
   const int32_t begin = plane_least(plane_most(-floor_divided(at, step), 0), end);
-  for (int32_t v = 0; v < args->y.height; ++v, y += y_pitch) {
+  for (int32_t v = band->top; v < band->bottom; ++v, y += y_pitch) {
     const int32_t row = args->top + v * args->step_y + i;
     const int32_t from = args->wrap ? coppice_wrapped(row, args->x.height) : row;
     if (from < 0 || from >= args->x.height) {
@@ -245,15 +245,15 @@ static inline void copy_plane(const coppice_plane_copy_args* args, const coppice
     copy_outside(args, y, args->wrap ? in : NULL, at, 0, begin, size);
     copy_outside(args, y, args->wrap ? in : NULL, at, end, width, size);
   }
-  plane_fill_halo(&args->y, plane_channel(&args->y, rs, item, channel, size), size);
+  plane_fill_halo(&args->y, plane_channel(&args->y, rs, item, channel, size), size, band);
 }
 
 static inline void copy(const coppice_plane_copy_args* args, const coppice_run_state* rs,
                         const coppice_item* item, int32_t size) {
-  const plane_range range = plane_parts(item, args->part_channels, args->channels);
-  for (int32_t c = range.begin; c < range.end; ++c)
+  PLANE_BANDS(band, item, args->part_channels, args->channels, args->part_height, args->y.height)
+  for (int32_t c = band.begin; c < band.end; ++c)
     for (int32_t i = 0; i < args->phases; ++i)
-      for (int32_t j = 0; j < args->phases; ++j) copy_plane(args, rs, item, c, i, j, size);
+      for (int32_t j = 0; j < args->phases; ++j) copy_plane(args, rs, item, &band, c, i, j, size);
 }
 
 PLANE_KERNEL(copy_f32) { copy((const coppice_plane_copy_args*)args, rs, item, 4); }
@@ -318,6 +318,7 @@ PLANE_KERNEL(norm) {
   const double variance = square / n - (double)lost * (double)lost;
   const float inverse = (float)inverse_root((variance < 0.0 ? 0.0 : variance) + (double)a->epsilon);
   const float *scale = a->scale, *shift = a->shift;
+  const plane_band all = {0, a->y.channels, 0, a->y.height, 1};
   for (int32_t c = 0; c < a->y.channels; ++c) {
     const float* x = (const float*)(void*)plane_pixels(&a->x, rs, item, c, 4);
     float* y = (float*)(void*)plane_pixels(&a->y, rs, item, c, 4);
@@ -329,6 +330,6 @@ PLANE_KERNEL(norm) {
       scale += a->y.width;
       shift += a->y.width;
     }
-    plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 4), 4);
+    plane_fill_halo(&a->y, plane_channel(&a->y, rs, item, c, 4), 4, &all);
   }
 }

@@ -71,6 +71,39 @@ static inline plane_range plane_parts(const coppice_item* item, int32_t part_siz
   return range;
 }
 
+/* A step over planes may be cut both ways: its parts are ranges of part_size channels (or rows of weights),
+ * and of these ranges of part_height rows of pixels, one after the other; part_height is 0 where rows stay
+ * together. A band is what some parts have in common: channels [begin, end), rows [top, bottom). */
+typedef struct plane_band {
+  int32_t begin, end, top, bottom;
+  int32_t part; /* the next one */
+} plane_band;
+
+/* The next band of an item; 0: there is none. */
+static inline int plane_next_band(plane_band* band, const coppice_item* item, int32_t part_size,
+                                  int32_t count, int32_t part_height, int32_t height) {
+  const int32_t left = item->part_end - band->part;
+  if (left <= 0) return 0;
+  const int32_t each = part_height > 0 ? (height + part_height - 1) / part_height : 1;
+  const int32_t at = band->part / each, first = band->part % each;
+  const int whole = first == 0 && left >= each;
+  const int32_t parts = whole ? left / each * each : plane_least(each - first, left);
+  band->begin = plane_least(at * part_size, count);
+  band->end = plane_least((at + (whole ? parts / each : 1)) * part_size, count);
+  band->top = whole ? 0 : first * part_height;
+  band->bottom = whole ? height : plane_least((first + parts) * part_height, height);
+  band->part += parts;
+  return 1;
+}
+
+#define PLANE_BANDS(band, item, part_size, count, part_height, height) \
+  for (plane_band band = {.part = (item)->part_begin};                 \
+       plane_next_band(&(band), item, part_size, count, part_height, height);)
+
+/* Those of a call that writes all channels of y. */
+#define EACH_BAND(band, item, args) \
+  PLANE_BANDS(band, item, (args)->part_channels, (args)->y.channels, (args)->part_height, (args)->y.height)
+
 /* The first byte of a channel, its halo included, of elements of `size` bytes. */
 static inline char* plane_channel(const coppice_plane* p, const coppice_run_state* rs,
                                   const coppice_item* item, int32_t channel, int32_t size) {
@@ -83,41 +116,50 @@ static inline char* plane_pixels(const coppice_plane* p, const coppice_run_state
   return plane_channel(p, rs, item, channel, size) + p->halo * (coppice_plane_pitch(p) + 1) * size;
 }
 
-/* channel: of plane_channel(). Floats have 0 around them. */
-static inline void plane_fill_halo(const coppice_plane* p, char* channel, int32_t size) {
-  if (p->halo == 0) return;
-  if (p->wrap)
-    coppice_halo_wrap(channel, p->height, p->width, size, p->halo);
-  else
-    coppice_halo_fill(channel, p->height, p->width, size, p->halo, size == 1 ? p->fill : 0);
+/* The first one of a row of pixels. */
+static inline char* plane_row(const coppice_plane* p, const coppice_run_state* rs, const coppice_item* item,
+                              int32_t channel, int32_t row, int32_t size) {
+  return plane_pixels(p, rs, item, channel, size) + row * coppice_plane_pitch(p) * size;
 }
 
-/* How the pixels of y are walked: row by row, or, where all planes have one pitch, at once with the halo
+/* What the rows of a band owe of the halo. channel: of plane_channel(). Floats have 0 around them. */
+static inline void plane_fill_halo(const coppice_plane* p, char* channel, int32_t size,
+                                   const plane_band* band) {
+  if (p->halo == 0) return;
+  if (p->wrap)
+    coppice_halo_wrap(channel, p->height, p->width, size, p->halo, band->top, band->bottom);
+  else
+    coppice_halo_fill(channel, p->height, p->width, size, p->halo, size == 1 ? p->fill : 0, band->top,
+                      band->bottom);
+}
+
+/* How the pixels of a band are walked: row by row, or, where all planes have one pitch, at once with the halo
  * between the rows, which is filled afterwards. */
 typedef struct plane_runs {
   int32_t count;
   int32_t length;
 } plane_runs;
 
-static inline plane_runs plane_runs_of(const coppice_plane* y, int one_pitch) {
-  plane_runs runs = {y->height, y->width};
+static inline plane_runs plane_runs_of(const plane_band* band, const coppice_plane* y, int one_pitch) {
+  plane_runs runs = {band->bottom - band->top, y->width};
   if (one_pitch) {
-    runs.count = y->height > 0;
-    runs.length = (int32_t)((y->height - 1) * coppice_plane_pitch(y)) + y->width;
+    runs.length = (int32_t)((runs.count - 1) * coppice_plane_pitch(y)) + y->width;
+    runs.count = 1;
   }
   return runs;
 }
 
-/* Where no plane has a halo, the channels of a part follow each other, and are walked as one run: a flat
- * value has one pixel in each. dense: of all planes but y. */
+/* Where no plane has a halo, the channels of a band of all rows follow each other, and are walked as one run:
+ * a flat value has one pixel in each. dense: of all planes but y. */
 static inline int plane_dense(const coppice_plane* p, const coppice_plane* y) {
   return p->halo == 0 && p->width == y->width && p->height == y->height;
 }
 
-static inline void plane_join(const coppice_plane* y, int dense, plane_range* range, plane_runs* runs) {
-  const int64_t length = coppice_plane_area(y) * (range->end - range->begin);
-  if (y->halo != 0 || !dense || length <= 0 || length > INT32_MAX) return;
-  range->end = range->begin + 1;
+static inline void plane_join(const coppice_plane* y, int dense, plane_band* band, plane_runs* runs) {
+  const int64_t length = coppice_plane_area(y) * (band->end - band->begin);
+  if (y->halo != 0 || !dense || band->bottom - band->top != y->height || length <= 0 || length > INT32_MAX)
+    return;
+  band->end = band->begin + 1;
   runs->count = 1;
   runs->length = (int32_t)length;
 }

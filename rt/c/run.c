@@ -52,8 +52,9 @@ static void run_item(void* ctx, int32_t index, int32_t thread) {
 
 void coppice_run_program(const coppice_program* program, const coppice_run_state* rs, coppice_par_for par_for,
                          void* par_ctx, void* scratch, size_t scratch_stride) {
+  phase_context context = {program, rs, NULL, (char*)scratch, scratch_stride};
   for (int32_t p = 0; p < program->phase_count; ++p) {
-    phase_context context = {program, rs, program->phases + p, (char*)scratch, scratch_stride};
+    context.phase = program->phases + p;
     int32_t items = 0;
     for (int32_t g = context.phase->group_begin; g < context.phase->group_end; ++g)
       items += group_items(program->groups + g, rs);

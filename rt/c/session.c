@@ -69,17 +69,26 @@ int coppice_has_slack(const coppice_builder* b, int32_t value) {
 }
 
 void coppice_put_call(coppice_builder* b, coppice_kernel kernel, const void* args, int64_t args_bytes,
-                      int32_t units, int32_t part, int64_t scratch) {
+                      int32_t parts, int64_t scratch) {
   const void* kept = coppice_keep(b, args, args_bytes);
   if (rounded(scratch) > b->scratch) b->scratch = rounded(scratch);
-  if (b->calls) b->calls[b->index] = (coppice_call){kernel, kept, (units + part - 1) / part};
+  if (b->calls) b->calls[b->index] = (coppice_call){kernel, kept, parts};
 }
 
-int32_t coppice_part_of(const coppice_builder* b, int32_t units, int64_t weights, int64_t positions) {
-  enum { kWorthSharing = 1 << 17 }; /* some microseconds; below, threads would wait longer than they work */
-  if (b->threads == 1 || (weights < kWorthSharing && weights * positions < kWorthSharing)) return units;
-  const int32_t parts = b->threads * 2; /* rows differ in weights, and neighbours in speed */
-  return (units + parts - 1) / parts;
+static int32_t ceil_div(int32_t a, int32_t b) { return (a + b - 1) / b; }
+
+/* Rows of pixels rather than channels, and as many parts as threads: each thread has the same work, and most
+ * of what it reads it has written itself in the step before. Pixels that come from another core take longer
+ * than to compute them. For the same reason steps are shared that alone would hardly be worth it. */
+coppice_cut coppice_cut_of(const coppice_builder* b, int32_t units, int32_t height, int64_t products) {
+  enum { kWorthSharing = 1 << 16 }; /* about twice the time that threads take to meet */
+  if (b->threads == 1 || products < kWorthSharing) return (coppice_cut){units, 0, 1};
+  if (height >= b->threads) {
+    const int32_t each = ceil_div(height, b->threads);
+    return (coppice_cut){units, each, ceil_div(height, each)};
+  }
+  const int32_t each = ceil_div(units, b->threads * 2); /* rows differ in weights, and neighbours in speed */
+  return (coppice_cut){each, 0, ceil_div(units, each)};
 }
 
 /* Consecutive calls that are not shared out are one group of one item; each other one is a phase of its own,

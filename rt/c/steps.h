@@ -41,13 +41,19 @@ int coppice_vector_at(coppice_builder* b, int32_t value, coppice_cpk_type type, 
 /* Whether kernels may read COPPICE_PLANE_SLACK bytes behind the value: not behind those of the caller. */
 int coppice_has_slack(const coppice_builder* b, int32_t value);
 
-/* Puts the call of the step at hand: `units` of work that parts of `part` units share. */
+/* Puts the call of the step at hand. */
 void coppice_put_call(coppice_builder* b, coppice_kernel kernel, const void* args, int64_t args_bytes,
-                      int32_t units, int32_t part, int64_t scratch);
+                      int32_t parts, int64_t scratch);
 
-/* How many of `units` units of work one part takes, so that all threads have some. Steps of few products
- * (weights times positions) stay whole. */
-int32_t coppice_part_of(const coppice_builder* b, int32_t units, int64_t weights, int64_t positions);
+/* How a step is shared out: a part takes `units` channels, or rows of weights, and of these `height` rows of
+ * pixels; 0: all of them. */
+typedef struct coppice_cut {
+  int32_t units, height, parts;
+} coppice_cut;
+
+/* So that all threads have a part of `units` units, which have `height` rows of pixels that may be cut, or 1.
+ * Steps of few products (weights times positions) stay whole. */
+coppice_cut coppice_cut_of(const coppice_builder* b, int32_t units, int32_t height, int64_t products);
 
 /* Each verifies a step, and puts its call. 0: refused. */
 int coppice_linear_step(coppice_builder* b, const coppice_cpk_step* step);

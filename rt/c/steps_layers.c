@@ -191,12 +191,13 @@ static const int32_t* row_sums(coppice_builder* b, const layer* l) {
   return sums;
 }
 
-/* The struct that the kernel reads, in the session's memory. *part: how many groups of rows a part takes. */
-static const void* weights_of(coppice_builder* b, const layer* l, int64_t positions, int32_t* part) {
-  *part = coppice_part_of(b, l->groups, l->step->entries * entry_numbers(l), positions);
+static int64_t weights_in(const layer* l) { return l->step->entries * entry_numbers(l); }
+
+/* The struct that the kernel reads, in the session's memory. part: how many groups of rows a part takes. */
+static const void* weights_of(coppice_builder* b, const layer* l, int32_t part) {
   const int32_t c = l->step->weights == COPPICE_CPK_BLOCKS1 ? 1 : 4;
   if (l->step->weights == COPPICE_CPK_ROWS) {
-    const coppice_rows rows = {l->rows, l->cols, *part, l->start, (const uint8_t*)l->index, l->value};
+    const coppice_rows rows = {l->rows, l->cols, part, l->start, (const uint8_t*)l->index, l->value};
     return coppice_keep(b, &rows, (int64_t)sizeof rows);
   }
   if (l->integers) {
@@ -204,7 +205,7 @@ static const void* weights_of(coppice_builder* b, const layer* l, int64_t positi
                                      l->cols,
                                      c,
                                      l->groups,
-                                     *part,
+                                     part,
                                      (const int32_t*)l->start,
                                      (const uint16_t*)l->index,
                                      (const int8_t*)l->value,
@@ -217,7 +218,7 @@ static const void* weights_of(coppice_builder* b, const layer* l, int64_t positi
                                     l->cols,
                                     c,
                                     l->groups,
-                                    *part,
+                                    part,
                                     (const int32_t*)l->start,
                                     (const uint16_t*)l->index,
                                     quantised ? NULL : (const float*)l->value,
@@ -260,36 +261,33 @@ static int types_of(coppice_builder* b, const coppice_cpk_step* step, layer* l) 
 /* ---- linear layers */
 
 static void put_linear_f32(coppice_builder* b, const layer* l, coppice_vector x, coppice_vector y) {
-  int32_t part;
-  const void* weights = weights_of(b, l, 1, &part);
+  const coppice_cut cut = coppice_cut_of(b, l->groups, 1, weights_in(l));
+  const void* weights = weights_of(b, l, cut.units);
   if (l->step->weights == COPPICE_CPK_ROWS) {
     const coppice_rows_f32_args args = {weights, l->scale, (const float*)l->bias, x, y, l->step->low};
-    coppice_put_call(b, b->kernels ? b->kernels->rows_f32 : NULL, &args, (int64_t)sizeof args, l->groups,
-                     part, 0);
+    coppice_put_call(b, b->kernels ? b->kernels->rows_f32 : NULL, &args, (int64_t)sizeof args, cut.parts, 0);
     return;
   }
   const coppice_apply_f32_args args = {weights, (const float*)l->bias, x, y, l->step->low};
-  coppice_put_call(b, b->apply_f32, &args, (int64_t)sizeof args, l->groups, part, 0);
+  coppice_put_call(b, b->apply_f32, &args, (int64_t)sizeof args, cut.parts, 0);
 }
 
 static void put_linear_i8(coppice_builder* b, const layer* l, coppice_vector x, coppice_vector y) {
-  int32_t part;
-  const void* weights = weights_of(b, l, 1, &part);
+  const coppice_cut cut = coppice_cut_of(b, l->groups, 1, weights_in(l));
+  const void* weights = weights_of(b, l, cut.units);
   const endings end = endings_of(b, l);
   const coppice_cpk_step* step = l->step;
   if (step->weights == COPPICE_CPK_ROWS) {
     const coppice_rows_i8_args args = {
         weights,      (const int32_t*)l->bias, x,         y,        end.multiplier, end.shift, end.zero_point,
         step->low_i8, step->high_i8,           end.scale, step->low};
-    coppice_put_call(b, b->kernels ? b->kernels->rows_i8 : NULL, &args, (int64_t)sizeof args, l->groups, part,
-                     0);
+    coppice_put_call(b, b->kernels ? b->kernels->rows_i8 : NULL, &args, (int64_t)sizeof args, cut.parts, 0);
     return;
   }
   const coppice_apply_i8_args args = {
       weights,       x,         y,        end.multiplier, end.shift, end.zero_point, step->low_i8,
       step->high_i8, end.scale, step->low};
-  coppice_put_call(b, b->apply_i8, &args, (int64_t)sizeof args, l->groups, part,
-                   coppice_apply_i8_scratch(l->cols));
+  coppice_put_call(b, b->apply_i8, &args, (int64_t)sizeof args, cut.parts, coppice_apply_i8_scratch(l->cols));
 }
 
 int coppice_linear_step(coppice_builder* b, const coppice_cpk_step* step) {
@@ -355,13 +353,33 @@ static const int32_t* offsets_of(coppice_builder* b, const coppice_cpk_conv* c, 
   return offset;
 }
 
+/* How a convolution is shared out. Each thread that has some rows of pixels reads all weights, so many
+ * weights are better shared out themselves. */
+static coppice_cut conv_cut(const coppice_builder* b, const layer* l, const coppice_plane* x,
+                            const coppice_plane* y) {
+  enum { kManyWeights = 1 << 18 /* bytes: a quarter of an L2 */ };
+  const int64_t weights = weights_in(l), bytes = weights * (has(l, COPPICE_CPK_INTEGERS) ? 1 : 4);
+  const int64_t products = weights * y->height * y->width;
+  coppice_cut cut = coppice_cut_of(b, l->groups, y->height, products);
+  const int32_t last = cut.height ? y->height - (cut.parts - 1) * cut.height : 0;
+  const int few = l->step->weights == COPPICE_CPK_ROWS && !l->integers &&
+                  (last - 1) * coppice_plane_pitch(x) + y->width < COPPICE_PLANE_LEAST_BAND;
+  if (cut.height && (few || (bytes > kManyWeights && l->groups >= b->threads)))
+    cut = coppice_cut_of(b, l->groups, 1, products);
+  return cut;
+}
+
 static int put_conv(coppice_builder* b, const layer* l, const coppice_plane* x, const coppice_plane* y) {
   const coppice_cpk_step* step = l->step;
   const int rows_alone = step->weights == COPPICE_CPK_ROWS;
-  const coppice_plane_conv conv = {offsets_of(b, &step->as.conv, x, l->cols), *x, *y,
-                                   step->as.conv.group_rows, step->as.conv.group_channels};
-  int32_t part;
-  const void* weights = weights_of(b, l, (int64_t)y->height * y->width, &part);
+  const coppice_cut cut = conv_cut(b, l, x, y);
+  const coppice_plane_conv conv = {offsets_of(b, &step->as.conv, x, l->cols),
+                                   *x,
+                                   *y,
+                                   step->as.conv.group_rows,
+                                   step->as.conv.group_channels,
+                                   cut.height};
+  const void* weights = weights_of(b, l, cut.units);
   const int64_t scratch = coppice_plane_conv_scratch(&conv);
   if (l->integers) {
     const endings end = endings_of(b, l);
@@ -374,7 +392,7 @@ static int put_conv(coppice_builder* b, const layer* l, const coppice_plane* x, 
                      !b->kernels  ? NULL
                      : rows_alone ? b->kernels->conv_rows_i8
                                   : b->kernels->conv_blocks_i8,
-                     &args, (int64_t)sizeof args, l->groups, part, scratch);
+                     &args, (int64_t)sizeof args, cut.parts, scratch);
     return 1;
   }
   const coppice_plane* add = NULL;
@@ -391,7 +409,7 @@ static int put_conv(coppice_builder* b, const layer* l, const coppice_plane* x, 
                    !b->kernels  ? NULL
                    : rows_alone ? b->kernels->conv_rows_f32
                                 : b->kernels->conv_blocks_f32,
-                   &args, (int64_t)sizeof args, l->groups, part, scratch);
+                   &args, (int64_t)sizeof args, cut.parts, scratch);
   return 1;
 }
 

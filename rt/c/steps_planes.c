@@ -20,8 +20,15 @@ static int same_size(const coppice_plane* a, const coppice_plane* b) {
 
 static int64_t area_of(const coppice_plane* p) { return (int64_t)p->height * p->width; }
 
-static int32_t part_of(const coppice_builder* b, const coppice_plane* y, int32_t channels) {
-  return coppice_part_of(b, channels, channels, area_of(y));
+/* Of a step that does little to each number that it reads or writes: moving one costs as much as this many
+ * products of a convolution. */
+static coppice_cut cut_of(const coppice_builder* b, int32_t channels, int32_t height, int64_t numbers) {
+  enum { kProducts = 16 };
+  return coppice_cut_of(b, channels, height, numbers * kProducts);
+}
+
+static coppice_cut cut_of_plane(const coppice_builder* b, const coppice_plane* y) {
+  return cut_of(b, y->channels, y->height, y->channels * area_of(y));
 }
 
 static coppice_kernel kernel_of(coppice_cpk_type type, coppice_kernel floats, coppice_kernel integers) {
@@ -62,9 +69,11 @@ int coppice_pool_step(coppice_builder* b, const coppice_cpk_step* step) {
                                   .maximum = maximum,
                                   .count_padding = (step->flags & COPPICE_CPK_COUNT_PADDING) != 0,
                                   .scale = b->image->values[step->a].scale};
-  args.part_channels = coppice_part_of(b, y.channels, y.channels, area_of(&x));
+  const coppice_cut cut = cut_of(b, y.channels, y.height, x.channels * area_of(&x));
+  args.part_channels = cut.units;
+  args.part_height = cut.height;
   coppice_put_call(b, kernel_of(type, KERNEL(b, pool_f32), KERNEL(b, pool_i8)), &args, (int64_t)sizeof args,
-                   y.channels, args.part_channels, 0);
+                   cut.parts, 0);
   return 1;
 }
 
@@ -88,6 +97,7 @@ int coppice_add_step(coppice_builder* b, const coppice_cpk_step* step) {
   if (type == COPPICE_CPK_I8 && (product || !sum_fits(sum) || step->low_i8 < INT8_MIN ||
                                  step->high_i8 > INT8_MAX || step->low_i8 > step->high_i8))
     return coppice_refuse(b, "its multipliers, shift or limits make no sense");
+  const coppice_cut cut = cut_of_plane(b, &y);
   coppice_plane_add_args args = {a,
                                  other,
                                  y,
@@ -99,9 +109,10 @@ int coppice_add_step(coppice_builder* b, const coppice_cpk_step* step) {
                                  sum->shift,
                                  step->low_i8,
                                  step->high_i8,
-                                 part_of(b, &y, y.channels)};
+                                 cut.units,
+                                 cut.height};
   coppice_put_call(b, kernel_of(type, KERNEL(b, add_f32), KERNEL(b, add_i8)), &args, (int64_t)sizeof args,
-                   y.channels, args.part_channels, 0);
+                   cut.parts, 0);
   return 1;
 }
 
@@ -111,7 +122,8 @@ int coppice_map_step(coppice_builder* b, const coppice_cpk_step* step) {
   coppice_plane x, y;
   if (!both(b, step, &type, &x, &y)) return 0;
   if (!same_size(&x, &y)) return coppice_refuse(b, "it reads and writes different sizes");
-  coppice_plane_map_args args = {x, y, map->function, map->p, map->q, NULL, part_of(b, &y, y.channels)};
+  const coppice_cut cut = cut_of_plane(b, &y);
+  coppice_plane_map_args args = {x, y, map->function, map->p, map->q, NULL, cut.units, cut.height};
   int64_t at = (int64_t)step->data * 4;
   if (type == COPPICE_CPK_I8) {
     args.table = (const int8_t*)coppice_array(b, &at, 256, 1, 1);
@@ -120,7 +132,7 @@ int coppice_map_step(coppice_builder* b, const coppice_cpk_step* step) {
     return coppice_refuse(b, "its function is unknown");
   }
   coppice_put_call(b, kernel_of(type, KERNEL(b, map_f32), KERNEL(b, map_i8)), &args, (int64_t)sizeof args,
-                   y.channels, args.part_channels, 0);
+                   cut.parts, 0);
   return 1;
 }
 
@@ -136,8 +148,9 @@ int coppice_affine_step(coppice_builder* b, const coppice_cpk_step* step) {
   const float* shift = (const float*)coppice_array(b, &at, x.channels, 4, 4);
   const float* slope = (const float*)coppice_array(b, &at, x.channels, 4, 4);
   if (b->what) return 0;
-  const coppice_plane_affine_args args = {x, y, scale, shift, slope, step->low, part_of(b, &y, y.channels)};
-  coppice_put_call(b, KERNEL(b, affine), &args, (int64_t)sizeof args, y.channels, args.part_channels, 0);
+  const coppice_cut cut = cut_of_plane(b, &y);
+  const coppice_plane_affine_args args = {x, y, scale, shift, slope, step->low, cut.units, cut.height};
+  coppice_put_call(b, KERNEL(b, affine), &args, (int64_t)sizeof args, cut.parts, 0);
   return 1;
 }
 
@@ -155,7 +168,7 @@ int coppice_norm_step(coppice_builder* b, const coppice_cpk_step* step) {
   const float* shift = (const float*)coppice_array(b, &at, numbers, 4, 4);
   if (b->what) return 0;
   const coppice_plane_norm_args args = {x, y, scale, shift, step->as.epsilon};
-  coppice_put_call(b, KERNEL(b, norm), &args, (int64_t)sizeof args, 1, 1, 0);
+  coppice_put_call(b, KERNEL(b, norm), &args, (int64_t)sizeof args, 1, 0);
   return 1;
 }
 
@@ -174,21 +187,13 @@ int coppice_copy_step(coppice_builder* b, const coppice_cpk_step* step) {
   if (c->x_channel < 0 || c->x_channel + (int64_t)(c->channels - 1) * c->step_c >= x.channels ||
       c->y_channel < 0 || c->y_channel + written > y.channels)
     return coppice_refuse(b, "it copies channels that are not there");
-  coppice_plane_copy_args args = {x,
-                                  y,
-                                  c->x_channel,
-                                  c->step_c,
-                                  c->y_channel,
-                                  c->channels,
-                                  c->top,
-                                  c->left,
-                                  c->step_y,
-                                  c->step_x,
-                                  c->phases,
-                                  (step->flags & COPPICE_CPK_WRAP) != 0,
-                                  part_of(b, &y, c->channels)};
+  const coppice_cut cut = cut_of(b, c->channels, y.height, written * area_of(&y));
+  coppice_plane_copy_args args = {
+      x,         y,         c->x_channel, c->step_c, c->y_channel, c->channels,
+      c->top,    c->left,   c->step_y,    c->step_x, c->phases,    (step->flags & COPPICE_CPK_WRAP) != 0,
+      cut.units, cut.height};
   coppice_put_call(b, kernel_of(type, KERNEL(b, copy_f32), KERNEL(b, copy_i8)), &args, (int64_t)sizeof args,
-                   c->channels, args.part_channels, 0);
+                   cut.parts, 0);
   return 1;
 }
 
@@ -199,10 +204,11 @@ int coppice_convert_step(coppice_builder* b, const coppice_cpk_step* step) {
   if (!coppice_plane_at(b, step->a, from, &x) || !coppice_plane_at(b, step->y, to, &y)) return 0;
   if (!same_size(&x, &y)) return coppice_refuse(b, "it reads and writes different sizes");
   const coppice_cpk_value* integers = b->image->values + (from == COPPICE_CPK_I8 ? step->a : step->y);
+  const coppice_cut cut = cut_of_plane(b, &y);
   const coppice_plane_quantise_args args = {
-      x, y, integers->scale, 1.0f / integers->scale, integers->zero_point, part_of(b, &y, y.channels)};
+      x, y, integers->scale, 1.0f / integers->scale, integers->zero_point, cut.units, cut.height};
   coppice_put_call(b, from == COPPICE_CPK_I8 ? KERNEL(b, dequantise) : KERNEL(b, quantise), &args,
-                   (int64_t)sizeof args, y.channels, args.part_channels, 0);
+                   (int64_t)sizeof args, cut.parts, 0);
   return 1;
 }
 

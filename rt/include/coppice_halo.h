@@ -24,20 +24,22 @@ static inline void coppice_halo_set(char* to, int32_t fill, int64_t bytes) {
   }
 }
 
-/* The rim, every byte of it `fill`. What ends a row of pixels and begins the next one lies together. */
+/* The rim, every byte of it `fill`, as far as rows [top, bottom) of pixels are responsible for it: threads
+ * may share the rows. What ends a row and begins the next one lies together, and is of the former. */
 static inline void coppice_halo_fill(char* plane, int32_t height, int32_t width, int32_t pixel, int32_t halo,
-                                     int32_t fill) {
+                                     int32_t fill, int32_t top, int32_t bottom) {
   const int64_t row = (int64_t)(width + 2 * halo) * pixel, side = (int64_t)halo * pixel;
-  coppice_halo_set(plane, fill, halo * row + side);
-  for (int32_t y = halo + 1; y < halo + height; ++y) coppice_halo_set(plane + y * row - side, fill, 2 * side);
-  coppice_halo_set(plane + (halo + height) * row - side, fill, halo * row + side);
+  if (top == 0) coppice_halo_set(plane, fill, halo * row + side);
+  for (int32_t y = halo + top + 1; y <= halo + bottom && y < halo + height; ++y)
+    coppice_halo_set(plane + y * row - side, fill, 2 * side);
+  if (bottom == height) coppice_halo_set(plane + (halo + height) * row - side, fill, halo * row + side);
 }
 
-/* The rim, with the pixels of the opposite edge. */
-static inline void coppice_halo_wrap(char* plane, int32_t height, int32_t width, int32_t pixel,
-                                     int32_t halo) {
+/* The rim, with the pixels of the opposite edge: what repeats rows [top, bottom) of pixels. */
+static inline void coppice_halo_wrap(char* plane, int32_t height, int32_t width, int32_t pixel, int32_t halo,
+                                     int32_t top, int32_t bottom) {
   const int64_t row = (int64_t)(width + 2 * halo) * pixel, side = (int64_t)halo * pixel;
-  for (int32_t y = halo; y < halo + height; ++y) {
+  for (int32_t y = halo + top; y < halo + bottom; ++y) {
     char* inner = plane + y * row + side;
     for (int32_t i = 0; i < halo; ++i) {
       const int64_t at = (int64_t)i * pixel;
@@ -46,10 +48,10 @@ static inline void coppice_halo_wrap(char* plane, int32_t height, int32_t width,
              (size_t)pixel);
     }
   }
-  char* bottom = plane + (halo + height) * row;
-  for (int32_t i = 0; i < halo; ++i) {
-    memcpy(plane + i * row, plane + (halo + coppice_wrapped(i - halo, height)) * row, (size_t)row);
-    memcpy(bottom + i * row, plane + (halo + coppice_wrapped(i, height)) * row, (size_t)row);
+  for (int32_t y = -halo; y < height + halo; y += y == -1 ? height + 1 : 1) {
+    const int32_t from = coppice_wrapped(y, height);
+    if (from >= top && from < bottom)
+      memcpy(plane + (halo + y) * row, plane + (halo + from) * row, (size_t)row);
   }
 }
 
@@ -60,9 +62,9 @@ static inline void coppice_fill_halo(float* plane, int32_t height, int32_t width
   const int32_t pixel = samples * (int32_t)sizeof(float);
   if (halo == 0) return;
   if (wrap)
-    coppice_halo_wrap((char*)plane, height, width, pixel, halo);
+    coppice_halo_wrap((char*)plane, height, width, pixel, halo, 0, height);
   else
-    coppice_halo_fill((char*)plane, height, width, pixel, halo, 0);
+    coppice_halo_fill((char*)plane, height, width, pixel, halo, 0, 0, height);
 }
 
 #endif

@@ -67,11 +67,15 @@ typedef struct coppice_rows_i8_args {
  * groups. It is at least 0, and no output reads past the last plane of its group. Weights are coppice_rows,
  * or, in a call of the other kernel, 16 rows together as coppice_apply.h has them; group_rows is a multiple
  * of 16 then, or all rows. Parts: ranges of the weights' part_rows, or part_block_rows. Where pitch and halo
- * of y are those of x, sums may be stored in place and the halo be filled behind them. */
+ * of y are those of x, sums may be stored in place and the halo be filled behind them.
+ * part_height: see below. Bands of less than COPPICE_PLANE_LEAST_BAND pixels at the pitch of x may add the
+ * floats of coppice_rows in another order. */
+enum { COPPICE_PLANE_LEAST_BAND = 64 };
 typedef struct coppice_plane_conv {
   const int32_t* offset; /* [cols rounded up to 4] */
   coppice_plane x, y;
   int32_t group_rows, group_channels;
+  int32_t part_height;
 } coppice_plane_conv;
 
 typedef struct coppice_plane_conv_f32_args {
@@ -100,7 +104,9 @@ static inline int64_t coppice_plane_conv_scratch(const coppice_plane_conv* c) {
   return (c->y.height * coppice_plane_pitch(&c->x) + 64) * 16 * 4;
 }
 
-/* ---- the rest. Parts: ranges of part_channels channels of y. */
+/* ---- the rest. Parts: ranges of part_channels channels of y, and, where part_height is not 0, of each of
+ * these ranges of part_height rows of pixels of y, one after the other: whatever writes planes can be cut so.
+ */
 
 /* Windows over each channel, clipped to the pixels that exist, of which there is at least one. Integers: the
  * maximum is int8 with the zero point of x; a mean is float: ((float)(sum - count * x.fill) * scale) /
@@ -111,7 +117,7 @@ typedef struct coppice_plane_pool_args {
   int32_t kernel[2], stride[2], padding[2]; /* y, x; padding: how far the first windows reach out */
   int32_t maximum, count_padding;
   float scale; /* of int8 x */
-  int32_t part_channels;
+  int32_t part_channels, part_height;
 } coppice_plane_pool_args;
 
 /* f32: y = max(a + b, low), or max(a * b, low) where `product`. b may have one pixel for each channel.
@@ -123,7 +129,7 @@ typedef struct coppice_plane_add_args {
   int32_t product;
   float low;
   int32_t multiplier_a, multiplier_b, offset, shift, low_i8, high_i8;
-  int32_t part_channels;
+  int32_t part_channels, part_height;
 } coppice_plane_add_args;
 
 typedef enum coppice_function {
@@ -146,7 +152,7 @@ typedef struct coppice_plane_map_args {
   int32_t function;
   float p, q;
   const int8_t* table; /* [256] */
-  int32_t part_channels;
+  int32_t part_channels, part_height;
 } coppice_plane_map_args;
 
 /* y = s * z + t with z = x, or x * slope where x < 0 and there are slopes; then max(., low). All are
@@ -155,7 +161,7 @@ typedef struct coppice_plane_affine_args {
   coppice_plane x, y;
   const float *scale, *shift, *slope;
   float low;
-  int32_t part_channels;
+  int32_t part_channels, part_height;
 } coppice_plane_affine_args;
 
 /* y = scale * (x - mean) / sqrt(variance + epsilon) + shift over all numbers of the sample. One part. */
@@ -176,7 +182,7 @@ typedef struct coppice_plane_copy_args {
   int32_t x_channel, step_c, y_channel, channels;
   int32_t top, left, step_y, step_x;
   int32_t phases, wrap;
-  int32_t part_channels;
+  int32_t part_channels, part_height;
 } coppice_plane_copy_args;
 
 /* to int8: y = clamp(rint(x * inverse_scale) + zero_point, -128, 127), halves to even, a NaN is the zero
@@ -185,7 +191,7 @@ typedef struct coppice_plane_quantise_args {
   coppice_plane x, y;
   float scale, inverse_scale;
   int32_t zero_point;
-  int32_t part_channels;
+  int32_t part_channels, part_height;
 } coppice_plane_quantise_args;
 
 /* The kernels of one instruction set. */

@@ -52,8 +52,8 @@ typedef struct conv_call {
 } conv_call;
 
 INLINE conv_call conv_call_of(const coppice_plane_conv_f32_args* args, const coppice_run_state* rs,
-                              const coppice_item* item) {
-  conv_call call = {args, rs, item, conv_pixels_of(&args->conv)};
+                              const coppice_item* item, const plane_band* band) {
+  conv_call call = {args, rs, item, conv_pixels_of(&args->conv, band)};
   if (args->add && coppice_plane_pitch(args->add) != call.pixels.pitch) call.pixels.direct = 0;
   return call;
 }
@@ -63,9 +63,10 @@ static row_out row_out_of(const conv_call* call, int32_t row, int32_t slot, floa
   const coppice_plane_conv_f32_args* a = call->args;
   row_out out = {NULL, NULL, scale, a->bias ? a->bias[row] : 0.0f, a->low, call->pixels.count, 0};
   if (call->pixels.direct) {
-    out.at = (float*)(void*)plane_pixels(&a->conv.y, call->rs, call->item, row, 4);
+    const int32_t top = call->pixels.band.top;
+    out.at = (float*)(void*)plane_row(&a->conv.y, call->rs, call->item, row, top, 4);
     out.room = call->pixels.room;
-    if (a->add) out.add = (const float*)(void*)plane_pixels(a->add, call->rs, call->item, row, 4);
+    if (a->add) out.add = (const float*)(void*)plane_row(a->add, call->rs, call->item, row, top, 4);
   } else {
     out.at = (float*)call->item->scratch + slot * conv_scratch_row(&call->pixels);
     out.room = conv_scratch_row(&call->pixels);
@@ -78,11 +79,12 @@ static row_out row_out_of(const conv_call* call, int32_t row, int32_t slot, floa
 static void leave_scratch(const conv_call* call, int32_t row, const float* sum) {
   const coppice_plane_conv_f32_args* a = call->args;
   const coppice_plane* plane = &a->conv.y;
-  const int32_t width = plane->width;
+  const int32_t width = plane->width, top = call->pixels.band.top;
   const float low = a->low;
-  float* y = (float*)(void*)plane_pixels(plane, call->rs, call->item, row, 4);
-  const float* add = a->add ? (const float*)(void*)plane_pixels(a->add, call->rs, call->item, row, 4) : NULL;
-  for (int32_t v = 0; v < plane->height; ++v) {
+  float* y = (float*)(void*)plane_row(plane, call->rs, call->item, row, top, 4);
+  const float* add =
+      a->add ? (const float*)(void*)plane_row(a->add, call->rs, call->item, row, top, 4) : NULL;
+  for (int32_t v = top; v < call->pixels.band.bottom; ++v) {
     if (add) {
       SAME_ELEMENT for (int32_t u = 0; u < width; ++u) {
         const float s = sum[u] + add[u];
@@ -99,7 +101,8 @@ static void leave_scratch(const conv_call* call, int32_t row, const float* sum) 
 
 INLINE void end_row(const conv_call* call, int32_t row, const row_out* out) {
   if (!call->pixels.direct) leave_scratch(call, row, out->at);
-  plane_fill_halo(&call->args->conv.y, plane_channel(&call->args->conv.y, call->rs, call->item, row, 4), 4);
+  const coppice_plane* y = &call->args->conv.y;
+  plane_fill_halo(y, plane_channel(y, call->rs, call->item, row, 4), 4, &call->pixels.band);
 }
 
 /* ---- single weights */
@@ -187,10 +190,10 @@ static void run_rows(const row_chunk_function* of_size, const row_run* runs, con
 
 static row_run row_run_of(const conv_call* call, const coppice_rows* f, int32_t row, int integers) {
   const uint32_t start = f->start[row];
-  const row_run run = {(const float*)(const void*)conv_group(&call->args->conv, call->rs, call->item, row, 4),
-                       call->args->conv.offset, f->delta ? f->delta + start : NULL,
-                       (const char*)f->value + (int64_t)start * (integers ? 1 : 4),
-                       (int32_t)(f->start[row + 1] - start)};
+  const row_run run = {
+      (const float*)(const void*)conv_group(&call->args->conv, &call->pixels, call->rs, call->item, row, 4),
+      call->args->conv.offset, f->delta ? f->delta + start : NULL,
+      (const char*)f->value + (int64_t)start * (integers ? 1 : 4), (int32_t)(f->start[row + 1] - start)};
   return run;
 }
 
@@ -199,19 +202,20 @@ PLANE_KERNEL(conv_rows_f32) {
                                                                    {CHUNKS_OF(dense), CHUNKS_OF(dense_i8)}};
   const coppice_plane_conv_f32_args* a = (const coppice_plane_conv_f32_args*)args;
   const coppice_rows* f = (const coppice_rows*)a->weights;
-  const conv_call call = conv_call_of(a, rs, item);
-  const plane_range range = plane_parts(item, f->part_rows, f->rows);
-  for (int32_t row = range.begin; row < range.end;) {
-    const int32_t rows = conv_rows_together(&a->conv, row, range.end);
-    row_run runs[COPPICE_APPLY_ROWS];
-    row_out out[COPPICE_APPLY_ROWS];
-    for (int32_t r = 0; r < rows; ++r) {
-      runs[r] = row_run_of(&call, f, row + r, a->scale != NULL);
-      out[r] = row_out_of(&call, row + r, r, a->scale ? a->scale[row + r] : 1.0f);
+  PLANE_BANDS(band, item, f->part_rows, f->rows, a->conv.part_height, a->conv.y.height) {
+    const conv_call call = conv_call_of(a, rs, item, &band);
+    for (int32_t row = band.begin; row < band.end;) {
+      const int32_t rows = conv_rows_together(&a->conv, row, band.end);
+      row_run runs[COPPICE_APPLY_ROWS];
+      row_out out[COPPICE_APPLY_ROWS];
+      for (int32_t r = 0; r < rows; ++r) {
+        runs[r] = row_run_of(&call, f, row + r, a->scale != NULL);
+        out[r] = row_out_of(&call, row + r, r, a->scale ? a->scale[row + r] : 1.0f);
+      }
+      run_rows(kFunctions[f->delta == NULL][a->scale != NULL], runs, out, rows);
+      for (int32_t r = 0; r < rows; ++r) end_row(&call, row + r, out + r);
+      row += rows;
     }
-    run_rows(kFunctions[f->delta == NULL][a->scale != NULL], runs, out, rows);
-    for (int32_t r = 0; r < rows; ++r) end_row(&call, row + r, out + r);
-    row += rows;
   }
 }
 
@@ -320,21 +324,23 @@ static void run_block_row(const block_run* b, int c, int integers) {
 PLANE_KERNEL(conv_blocks_f32) {
   const coppice_plane_conv_f32_args* a = (const coppice_plane_conv_f32_args*)args;
   const coppice_apply_f32* f = (const coppice_apply_f32*)a->weights;
-  const conv_call call = conv_call_of(a, rs, item);
-  const plane_range range = plane_parts(item, f->part_block_rows, f->block_rows);
-  for (int32_t block_row = range.begin; block_row < range.end; ++block_row) {
-    const int32_t row = block_row * COPPICE_APPLY_ROWS, rows = plane_least(f->rows - row, COPPICE_APPLY_ROWS);
-    row_out out[COPPICE_APPLY_ROWS];
-    for (int32_t r = 0; r < rows; ++r)
-      out[r] = row_out_of(&call, row + r, r, f->value_i8 ? f->scale[row + r] : 1.0f);
-    const block_run run = {(const float*)(const void*)conv_group(&a->conv, rs, item, row, 4),
-                           a->conv.offset,
-                           f,
-                           f->start[block_row],
-                           f->start[block_row + 1],
-                           out,
-                           rows};
-    run_block_row(&run, f->c, f->value_i8 != NULL);
-    for (int32_t r = 0; r < rows; ++r) end_row(&call, row + r, out + r);
+  PLANE_BANDS(band, item, f->part_block_rows, f->block_rows, a->conv.part_height, a->conv.y.height) {
+    const conv_call call = conv_call_of(a, rs, item, &band);
+    for (int32_t block_row = band.begin; block_row < band.end; ++block_row) {
+      const int32_t row = block_row * COPPICE_APPLY_ROWS,
+                    rows = plane_least(f->rows - row, COPPICE_APPLY_ROWS);
+      row_out out[COPPICE_APPLY_ROWS];
+      for (int32_t r = 0; r < rows; ++r)
+        out[r] = row_out_of(&call, row + r, r, f->value_i8 ? f->scale[row + r] : 1.0f);
+      const block_run run = {(const float*)(const void*)conv_group(&a->conv, &call.pixels, rs, item, row, 4),
+                             a->conv.offset,
+                             f,
+                             f->start[block_row],
+                             f->start[block_row + 1],
+                             out,
+                             rows};
+      run_block_row(&run, f->c, f->value_i8 != NULL);
+      for (int32_t r = 0; r < rows; ++r) end_row(&call, row + r, out + r);
+    }
   }
 }

@@ -90,8 +90,8 @@ typedef struct conv_call {
 } conv_call;
 
 INLINE conv_call conv_call_of(const coppice_plane_conv_i8_args* args, const coppice_run_state* rs,
-                              const coppice_item* item) {
-  const conv_call call = {args, rs, item, conv_pixels_of(&args->conv), args->multiplier ? 1 : 4};
+                              const coppice_item* item, const plane_band* band) {
+  const conv_call call = {args, rs, item, conv_pixels_of(&args->conv, band), args->multiplier ? 1 : 4};
   return call;
 }
 
@@ -103,7 +103,7 @@ static row_out row_out_of(const conv_call* call, int32_t row, int32_t slot, int3
   out.count = call->pixels.count;
   out.start = start;
   if (call->pixels.direct) {
-    out.at = plane_pixels(&a->conv.y, call->rs, call->item, row, call->size);
+    out.at = plane_row(&a->conv.y, call->rs, call->item, row, call->pixels.band.top, call->size);
     out.room = call->pixels.room;
   } else {
     out.room = conv_scratch_row(&call->pixels);
@@ -125,12 +125,14 @@ static row_out row_out_of(const conv_call* call, int32_t row, int32_t slot, int3
 static void end_row(const conv_call* call, int32_t row, const row_out* out) {
   const coppice_plane* plane = &call->args->conv.y;
   if (!call->pixels.direct) {
-    char* y = plane_pixels(plane, call->rs, call->item, row, call->size);
-    for (int32_t v = 0; v < plane->height; ++v)
+    const plane_band* band = &call->pixels.band;
+    char* y = plane_row(plane, call->rs, call->item, row, band->top, call->size);
+    for (int32_t v = 0; v < band->bottom - band->top; ++v)
       memcpy(y + v * coppice_plane_pitch(plane) * call->size, out->at + v * call->pixels.pitch * call->size,
              (size_t)plane->width * (size_t)call->size);
   }
-  plane_fill_halo(plane, plane_channel(plane, call->rs, call->item, row, call->size), call->size);
+  plane_fill_halo(plane, plane_channel(plane, call->rs, call->item, row, call->size), call->size,
+                  &call->pixels.band);
 }
 
 /* ---- single weights, four of a row together */
@@ -263,9 +265,10 @@ static void run_rows(const row_function* of_size, const row_run* runs, const row
 
 static row_run row_run_of(const conv_call* call, const coppice_rows* f, int32_t row) {
   const uint32_t start = f->start[row];
-  const row_run run = {(const int8_t*)conv_group(&call->args->conv, call->rs, call->item, row, 1),
-                       call->args->conv.offset, f->delta ? f->delta + start : NULL,
-                       (const int8_t*)f->value + start, (int32_t)(f->start[row + 1] - start)};
+  const row_run run = {
+      (const int8_t*)conv_group(&call->args->conv, &call->pixels, call->rs, call->item, row, 1),
+      call->args->conv.offset, f->delta ? f->delta + start : NULL, (const int8_t*)f->value + start,
+      (int32_t)(f->start[row + 1] - start)};
   return run;
 }
 
@@ -285,19 +288,20 @@ PLANE_KERNEL(conv_rows_i8) {
   static const row_function kFunctions[2][kLargest + 1] = {SIZES_OF(single), SIZES_OF(dense)};
   const coppice_plane_conv_i8_args* a = (const coppice_plane_conv_i8_args*)args;
   const coppice_rows* f = (const coppice_rows*)a->weights;
-  const conv_call call = conv_call_of(a, rs, item);
-  const plane_range range = plane_parts(item, f->part_rows, f->rows);
-  for (int32_t row = range.begin; row < range.end;) {
-    const int32_t rows = conv_rows_together(&a->conv, row, range.end);
-    row_run runs[COPPICE_APPLY_ROWS];
-    row_out out[COPPICE_APPLY_ROWS];
-    for (int32_t r = 0; r < rows; ++r) {
-      runs[r] = row_run_of(&call, f, row + r);
-      out[r] = row_out_of(&call, row + r, r, start_of(a->bias[row + r], row_sum_of(runs + r)));
+  PLANE_BANDS(band, item, f->part_rows, f->rows, a->conv.part_height, a->conv.y.height) {
+    const conv_call call = conv_call_of(a, rs, item, &band);
+    for (int32_t row = band.begin; row < band.end;) {
+      const int32_t rows = conv_rows_together(&a->conv, row, band.end);
+      row_run runs[COPPICE_APPLY_ROWS];
+      row_out out[COPPICE_APPLY_ROWS];
+      for (int32_t r = 0; r < rows; ++r) {
+        runs[r] = row_run_of(&call, f, row + r);
+        out[r] = row_out_of(&call, row + r, r, start_of(a->bias[row + r], row_sum_of(runs + r)));
+      }
+      run_rows(kFunctions[f->delta == NULL], runs, out, rows, call.pixels.count);
+      for (int32_t r = 0; r < rows; ++r) end_row(&call, row + r, out + r);
+      row += rows;
     }
-    run_rows(kFunctions[f->delta == NULL], runs, out, rows, call.pixels.count);
-    for (int32_t r = 0; r < rows; ++r) end_row(&call, row + r, out + r);
-    row += rows;
   }
 }
 
@@ -402,21 +406,23 @@ static void run_block_row(const block_run* b, int c) {
 PLANE_KERNEL(conv_blocks_i8) {
   const coppice_plane_conv_i8_args* a = (const coppice_plane_conv_i8_args*)args;
   const coppice_apply_i8* f = (const coppice_apply_i8*)a->weights;
-  const conv_call call = conv_call_of(a, rs, item);
-  const plane_range range = plane_parts(item, f->part_block_rows, f->block_rows);
-  for (int32_t block_row = range.begin; block_row < range.end; ++block_row) {
-    const int32_t row = block_row * COPPICE_APPLY_ROWS, rows = plane_least(f->rows - row, COPPICE_APPLY_ROWS);
-    row_out out[COPPICE_APPLY_ROWS];
-    for (int32_t r = 0; r < rows; ++r)
-      out[r] = row_out_of(&call, row + r, r, start_of(f->bias[row + r], f->row_sum[row + r]));
-    const block_run run = {(const int8_t*)conv_group(&a->conv, rs, item, row, 1),
-                           a->conv.offset,
-                           f,
-                           f->start[block_row],
-                           f->start[block_row + 1],
-                           out,
-                           rows};
-    run_block_row(&run, f->c);
-    for (int32_t r = 0; r < rows; ++r) end_row(&call, row + r, out + r);
+  PLANE_BANDS(band, item, f->part_block_rows, f->block_rows, a->conv.part_height, a->conv.y.height) {
+    const conv_call call = conv_call_of(a, rs, item, &band);
+    for (int32_t block_row = band.begin; block_row < band.end; ++block_row) {
+      const int32_t row = block_row * COPPICE_APPLY_ROWS,
+                    rows = plane_least(f->rows - row, COPPICE_APPLY_ROWS);
+      row_out out[COPPICE_APPLY_ROWS];
+      for (int32_t r = 0; r < rows; ++r)
+        out[r] = row_out_of(&call, row + r, r, start_of(f->bias[row + r], f->row_sum[row + r]));
+      const block_run run = {(const int8_t*)conv_group(&a->conv, &call.pixels, rs, item, row, 1),
+                             a->conv.offset,
+                             f,
+                             f->start[block_row],
+                             f->start[block_row + 1],
+                             out,
+                             rows};
+      run_block_row(&run, f->c);
+      for (int32_t r = 0; r < rows; ++r) end_row(&call, row + r, out + r);
+    }
   }
 }

@@ -78,6 +78,7 @@ class TestPlane {
     });
   }
   std::vector<T> memory() const { return data_; }
+  void restore(const std::vector<T>& memory) { std::copy(memory.begin(), memory.end(), data_.begin()); }
   // Guards, the halo, and channels that were none of the kernel's business are as they have to be.
   void expect_whole(int first = 0, int end = -1) {
     for (size_t i = 0; i < kGuard; ++i) {
@@ -94,6 +95,8 @@ class TestPlane {
   std::vector<T> data_;
   coppice_plane view_{};
 };
+
+inline int parts_of(int count, int part_size) { return (count + part_size - 1) / part_size; }
 
 // Runs a kernel over all parts, last items first, in ranges of `together`; part p writes the channels from
 // first + p * part_channels on and no other byte of y.
@@ -123,10 +126,63 @@ void run_parts(coppice_kernel kernel, const void* args, TestPlane<T>& y, int par
   }
 }
 
+// Cuts a call, which has made `y` out of `start`, by rows of pixels, too: no two parts write the same byte,
+// as threads do them at once, and the bits are the same; where `least` is not 0, only if bands have as many
+// pixels. *part_height is a field of *args; unit_parts: parts where that is 0.
+template <class T>
+void expect_bands(coppice_kernel kernel, const void* args, int32_t* part_height, TestPlane<T>& y,
+                  const std::vector<T>& start, int unit_parts, int64_t scratch = 0, int least = 0) {
+  const std::vector<T> whole = y.memory();
+  coppice_run_state rs{};
+  rs.samples = 1;
+  Floats memory(static_cast<size_t>(scratch / 4 + 16));
+  const auto run = [&](int begin, int end) {
+    const coppice_item item = {0, 1, begin, end, memory.data()};
+    kernel(args, &rs, &item);
+  };
+  const auto same = [](const T& a, const T& b) { return std::memcmp(&a, &b, sizeof(T)) == 0; };
+  const int rows = y.view().height;
+  for (const int height : {rows > 12 ? rows / 3 : 1, 3, (rows + 1) / 2}) {
+    if (rows > 12 && height == 3) continue;  // as many parts as that take long
+    *part_height = height;
+    const int bands = parts_of(rows, height), parts = unit_parts * bands;
+    const bool exact = (rows - (bands - 1) * height) * y.view().width >= least;
+    std::vector<char> written(start.size());
+    y.restore(start);
+    for (int part = parts - 1; part >= 0; --part) {
+      const std::vector<T> before = y.memory();
+      run(part, part + 1);
+      const std::vector<T> after = y.memory();
+      for (size_t i = 0; i < after.size(); ++i) {
+        if (same(before[i], after[i])) continue;
+        ASSERT_FALSE(written[i]) << "element " << i << " is of another part, too; rows by " << height;
+        written[i] = 1;
+      }
+    }
+    for (const int together : {1, 2, bands + 1}) {
+      y.restore(start);
+      for (int part = 0; part < parts; part += together) run(part, std::min(part + together, parts));
+      const std::vector<T> after = y.memory();
+      for (size_t i = 0; exact && i < whole.size(); ++i)
+        ASSERT_TRUE(same(after[i], whole[i]))
+            << "rows by " << height << ", " << together << " parts together";
+    }
+  }
+  *part_height = 0;
+  y.restore(whole);
+}
+
+// Both, of a call that writes all channels of y.
+template <class T, class Args>
+void run_cuts(coppice_kernel kernel, Args& args, TestPlane<T>& y, int part_channels, int together) {
+  const int parts = parts_of(y.view().channels, part_channels);
+  const std::vector<T> start = y.memory();
+  run_parts(kernel, &args, y, parts, part_channels, together);
+  if (together == 1) expect_bands(kernel, &args, &args.part_height, y, start, parts);
+}
+
 inline const coppice_plane_kernels& plane_kernels(const std::string& isa) {
   return select_kernels(isa)->forward->planes;
 }
-
-inline int parts_of(int count, int part_size) { return (count + part_size - 1) / part_size; }
 
 }  // namespace coppice

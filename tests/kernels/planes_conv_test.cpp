@@ -54,7 +54,7 @@ enum class Addend { kNone, kOther, kSame, kItself };
 
 // One kernel of floats on one encoding of the weights, over all epilogues and cuts.
 void check_floats(const PlaneConv& p, const PlaneWeights& w, coppice_kernel kernel, const void* weights,
-                  const float* scale, int part_channels) {
+                  const float* scale, int part_channels, int least_band = 0) {
   constexpr float kScale = 0.01f;
   Rng rng(11, stream_id("planes", "conv"));
   TestPlane<float> x(p.channels, p.height, p.width, p.x_halo, p.wrap);
@@ -77,9 +77,13 @@ void check_floats(const PlaneConv& p, const PlaneWeights& w, coppice_kernel kern
       args.bias = addend == Addend::kNone ? nullptr : bias.data();
       args.add = addend == Addend::kNone ? nullptr : addend == Addend::kItself ? &y.view() : &add.view();
       args.low = addend == Addend::kSame ? -std::numeric_limits<float>::infinity() : 0.0f;
-      run_parts(kernel, &args, y, parts_of(p.rows, part_channels), part_channels, together,
-                coppice_plane_conv_scratch(&args.conv));
+      const int parts = parts_of(p.rows, part_channels);
+      const int64_t scratch = coppice_plane_conv_scratch(&args.conv);
+      const std::vector<float> start = y.memory();
+      run_parts(kernel, &args, y, parts, part_channels, together, scratch);
       y.expect_whole();
+      if (together == 1)
+        expect_bands(kernel, &args, &args.conv.part_height, y, start, parts, scratch, least_band);
       if (first.empty()) {
         first = y.memory();
         y.each([&](int c, int v, int u) {
@@ -106,8 +110,9 @@ TEST(PlaneConvF32, SingleWeightsEqualDouble) {
         const EncodedRows encoded(w, 3, dense, 0.01f);
         const std::vector<float> scale(static_cast<size_t>(p.rows), 0.01f);
         const coppice_rows floats = encoded.floats(), integers = encoded.integers();
-        check_floats(p, w, plane_kernels(isa).conv_rows_f32, &floats, nullptr, 3);
-        check_floats(p, w, plane_kernels(isa).conv_rows_f32, &integers, scale.data(), 3);
+        check_floats(p, w, plane_kernels(isa).conv_rows_f32, &floats, nullptr, 3, COPPICE_PLANE_LEAST_BAND);
+        check_floats(p, w, plane_kernels(isa).conv_rows_f32, &integers, scale.data(), 3,
+                     COPPICE_PLANE_LEAST_BAND);
         if (HasFatalFailure()) return;
       }
 }
@@ -195,9 +200,12 @@ void check_integers(const PlaneConv& p, const PlaneWeights& w, const Integers& m
     args.high = made.high;
     args.scale = made.scale.data();
     args.low_float = -1.5f;
-    run_parts(kernel, &args, y, parts_of(p.rows, part_channels), part_channels, together,
-              coppice_plane_conv_scratch(&args.conv));
+    const int parts = parts_of(p.rows, part_channels);
+    const int64_t scratch = coppice_plane_conv_scratch(&args.conv);
+    const std::vector<Y> start = y.memory();
+    run_parts(kernel, &args, y, parts, part_channels, together, scratch);
     y.expect_whole();
+    if (together == 1) expect_bands(kernel, &args, &args.conv.part_height, y, start, parts, scratch);
     y.each([&](int c, int v, int u) {
       const auto row = static_cast<size_t>(c);
       const int64_t sum = made.bias[row] + sum_of<int64_t>(p, w, x, c, v, u);

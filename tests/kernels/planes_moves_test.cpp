@@ -61,8 +61,8 @@ TEST(PlanePool, FloatsEqualDouble) {
             TestPlane<float> x(p.channels, p.height, p.width, 1);
             TestPlane<float> y(p.channels, p.out_height(), p.out_width(), part, part == 2);
             x.randomise(rng);
-            const coppice_plane_pool_args args = args_of(p, x, y, maximum, count_padding, part);
-            run_parts(plane_kernels(isa).pool_f32, &args, y, parts_of(p.channels, part), part, 1);
+            coppice_plane_pool_args args = args_of(p, x, y, maximum, count_padding, part);
+            run_cuts(plane_kernels(isa).pool_f32, args, y, part, 1);
             y.each([&](int c, int v, int u) {
               double sum = 0, most = -1e30;
               const int count = each_of_window(p, v, u, [&](int i, int j) {
@@ -105,10 +105,10 @@ TEST(PlanePool, IntegersAreExact) {
         TestPlane<int8_t> most(p.channels, p.out_height(), p.out_width(), 1, false, -7);
         TestPlane<float> mean(p.channels, p.out_height(), p.out_width(), 1);
         x.randomise(rng);
-        const coppice_plane_pool_args max_args = args_of(p, x, most, true, count_padding, 1);
-        const coppice_plane_pool_args mean_args = args_of(p, x, mean, false, count_padding, 1);
-        run_parts(plane_kernels(isa).pool_i8, &max_args, most, p.channels, 1, 1);
-        run_parts(plane_kernels(isa).pool_i8, &mean_args, mean, p.channels, 1, 1);
+        coppice_plane_pool_args max_args = args_of(p, x, most, true, count_padding, 1);
+        coppice_plane_pool_args mean_args = args_of(p, x, mean, false, count_padding, 1);
+        run_cuts(plane_kernels(isa).pool_i8, max_args, most, 1, 1);
+        run_cuts(plane_kernels(isa).pool_i8, mean_args, mean, 1, 1);
         most.each([&](int c, int v, int u) {
           int sum = 0, largest = -128;
           const int count = each_of_window(p, v, u, [&](int i, int j) {
@@ -165,7 +165,9 @@ void check_copy(const Copy& p, coppice_kernel kernel, int halo, int part, int to
   args.wrap = p.wrap;
   args.part_channels = part;
   const int each = p.phases * p.phases, end = p.y_channel + p.channels * each;
+  const std::vector<T> start = y.memory();
   run_parts(kernel, &args, y, parts_of(p.channels, part), part * each, together, 0, p.y_channel, end);
+  if (together == 1) expect_bands(kernel, &args, &args.part_height, y, start, parts_of(p.channels, part));
   y.expect_whole(p.y_channel, end);
   y.each([&](int channel, int v, int u) {
     if (channel < p.y_channel || channel >= end) return;

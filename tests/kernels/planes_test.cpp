@@ -54,7 +54,7 @@ TEST(PlaneAdd, FloatsEqualDouble) {
         args.product = product;
         args.low = spread ? -std::numeric_limits<float>::infinity() : 0.0f;
         args.part_channels = part;
-        run_parts(k.add_f32, &args, y, parts_of(s.channels, part), part, together);
+        run_cuts(k.add_f32, args, y, part, together);
         y.each([&](int c, int v, int u) {
           const double one = static_cast<double>(a.at(c, v, u));
           const double two = static_cast<double>(spread ? b.at(c, 0, 0) : b.at(c, v, u));
@@ -83,7 +83,7 @@ TEST(PlaneAdd, MayWriteOverAnInput) {
     args.b = args.y = y.view();
     args.low = -1;
     args.part_channels = part;
-    run_parts(k.add_f32, &args, y, parts_of(s.channels, part), part, together);
+    run_cuts(k.add_f32, args, y, part, together);
     y.each([&](int c, int v, int u) {
       ASSERT_EQ(y.at(c, v, u), std::max(a.at(c, v, u) + before.at(c, v, u), -1.0f));
     });
@@ -111,7 +111,7 @@ TEST(PlaneAdd, IntegersAreExact) {
       args.low_i8 = -90;
       args.high_i8 = 101;
       args.part_channels = part;
-      run_parts(k.add_i8, &args, y, parts_of(s.channels, part), part, together);
+      run_cuts(k.add_i8, args, y, part, together);
       y.each([&](int c, int v, int u) {
         const int64_t sum = int64_t{1234567} * a.at(c, v, u) -
                             int64_t{765432} * (spread ? b.at(c, 0, 0) : b.at(c, v, u)) + 98765;
@@ -165,7 +165,7 @@ TEST(PlaneMap, FloatsEqualDoubleAndPassNan) {
       args.p = 0.25f;
       args.q = 2.5f;
       args.part_channels = part;
-      run_parts(k.map_f32, &args, y, parts_of(s.channels, part), part, together);
+      run_cuts(k.map_f32, args, y, part, together);
       y.each([&](int c, int v, int u) {
         if (c + v + u == 0)
           ASSERT_TRUE(std::isnan(y.at(c, v, u)));
@@ -191,7 +191,7 @@ TEST(PlaneMap, IntegersLookUpATable) {
     args.y = y.view();
     args.table = table;
     args.part_channels = part;
-    run_parts(k.map_i8, &args, y, parts_of(s.channels, part), part, together);
+    run_cuts(k.map_i8, args, y, part, together);
     y.each([&](int c, int v, int u) { ASSERT_EQ(y.at(c, v, u), table[x.at(c, v, u) + 128]); });
     y.expect_whole();
   });
@@ -215,7 +215,7 @@ TEST(PlaneAffine, AnyOfItsVectorsMayBeMissing) {
       args.slope = given & 4 ? slope.data() : nullptr;
       args.low = -0.75f;
       args.part_channels = part;
-      run_parts(k.affine, &args, y, parts_of(s.channels, part), part, together);
+      run_cuts(k.affine, args, y, part, together);
       y.each([&](int c, int v, int u) {
         const auto i = static_cast<size_t>(c);
         float want = x.at(c, v, u);
@@ -285,7 +285,7 @@ TEST(PlaneQuantise, RoundsHalvesToEvenAndIsExactEverywhere) {
     args.scale = 0.3f;
     args.zero_point = -11;
     args.part_channels = part;
-    run_parts(k.quantise, &args, q, parts_of(s.channels, part), part, together);
+    run_cuts(k.quantise, args, q, part, together);
     q.each([&](int c, int v, int u) {
       const double scaled = static_cast<double>(x.at(c, v, u)) * 8;
       const double want = std::isnan(scaled) ? -11 : std::clamp(std::nearbyint(scaled) - 11, -128.0, 127.0);
@@ -294,7 +294,7 @@ TEST(PlaneQuantise, RoundsHalvesToEvenAndIsExactEverywhere) {
     q.expect_whole();
     args.x = q.view();
     args.y = back.view();
-    run_parts(k.dequantise, &args, back, parts_of(s.channels, part), part, together);
+    run_cuts(k.dequantise, args, back, part, together);
     back.each([&](int c, int v, int u) {
       const float difference = static_cast<float>(q.at(c, v, u) + 11);
       ASSERT_EQ(back.at(c, v, u), difference * 0.3f);
