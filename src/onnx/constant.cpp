@@ -141,6 +141,7 @@ Result<Constant> decode(const Tensor& tensor) {
   out.dims = tensor.dims;
   out.integer =
       type != Type::kFloat && type != Type::kDouble && type != Type::kFloat16 && type != Type::kBfloat16;
+  out.type = type;
   if (tensor.has_raw)
     decode_raw(type, tensor.raw, out);
   else

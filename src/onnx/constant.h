@@ -18,8 +18,9 @@ namespace coppice::onnx {
 inline constexpr int64_t kBatch = std::numeric_limits<int64_t>::min() + 4711;
 
 struct Constant {
-  std::vector<int64_t> dims;  // none: a single number
-  bool integer = false;       // which of the two is filled, row by row
+  std::vector<int64_t> dims;     // none: a single number
+  bool integer = false;          // which of the two is filled, row by row
+  Type type = Type::kUndefined;  // of integers that the file holds: 8 bits with a sign, or without
   std::vector<float> reals;
   std::vector<int64_t> integers;
 
