@@ -31,6 +31,9 @@ struct Constant {
 };
 using ConstantPtr = std::shared_ptr<const Constant>;
 
+// Of one number; 0 for types that are not read.
+size_t bytes_of(Type type);
+
 // FLOAT, FLOAT16, BFLOAT16 and DOUBLE become floats, INT8, UINT8, INT32, INT64 and BOOL integers. Fails where
 // the dimensions do not say how many numbers are there, before memory is taken; sentences lack the name.
 Result<Constant> decode(const Tensor& tensor);

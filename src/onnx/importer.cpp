@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "onnx/external.h"
 #include "ops/ops.h"
 
 namespace coppice::onnx {
@@ -422,15 +423,32 @@ Status Importer::finish() {
 
 namespace coppice {
 
-Result<ImportedNetwork> import_onnx(std::string_view bytes, const ImportOptions& options) {
+namespace {
+
+Result<ImportedNetwork> import_bytes(std::string_view bytes, const ImportOptions& options, Env* env,
+                                     const std::string& directory) {
   TRY_ASSIGN(onnx::Model model, onnx::parse_model(bytes));
-  return onnx::Importer(std::move(model), options, bytes.size()).run();
+  if (options.external_data && env != nullptr)
+    TRY(onnx::read_external(*env, directory, model));
+  else
+    TRY(onnx::refuse_external(model));
+  uint64_t all = bytes.size();
+  for (const std::string& part : model.outside) all += part.size();
+  return onnx::Importer(std::move(model), options, all).run();
+}
+
+}  // namespace
+
+Result<ImportedNetwork> import_onnx(std::string_view bytes, const ImportOptions& options) {
+  return import_bytes(bytes, options, nullptr, "");
 }
 
 Result<ImportedNetwork> import_onnx_file(Env& env, const std::string& path, const ImportOptions& options) {
   constexpr uint64_t kLargestFile = uint64_t{1} << 31;
   TRY_ASSIGN(const std::string bytes, read_all(env, path, kLargestFile));
-  auto network = import_onnx(bytes, options);
+  const size_t slash = path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  auto network = import_bytes(bytes, options, &env, directory);
   if (!network.ok()) return network.status().within(path);
   return network;
 }

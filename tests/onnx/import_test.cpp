@@ -451,7 +451,7 @@ TEST(ImportOnnx, RefusesWithTheReason) {
                            .bytes(8, "w")
                            .message(13, ProtoWriter().bytes(1, "location").bytes(2, "../../etc/passwd"))
                            .integer(14, 1));
-  expect_refusal(external, "initializer 'w': its data lies outside of the model, in '../../etc/passwd'");
+  expect_refusal(external, "tensor 'w': its data lies outside of the model, in '../../etc/passwd'");
 
   OnnxFile between = map_file(17);
   between.node("Softmax", "soft", {"h"}, {"s"}).node("Relu", "r", {"s"}, {"y"});
