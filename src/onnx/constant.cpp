@@ -82,7 +82,8 @@ void decode_fields(Type type, const Tensor& tensor, Constant& out) {
                                                    : from_bfloat(static_cast<uint16_t>(bits)));
       return;
     default:
-      out.integers = tensor.int32s;
+      // The field is of 32 bits, whatever a file writes there.
+      for (const int64_t value : tensor.int32s) out.integers.push_back(static_cast<int32_t>(value));
       return;
   }
 }

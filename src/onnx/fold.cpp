@@ -410,6 +410,8 @@ Result<Constant> dequantize(const Node& node, const Inputs& inputs, int64_t) {
   if (in->type != Type::kInt8 && in->type != Type::kUint8 && in->type != Type::kInt32)
     return unsupported("takes constants that are no integers of 8 or 32 bits");
   TRY_ASSIGN(const RowSteps steps, steps_of(node, inputs, *in));
+  if (steps.zero != nullptr && steps.zero->type != in->type)
+    return invalid("has a zero point of another type than its integers");
   Constant out;
   out.dims = in->dims;
   for (int64_t i = 0; i < in->size(); ++i) {

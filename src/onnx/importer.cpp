@@ -307,10 +307,12 @@ std::string Importer::unique(const std::string& wish) {
 // Of a weight in 8 bits: that of the initializer, without what coppice or ONNX Runtime put behind it.
 std::string Importer::stored_name(const std::string& weight) const {
   std::string name = weight;
-  for (auto made = producers_.find(name); made != producers_.end(); made = producers_.find(name)) {
+  // Not further: a file may have a million of them.
+  for (const char* op : {"DequantizeLinear", "QuantizeLinear"}) {
+    const auto made = producers_.find(name);
+    if (made == producers_.end()) break;
     const Node& node = model_.nodes[made->second];
-    if ((node.op != "DequantizeLinear" && node.op != "QuantizeLinear") || node.inputs.empty()) break;
-    name = node.inputs[0];
+    if (node.op == op && !node.inputs.empty()) name = node.inputs[0];
   }
   for (const std::string_view suffix : {".integers", "_quantized"})
     if (name.ends_with(suffix)) name.resize(name.size() - suffix.size());

@@ -24,7 +24,6 @@ namespace {
 using namespace testing;
 
 constexpr int kSamples = 20;
-constexpr int64_t kUint8 = 2;
 
 class ImportIntegersPeers : public ::testing::Test {
  protected:
@@ -58,12 +57,12 @@ OnnxFile of_other_tools() {
     file.initializer(onnx_floats(name, {}, {value}));
   };
   const auto byte = [&file](const std::string& name, uint8_t value) {
-    file.initializer(onnx_tensor_of(name, {}, kUint8, std::vector<uint8_t>{value}));
+    file.initializer(onnx_tensor_of(name, {}, kOnnxUint8, std::vector<uint8_t>{value}));
   };
   number("s", 0.03F), byte("z", 120), number("fine", 0.01F), byte("none", 0), number("ws", 0.02F);
   std::vector<uint8_t> weight;
   for (int i = 0; i < 3 * 2 * 3 * 3; ++i) weight.push_back(static_cast<uint8_t>(i * 37 % 256));
-  file.initializer(onnx_tensor_of("conv.w_quantized", {3, 2, 3, 3}, kUint8, weight));
+  file.initializer(onnx_tensor_of("conv.w_quantized", {3, 2, 3, 3}, kOnnxUint8, weight));
   file.initializer(onnx_floats("fc.w", {2, 28}, onnx_numbers(56)));
   file.initializer(onnx_floats("fs", {2}, {0.02F, 0.015F}));
   file.initializer(onnx_tensor_of("fz", {2}, kOnnxInt8, std::vector<int8_t>{0, 0}));

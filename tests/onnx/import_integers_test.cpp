@@ -22,41 +22,12 @@ namespace {
 
 using namespace testing;
 
-constexpr int64_t kUint8 = 2, kInt16 = 5, kInt32 = 6;
+constexpr int64_t kInt16 = 5;
 
 ProtoWriter number(const std::string& name, float value) { return onnx_floats(name, {}, {value}); }
 template <class T>
 ProtoWriter integer(const std::string& name, int64_t type, T value) {
   return onnx_tensor_of(name, {}, type, std::vector<T>{value});
-}
-
-// x [batch, 4] in steps of 1/2 from -5 -> a layer of 3 in integers -> relu, in steps of 1/4.
-OnnxFile layer(bool plain) {
-  OnnxFile file;
-  file.input("x", {-1, 4}).output("y");
-  file.initializer(number("x_scale", 0.5F)).initializer(number("y_scale", 0.25F));
-  if (plain)
-    file.initializer(integer<uint8_t>("x_zero", kUint8, 10))
-        .initializer(integer<uint8_t>("y_zero", kUint8, 0));
-  else
-    file.initializer(integer<int8_t>("x_zero", kOnnxInt8, 10 - 128))
-        .initializer(integer<int8_t>("y_zero", kOnnxInt8, -128));
-  file.initializer(onnx_tensor_of("fc.weight_quantized", {3, 4}, kOnnxInt8,
-                                  std::vector<int8_t>{100, -3, 0, 41, -128, 127, 5, 0, 50, 7, -49, 1}));
-  file.initializer(onnx_floats("w_scale", {3}, {0.01F, 0.02F, 0.03F}));
-  file.initializer(onnx_tensor_of("w_zero", {3}, kOnnxInt8, std::vector<int8_t>{0, 0, 0}));
-  file.initializer(onnx_tensor_of("fc.bias_quantized", {3}, kInt32, std::vector<int32_t>{7, -31, 1}));
-  file.initializer(onnx_floats("b_scale", {3}, {0.5F * 0.01F, 0.5F * 0.02F, 0.5F * 0.03F}));
-  file.node("QuantizeLinear", "x_QuantizeLinear", {"x", "x_scale", "x_zero"}, {"xq"});
-  file.node("DequantizeLinear", "x_DequantizeLinear", {"xq", "x_scale", "x_zero"}, {"xd"});
-  file.node("DequantizeLinear", "w", {"fc.weight_quantized", "w_scale", "w_zero"}, {"w"},
-            {onnx_integer("axis", 0)});
-  file.node("DequantizeLinear", "b", {"fc.bias_quantized", "b_scale"}, {"b"}, {onnx_integer("axis", 0)});
-  file.node("Gemm", "/fc/Gemm", {"xd", "w", "b"}, {"h"}, {onnx_integer("transB", 1)});
-  file.node("Relu", "relu", {"h"}, {"r"});
-  file.node("QuantizeLinear", "r_QuantizeLinear", {"r", "y_scale", "y_zero"}, {"rq"});
-  file.node("DequantizeLinear", "r_DequantizeLinear", {"rq", "y_scale", "y_zero"}, {"y"});
-  return file;
 }
 
 ImportedNetwork imported(const OnnxFile& file) {
@@ -73,7 +44,7 @@ void expect_refusal(const OnnxFile& file, const std::string& sentence) {
 
 TEST(ImportIntegers, PairsRoundAsTheySay) {
   for (const bool plain : {true, false}) {
-    ImportedNetwork made = imported(layer(plain));
+    ImportedNetwork made = imported(onnx_integer_layer(plain));
     const Graph& graph = made.network.graph;
     std::vector<std::string> ops;
     for (const Node& node : graph.nodes()) ops.push_back(node.op->name + (" " + node.name));
@@ -96,7 +67,7 @@ TEST(ImportIntegers, PairsRoundAsTheySay) {
 
 // Integers, scales and biases of the file are those of the packed network: whatever the largest of a row is.
 TEST(ImportIntegers, RowsOfWeightsStayTheIntegersThatTheyWere) {
-  ImportedNetwork made = imported(layer(true));
+  ImportedNetwork made = imported(onnx_integer_layer(true));
   const Param &weight = *made.network.find("fc.weight"), &bias = *made.network.find("fc.bias");
   const QuantisedRows rows =
       quantise_rows(weight.pattern(), weight.canonical(weight.value), bias.canonical(bias.value), 0.5F);
@@ -105,7 +76,7 @@ TEST(ImportIntegers, RowsOfWeightsStayTheIntegersThatTheyWere) {
 }
 
 TEST(ImportIntegers, PackedTheySayTheSame) {
-  ImportedNetwork made = imported(layer(true));
+  ImportedNetwork made = imported(onnx_integer_layer(true));
   const std::vector<float> x = random_input(made.network.graph, 50);
   PackOptions options;
   options.arithmetic = Arithmetic::kInt8;
@@ -176,7 +147,7 @@ TEST(ImportIntegers, WhatRoundsTheProbabilitiesGoesWithThem) {
   file.graph = ProtoWriter();
   file.input("x", {-1, 3}).output("y");
   file.initializer(onnx_floats("w", {3, 2}, onnx_numbers(6))).initializer(number("scale", 1.0F / 256));
-  file.initializer(integer<uint8_t>("zero", kUint8, 0));
+  file.initializer(integer<uint8_t>("zero", kOnnxUint8, 0));
   file.node("MatMul", "/fc/MatMul", {"x", "w"}, {"h"}).node("Softmax", "s", {"h"}, {"p"});
   file.node("QuantizeLinear", "q", {"p", "scale", "zero"}, {"pq"});
   file.node("DequantizeLinear", "dq", {"pq", "scale", "zero"}, {"y"});
@@ -206,7 +177,7 @@ TEST(ImportIntegers, RefusesByNodeAndReason) {
   file.initializer(onnx_floats("each", {2}, {0.5F, 0.25F}));
   file.initializer(onnx_tensor_of("zeros", {2}, kOnnxInt8, std::vector<int8_t>{0, 0}));
   file.initializer(integer<int8_t>("z", kOnnxInt8, 3)).initializer(integer<int16_t>("z16", kInt16, 3));
-  file.initializer(integer<int32_t>("z32", kInt32, 0));
+  file.initializer(integer<int32_t>("z32", kOnnxInt32, 0));
   file.node("QuantizeLinear", "fine", {"x", "s", "z"}, {"q"});
   file.node("Relu", "computes", {"q"}, {"a"});
   file.node("DequantizeLinear", "other steps", {"q", "t", "z"}, {"b"});
