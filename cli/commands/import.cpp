@@ -24,7 +24,7 @@ constexpr char kName[] = "import";
 
 struct ImportArguments {
   std::string model, out, data, data_dir, mean, stddev, task;
-  bool json = false;
+  bool json = false, external_data = false;
 };
 
 std::string sizes_text(const std::vector<int64_t>& sizes) {
@@ -165,6 +165,7 @@ Status import_model(Env& env, const ImportArguments& arguments) {
   TRY_ASSIGN(Recipe recipe, recipe_of(arguments));
   ImportOptions options;
   options.task = task_of(arguments.task);
+  options.external_data = arguments.external_data;
   std::optional<Dataset> data;
   if (!arguments.data.empty()) {
     TRY_ASSIGN(data, load_data(env, recipe, nullptr));
@@ -225,6 +226,8 @@ void add_import_command(CLI::App& app, int& exit) {
       ->type_name("NUMBERS");
   command->add_option("--task", arguments->task, "what its outputs mean, where --data does not say it")
       ->check(CLI::IsMember({"classes", "labels", "regression"}));
+  command->add_flag("--external-data", arguments->external_data,
+                    "read weights from files that the model names, in its directory");
   command->add_flag("--json", arguments->json, "print one JSON object");
   command->footer(
       "\nExamples:\n"

@@ -321,6 +321,7 @@ void add_onnx(std::vector<Seed>& seeds) {
       .initializer(onnx_floats("b", {2}, onnx_numbers(2)))
       .node("DequantizeLinear", "dq", {"q", "scale"}, {"w"}, {onnx_integer("axis", 1)});
   seeds.push_back({"onnx", "int8", linear.bytes()});
+  seeds.push_back({"onnx", "qdq", onnx_integer_layer(true).bytes()});
   // Pads, windows, parts and sums of old opsets.
   OnnxFile old;
   old.opset = 9;

@@ -118,6 +118,33 @@ class SystemEnv final : public Env {
     }
     return std::unique_ptr<ReadFile>(new SystemReadFile(path, fd, static_cast<uint64_t>(info.st_size)));
   }
+  Result<std::unique_ptr<ReadFile>> open_inside(const std::string& directory,
+                                                const std::string& name) override {
+    TRY_ASSIGN(const std::vector<std::string> parts, parts_inside(name));
+    const std::string path = join_path(directory, name);
+    int fd = retried([&] { return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+    for (size_t i = 0; fd >= 0 && i < parts.size(); ++i) {
+      // A pipe would wait for somebody who writes.
+      const int kind = i + 1 < parts.size() ? O_DIRECTORY : O_NONBLOCK;
+      const int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | kind;
+      const int next = retried([&] { return ::openat(fd, parts[i].c_str(), flags); });
+      struct stat link {};
+      const int error = errno;
+      const bool is_link = next < 0 && ::fstatat(fd, parts[i].c_str(), &link, AT_SYMLINK_NOFOLLOW) == 0 &&
+                           S_ISLNK(link.st_mode);
+      ::close(fd);
+      fd = next;
+      errno = error;
+      if (is_link) return invalid(path + ": '" + parts[i] + "' is a link, which is not followed");
+    }
+    if (fd < 0) return system_error(path, "opening");
+    struct stat info {};
+    if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+      ::close(fd);
+      return invalid(path + ": is no plain file");
+    }
+    return std::unique_ptr<ReadFile>(new SystemReadFile(path, fd, static_cast<uint64_t>(info.st_size)));
+  }
   Result<std::unique_ptr<WriteFile>> open_write(const std::string& path, Mode mode) override {
     const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (mode == Mode::kTruncate ? O_TRUNC : O_APPEND);
     const int fd = retried([&] { return ::open(path.c_str(), flags, 0666); });
@@ -229,6 +256,23 @@ Status AtomicFile::commit() {
 
 std::string join_path(std::string_view directory, std::string_view name) {
   return (std::filesystem::path(directory) / std::filesystem::path(name)).string();
+}
+
+Result<std::vector<std::string>> parts_inside(const std::string& name) {
+  if (std::any_of(name.begin(), name.end(), [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }))
+    return invalid("the name of a file has a character that no name should have");
+  std::vector<std::string> parts;
+  const bool absolute = name.starts_with('/');
+  for (size_t begin = 0; begin < name.size();) {
+    const size_t end = std::min(name.find('/', begin), name.size());
+    parts.push_back(name.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  if (absolute || std::find(parts.begin(), parts.end(), "..") != parts.end())
+    return invalid("'" + name + "' leads out of the directory; only files in it, or below, are read");
+  std::erase_if(parts, [](const std::string& part) { return part.empty() || part == "."; });
+  if (parts.empty()) return invalid("'" + name + "' names no file");
+  return parts;
 }
 
 }  // namespace coppice

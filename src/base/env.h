@@ -44,6 +44,10 @@ class Env {
   static Env& system();
 
   virtual Result<std::unique_ptr<ReadFile>> open_read(const std::string& path) = 0;
+  // A file that somebody else named, in a directory or below: `name` is relative, has no "..", and leads over
+  // no link, which is looked up at every step. Fails for what is no plain file.
+  virtual Result<std::unique_ptr<ReadFile>> open_inside(const std::string& directory,
+                                                        const std::string& name) = 0;
   enum class Mode { kTruncate, kAppend };
   virtual Result<std::unique_ptr<WriteFile>> open_write(const std::string& path, Mode mode) = 0;
   virtual Status rename(const std::string& from, const std::string& to) = 0;
@@ -85,5 +89,8 @@ class AtomicFile {
 };
 
 std::string join_path(std::string_view directory, std::string_view name);
+
+// The parts of the name that open_inside() takes, or why it does not.
+Result<std::vector<std::string>> parts_inside(const std::string& name);
 
 }  // namespace coppice

@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace coppice {
 namespace {
@@ -84,26 +85,91 @@ int64_t ApplyF32::bytes() const {
                               value_.size() * sizeof(float));
 }
 
+namespace {
+
+constexpr double kLargestBias = 1 << 29;  // leaves room for the products
+
+// Whether the bias is an integer in these units, as closely as floats say it.
+bool is_integer(float bias, double unit) {
+  return std::abs(bias - std::nearbyint(bias / unit) * unit) <= std::abs(bias) * 0x1p-22;
+}
+
+// Whether each weight is an integer of a byte times the scale, to the bit.
+bool lies_on(std::span<const float> row, float scale) {
+  return std::all_of(row.begin(), row.end(), [scale](float value) {
+    const float steps = std::nearbyint(value / scale);
+    return steps >= -128 && steps <= 127 && scale * steps == value;
+  });
+}
+
+// The scale of a row whose weights were integers before: the largest of which the bias is made as well. Where
+// that is of none, the smallest one, in which it is rounded least. 0 where the weights were no integers.
+float scale_of_integers(std::span<const float> row, float bias, double x_scale) {
+  float most = 0;
+  for (const float value : row) most = std::max(most, std::abs(value));
+  float found = 0;
+  for (int steps = 1; steps <= 128 && most > 0; ++steps) {
+    // The quotient may be one place beside the number that the product was made of.
+    const float scale = most / static_cast<float>(steps);
+    for (const float near : {scale, std::nextafter(scale, 0.0f), std::nextafter(scale, most)}) {
+      const double unit = x_scale * double{near};
+      if (!std::isnormal(near) || !lies_on(row, near) || std::abs(bias) > unit * kLargestBias) continue;
+      if (is_integer(bias, unit)) return near;
+      found = near;
+      break;
+    }
+  }
+  return found;
+}
+
+// The weights of each row, one row after the other.
+struct ByRow {
+  std::vector<size_t> start;
+  std::vector<float> values;
+  std::span<const float> row(size_t r) const {
+    return std::span(values).subspan(start[r], start[r + 1] - start[r]);
+  }
+};
+ByRow by_row(const Pattern& pattern, std::span<const size_t> places, std::span<const float> values) {
+  const auto row_of = [cols = static_cast<size_t>(pattern.cols())](size_t place) { return place / cols; };
+  ByRow out;
+  out.start.assign(static_cast<size_t>(pattern.rows()) + 1, 0);
+  for (const size_t place : places) ++out.start[row_of(place) + 1];
+  std::partial_sum(out.start.begin(), out.start.end(), out.start.begin());
+  std::vector<size_t> next(out.start.begin(), out.start.end() - 1);
+  out.values.resize(values.size());
+  for (size_t k = 0; k < places.size(); ++k) out.values[next[row_of(places[k])]++] = values[k];
+  return out;
+}
+
+float scale_of_row(std::span<const float> row, float bias, double x_scale) {
+  // Denormal numbers are slow, or zero, on some machines, and their reciprocals infinite.
+  constexpr double kLeast = std::numeric_limits<float>::min();
+  if (const float scale = scale_of_integers(row, bias, x_scale); scale > 0) return scale;
+  float most = 0;
+  for (const float value : row) most = std::max(most, std::abs(value));
+  const double for_bias = std::abs(double{bias}) / x_scale;
+  if (most > 0) return static_cast<float>(std::max({most / 127.0, for_bias / kLargestBias, kLeast}));
+  // Only the bias is left, which gets the steps of a float.
+  return bias != 0 ? static_cast<float>(std::max(for_bias * 0x1p-24, kLeast)) : 1.0f;
+}
+
+}  // namespace
+
 QuantisedRows quantise_rows(const Pattern& pattern, std::span<const float> values,
                             std::span<const float> bias, float x_scale) {
   QuantisedRows out;
-  out.scale.assign(static_cast<size_t>(pattern.rows()), 0.0f);
-  each_weight(pattern, values, [&](int64_t row, int64_t, float value) {
-    float& most = out.scale[static_cast<size_t>(row)];
-    most = std::max(most, std::abs(value));
-  });
-  // Denormal numbers are slow, or zero, on some machines, and their reciprocals infinite.
-  constexpr float kLeast = std::numeric_limits<float>::min();
-  for (float& scale : out.scale) scale = scale > 0 ? std::max(scale / 127.0f, kLeast) : 1.0f;
-  constexpr double kLargestBias = 1 << 29;  // leaves room for the products
-  for (size_t row = 0; row < bias.size(); ++row)
-    out.scale[row] = std::max(
-        out.scale[row], static_cast<float>(std::abs(double{bias[row]}) / (double{x_scale} * kLargestBias)));
+  const std::vector<size_t> places = live_places(pattern);
+  const ByRow rows = by_row(pattern, places, values);
+  for (size_t row = 0; row < static_cast<size_t>(pattern.rows()); ++row)
+    out.scale.push_back(scale_of_row(rows.row(row), bias.empty() ? 0.0f : bias[row], double{x_scale}));
   out.value.reserve(values.size());
-  each_weight(pattern, values, [&](int64_t row, int64_t, float value) {
-    const float steps = std::nearbyint(value / out.scale[static_cast<size_t>(row)]);
-    out.value.push_back(static_cast<int8_t>(std::clamp(steps, -127.0f, 127.0f)));
-  });
+  for (size_t k = 0; k < places.size(); ++k) {
+    const float steps =
+        std::nearbyint(values[k] / out.scale[places[k] / static_cast<size_t>(pattern.cols())]);
+    // -128 only where that is what the weight was.
+    out.value.push_back(static_cast<int8_t>(std::clamp(steps, -128.0f, 127.0f)));
+  }
   return out;
 }
 

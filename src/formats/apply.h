@@ -32,15 +32,17 @@ class ApplyF32 {
   coppice_apply_f32 view_{};
 };
 
-// Weights of a row as integers: value = integer * scale[row], integers in [-127, 127].
+// Weights of a row as integers: value = integer * scale[row].
 struct QuantisedRows {
   std::vector<int8_t> value;  // canonical
-  std::vector<float> scale;   // [rows]; never denormal, 1 where all weights are 0
+  std::vector<float> scale;   // [rows]; never denormal, 1 where all weights and the bias are 0
 };
-// The largest magnitude of each row becomes 127, or less where it is so small that its scale would be
-// denormal; halves are rounded to even. Values are finite.
-// bias: of each row, or none. It is to become an integer in units of (scale of x) * (scale of the row): a row
-// in which that would not fit gets larger steps.
+// A row whose weights are integers in [-128, 127] times one number, to the bit, gets that number as its
+// scale, so that a network that came in 8 bits keeps its integers: the largest such number, or, where there
+// is a bias, the largest that makes the bias an integer too. Of other rows the largest magnitude becomes 127,
+// or less where it is so small that its scale would be denormal; halves are rounded to even. Values are
+// finite. bias: of each row, or none. It is to become an integer in units of (scale of x) * (scale of the
+// row): a row in which that would not fit gets larger steps.
 QuantisedRows quantise_rows(const Pattern& pattern, std::span<const float> values,
                             std::span<const float> bias = {}, float x_scale = 1.0f);
 

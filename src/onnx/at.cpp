@@ -9,7 +9,11 @@ bool At::is_constant(size_t input) const { return has(input) && importer.is_cons
 
 Result<Activation> At::activation(size_t input) const {
   if (!has(input)) return corrupt("lacks input " + std::to_string(input));
-  return importer.activation(node.inputs[input]);
+  TRY_ASSIGN(Activation x, importer.activation(node.inputs[input]));
+  if (x.bytes && !moves_)
+    return unsupported(
+        "computes with bytes; read are QuantizeLinear and DequantizeLinear around ops of floats");
+  return x;
 }
 
 Result<ConstantPtr> At::constant(size_t input) const {

@@ -34,26 +34,6 @@ void convert_integers(std::string_view raw, std::vector<int64_t>& out) {
   convert<T>(raw, out, [](T value) { return static_cast<int64_t>(value); });
 }
 
-size_t bytes_of(Type type) {
-  switch (type) {
-    case Type::kUint8:
-    case Type::kInt8:
-    case Type::kBool:
-      return 1;
-    case Type::kFloat16:
-    case Type::kBfloat16:
-      return 2;
-    case Type::kFloat:
-    case Type::kInt32:
-      return 4;
-    case Type::kInt64:
-    case Type::kDouble:
-      return 8;
-    default:
-      return 0;
-  }
-}
-
 void decode_raw(Type type, std::string_view raw, Constant& out) {
   switch (type) {
     case Type::kFloat:
@@ -102,7 +82,8 @@ void decode_fields(Type type, const Tensor& tensor, Constant& out) {
                                                    : from_bfloat(static_cast<uint16_t>(bits)));
       return;
     default:
-      out.integers = tensor.int32s;
+      // The field is of 32 bits, whatever a file writes there.
+      for (const int64_t value : tensor.int32s) out.integers.push_back(static_cast<int32_t>(value));
       return;
   }
 }
@@ -115,16 +96,33 @@ size_t numbers_in_fields(Type type, const Tensor& tensor) {
 
 }  // namespace
 
+size_t bytes_of(Type type) {
+  switch (type) {
+    case Type::kUint8:
+    case Type::kInt8:
+    case Type::kBool:
+      return 1;
+    case Type::kFloat16:
+    case Type::kBfloat16:
+      return 2;
+    case Type::kFloat:
+    case Type::kInt32:
+      return 4;
+    case Type::kInt64:
+    case Type::kDouble:
+      return 8;
+    default:
+      return 0;
+  }
+}
+
 std::vector<float> Constant::all_reals() const {
   if (!integer) return reals;
   return {integers.begin(), integers.end()};
 }
 
 Result<Constant> decode(const Tensor& tensor) {
-  if (tensor.external)
-    return unsupported("its data lies outside of the model" +
-                       (tensor.location.empty() ? "" : ", in '" + tensor.location + "'") +
-                       ", which is not read; put it inside with onnx.save(onnx.load(FILE), OUT)");
+  if (tensor.external) return unsupported("its data lies outside of the model");
   const auto type = static_cast<Type>(tensor.type);
   const size_t bytes = bytes_of(type);
   if (bytes == 0)
@@ -141,6 +139,7 @@ Result<Constant> decode(const Tensor& tensor) {
   out.dims = tensor.dims;
   out.integer =
       type != Type::kFloat && type != Type::kDouble && type != Type::kFloat16 && type != Type::kBfloat16;
+  out.type = type;
   if (tensor.has_raw)
     decode_raw(type, tensor.raw, out);
   else

@@ -18,8 +18,9 @@ namespace coppice::onnx {
 inline constexpr int64_t kBatch = std::numeric_limits<int64_t>::min() + 4711;
 
 struct Constant {
-  std::vector<int64_t> dims;  // none: a single number
-  bool integer = false;       // which of the two is filled, row by row
+  std::vector<int64_t> dims;     // none: a single number
+  bool integer = false;          // which of the two is filled, row by row
+  Type type = Type::kUndefined;  // of integers that the file holds: 8 bits with a sign, or without
   std::vector<float> reals;
   std::vector<int64_t> integers;
 
@@ -29,6 +30,9 @@ struct Constant {
   std::vector<float> all_reals() const;
 };
 using ConstantPtr = std::shared_ptr<const Constant>;
+
+// Of one number; 0 for types that are not read.
+size_t bytes_of(Type type);
 
 // FLOAT, FLOAT16, BFLOAT16 and DOUBLE become floats, INT8, UINT8, INT32, INT64 and BOOL integers. Fails where
 // the dimensions do not say how many numbers are there, before memory is taken; sentences lack the name.

@@ -49,6 +49,7 @@ Constant pick(const Constant& in, Sizes dims, int64_t count, From from) {
   Constant out;
   out.dims = std::move(dims);
   out.integer = in.integer;
+  out.type = in.type;
   for (int64_t i = 0; i < count; ++i) {
     const auto source = static_cast<size_t>(from(i));
     if (in.integer)
@@ -118,6 +119,7 @@ Result<Constant> cast(const Node& node, const Inputs& inputs, int64_t) {
     case Type::kInt8:
     case Type::kUint8:
     case Type::kBool:
+      out.type = to;
       if (in->integer) return out;
       for (const float value : in->reals) {
         if (!(std::fabs(value) < 0x1p62F)) return invalid("casts a number that no integer is");
@@ -377,27 +379,70 @@ Result<Constant> arithmetic(const Node& node, const Inputs& inputs, int64_t) {
   return out;
 }
 
-// x, scale, [zero point]: one for all, or one for each index of an axis.
+// What QuantizeLinear and DequantizeLinear read beside x: a scale and a zero point for all of it, or for each
+// index of an axis.
+struct RowSteps {
+  const Constant *scale = nullptr, *zero = nullptr;  // zero: null where it is 0
+  int64_t inner = 1;                                 // numbers of x that follow one another in one scale
+
+  size_t of(int64_t i) const { return static_cast<size_t>(i / inner % scale->size()); }
+  int64_t zero_point(size_t c) const { return zero != nullptr ? zero->integers[c] : 0; }
+};
+
+Result<RowSteps> steps_of(const Node& node, const Inputs& inputs, const Constant& x) {
+  RowSteps out;
+  TRY_ASSIGN(out.scale, needed(inputs, 1));
+  out.zero = at(inputs, 2);
+  if (out.scale->integer ||
+      (out.zero != nullptr && (!out.zero->integer || out.zero->size() != out.scale->size())))
+    return invalid("should have a scale, and a zero point for each scale");
+  if (integer_attribute(node, "block_size", 0) != 0) return unsupported("scales blocks of an axis");
+  if (out.scale->size() == 1) return out;
+  TRY_ASSIGN(const size_t axis, axis_of(integer_attribute(node, "axis", 1), x.dims.size()));
+  if (x.dims[axis] != out.scale->size() || out.scale->size() == 0)
+    return invalid("has another number of scales than elements of its axis");
+  for (size_t i = axis + 1; i < x.dims.size(); ++i) out.inner *= x.dims[i];
+  return out;
+}
+
 Result<Constant> dequantize(const Node& node, const Inputs& inputs, int64_t) {
   TRY_ASSIGN(const Constant* in, needed(inputs, 0));
-  TRY_ASSIGN(const Constant* scale, needed(inputs, 1));
-  const Constant* zero = at(inputs, 2);
-  if (!in->integer || (zero != nullptr && (!zero->integer || zero->size() != scale->size())))
-    return invalid("should have integers, and a zero point for each scale");
-  if (integer_attribute(node, "block_size", 0) != 0) return unsupported("scales blocks of an axis");
-  int64_t inner = 1, count = scale->size();
-  if (count != 1) {
-    TRY_ASSIGN(const size_t axis, axis_of(integer_attribute(node, "axis", 1), in->dims.size()));
-    if (in->dims[axis] != count) return invalid("has another number of scales than elements of its axis");
-    for (size_t i = axis + 1; i < in->dims.size(); ++i) inner *= in->dims[i];
-  }
+  if (in->type != Type::kInt8 && in->type != Type::kUint8 && in->type != Type::kInt32)
+    return unsupported("takes constants that are no integers of 8 or 32 bits");
+  TRY_ASSIGN(const RowSteps steps, steps_of(node, inputs, *in));
+  if (steps.zero != nullptr && steps.zero->type != in->type)
+    return invalid("has a zero point of another type than its integers");
   Constant out;
   out.dims = in->dims;
   for (int64_t i = 0; i < in->size(); ++i) {
-    const auto c = static_cast<size_t>(i / inner % count);
-    const int64_t offset = zero != nullptr ? zero->integers[c] : 0;
-    out.reals.push_back(scale->real(c) * (static_cast<float>(in->integers[static_cast<size_t>(i)]) -
-                                          static_cast<float>(offset)));
+    const size_t c = steps.of(i);
+    out.reals.push_back(steps.scale->real(c) *
+                        static_cast<float>(in->integers[static_cast<size_t>(i)] - steps.zero_point(c)));
+  }
+  return out;
+}
+
+// Of weights that a file holds in floats, and rounds.
+Result<Constant> quantize(const Node& node, const Inputs& inputs, int64_t) {
+  TRY_ASSIGN(const Constant* in, needed(inputs, 0));
+  if (in->integer) return unsupported("rounds constants that are integers");
+  TRY_ASSIGN(const RowSteps steps, steps_of(node, inputs, *in));
+  Constant out;
+  out.dims = in->dims;
+  out.integer = true;
+  out.type = steps.zero != nullptr ? steps.zero->type
+                                   : static_cast<Type>(integer_attribute(node, "output_dtype", 0));
+  if (out.type == Type::kUndefined) out.type = Type::kUint8;
+  if (out.type != Type::kInt8 && out.type != Type::kUint8)
+    return unsupported("makes integers of " + type_name(static_cast<int64_t>(out.type)) +
+                       "; read are INT8 and UINT8");
+  const double least = out.type == Type::kInt8 ? -128 : 0, most = least + 255;
+  for (int64_t i = 0; i < in->size(); ++i) {
+    const size_t c = steps.of(i);
+    const float x = in->reals[static_cast<size_t>(i)] / steps.scale->real(c);
+    if (std::isnan(x)) return invalid("rounds what is no number");
+    const double integer = std::nearbyint(double{x}) + static_cast<double>(steps.zero_point(c));
+    out.integers.push_back(static_cast<int64_t>(std::clamp(integer, least, most)));
   }
   return out;
 }
@@ -407,12 +452,23 @@ struct Row {
   Result<Constant> (*compute)(const Node& node, const Inputs& inputs, int64_t opset);
 };
 constexpr Row kRows[] = {
-    {"Add", arithmetic},      {"Cast", cast},      {"Concat", concat},
-    {"Constant", constant},   {"Div", arithmetic}, {"ConstantOfShape", constant_of_shape},
-    {"Gather", gather},       {"Mul", arithmetic}, {"DequantizeLinear", dequantize},
-    {"Reshape", reshape},     {"Shape", shape},    {"Slice", slice},
-    {"Squeeze", squeeze},     {"Sub", arithmetic}, {"Transpose", transpose},
+    {"Add", arithmetic},
+    {"Cast", cast},
+    {"Concat", concat},
+    {"Constant", constant},
+    {"Div", arithmetic},
+    {"ConstantOfShape", constant_of_shape},
+    {"Gather", gather},
+    {"Mul", arithmetic},
+    {"DequantizeLinear", dequantize},
+    {"Reshape", reshape},
+    {"Shape", shape},
+    {"Slice", slice},
+    {"Squeeze", squeeze},
+    {"Sub", arithmetic},
+    {"Transpose", transpose},
     {"Unsqueeze", unsqueeze},
+    {"QuantizeLinear", quantize},
 };
 
 }  // namespace

@@ -18,6 +18,8 @@ namespace coppice {
 
 struct ImportOptions {
   std::optional<Task> task;  // what its outputs mean; empty: as they look
+  // Tensors may lie in files in the directory of the model, or below it (import_onnx_file only).
+  bool external_data = false;
 };
 
 struct ImportedNetwork {

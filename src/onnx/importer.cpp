@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "onnx/external.h"
 #include "ops/ops.h"
 
 namespace coppice::onnx {
@@ -218,11 +219,18 @@ void Importer::import_node(const Node& node) {
   }
   if (fold_node(node)) return;
   const OpRow* row = find_op_row(node.op);
+  constexpr const char* kOfIntegers[] = {"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger",
+                                         "DynamicQuantizeLinear"};
+  if (std::find(std::begin(kOfIntegers), std::end(kOfIntegers), node.op) != std::end(kOfIntegers)) {
+    (void)refuse(node, unsupported("computes with integers; quantise the network in the QDQ format, with "
+                                   "QuantizeLinear and DequantizeLinear around ops of floats"));
+    return;
+  }
   if (row == nullptr) {
     (void)refuse(node, unsupported("coppice has no such op"));
     return;
   }
-  At at(*this, node);
+  At at(*this, node, row->moves);
   Status status = row->import(at);
   if (status.ok()) status = at.check_attributes();
   if (status.ok()) return;
@@ -296,12 +304,28 @@ std::string Importer::unique(const std::string& wish) {
   return name;
 }
 
+// Of a weight in 8 bits: that of the initializer, without what coppice or ONNX Runtime put behind it.
+std::string Importer::stored_name(const std::string& weight) const {
+  std::string name = weight;
+  // Not further: a file may have a million of them.
+  for (const char* op : {"DequantizeLinear", "QuantizeLinear"}) {
+    const auto made = producers_.find(name);
+    if (made == producers_.end()) break;
+    const Node& node = model_.nodes[made->second];
+    if (node.op == op && !node.inputs.empty()) name = node.inputs[0];
+  }
+  for (const std::string_view suffix : {".integers", "_quantized"})
+    if (name.ends_with(suffix)) name.resize(name.size() - suffix.size());
+  return name;
+}
+
 // PyTorch calls the node of a layer "/layer1/layer1.0/conv1/Conv": the modules that it lies in, each by its
 // place in the one before or by its whole path, then the op.
 std::string Importer::layer_name(const Node& node, const std::string& weight) {
   constexpr std::string_view kSuffix = ".weight";
-  if (weight.size() > kSuffix.size() && weight.ends_with(kSuffix))
-    return unique(shown(weight.substr(0, weight.size() - kSuffix.size())));
+  const std::string stored = stored_name(weight);
+  if (stored.size() > kSuffix.size() && stored.ends_with(kSuffix))
+    return unique(shown(stored.substr(0, stored.size() - kSuffix.size())));
   std::string name;
   for (size_t begin = 0; begin < node.name.size();) {
     const size_t end = std::min(node.name.find('/', begin), node.name.size());
@@ -361,6 +385,7 @@ Status Importer::finish() {
   TRY_ASSIGN(Activation last, activation(model_.outputs[0].name));
   result_.output = shown(model_.outputs[0].name);
   result_.output_sizes = last.sizes;
+  if (last.bytes) return unsupported("says bytes; let a DequantizeLinear be its last node");
   if (graph_.producer(last.id) < 0) return unsupported("does nothing: its output is its input");
   const int64_t inputs = graph_.value(graph_.input).shape.elements(),
                 outputs = graph_.value(last.id).shape.elements();
@@ -400,15 +425,32 @@ Status Importer::finish() {
 
 namespace coppice {
 
-Result<ImportedNetwork> import_onnx(std::string_view bytes, const ImportOptions& options) {
+namespace {
+
+Result<ImportedNetwork> import_bytes(std::string_view bytes, const ImportOptions& options, Env* env,
+                                     const std::string& directory) {
   TRY_ASSIGN(onnx::Model model, onnx::parse_model(bytes));
-  return onnx::Importer(std::move(model), options, bytes.size()).run();
+  if (options.external_data && env != nullptr)
+    TRY(onnx::read_external(*env, directory, model));
+  else
+    TRY(onnx::refuse_external(model));
+  uint64_t all = bytes.size();
+  for (const std::string& part : model.outside) all += part.size();
+  return onnx::Importer(std::move(model), options, all).run();
+}
+
+}  // namespace
+
+Result<ImportedNetwork> import_onnx(std::string_view bytes, const ImportOptions& options) {
+  return import_bytes(bytes, options, nullptr, "");
 }
 
 Result<ImportedNetwork> import_onnx_file(Env& env, const std::string& path, const ImportOptions& options) {
   constexpr uint64_t kLargestFile = uint64_t{1} << 31;
   TRY_ASSIGN(const std::string bytes, read_all(env, path, kLargestFile));
-  auto network = import_onnx(bytes, options);
+  const size_t slash = path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  auto network = import_bytes(bytes, options, &env, directory);
   if (!network.ok()) return network.status().within(path);
   return network;
 }

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -18,11 +19,21 @@ namespace coppice::onnx {
 
 using Sizes = std::vector<int64_t>;
 
+// How the file means bytes: scale * (byte - zero_point), of bytes with a sign (kInt8) or without (kUint8).
+struct Steps {
+  float scale = 1.0F;
+  int64_t zero_point = 0;
+  Type type = Type::kUint8;
+  bool operator==(const Steps&) const = default;
+};
+
 // A value with samples: ours, and the sizes that ONNX sees, without the batch. Its numbers lie in the same
-// order in both, so whatever only renames axes changes the sizes alone.
+// order in both, so whatever only renames axes changes the sizes alone. Where the file has bytes between
+// QuantizeLinear and DequantizeLinear, ours are the numbers that they stand for, and `bytes` says how.
 struct Activation {
   ValueId id = kNoValue;
   Sizes sizes;
+  std::optional<Steps> bytes = {};
 };
 
 class Importer;
@@ -31,10 +42,11 @@ class Importer;
 // refused.
 class At {
  public:
-  At(Importer& to, const Node& of) : importer(to), node(of) {}
+  At(Importer& to, const Node& of, bool moves = false) : importer(to), node(of), moves_(moves) {}
 
   bool has(size_t input) const { return input < node.inputs.size() && !node.inputs[input].empty(); }
   bool is_constant(size_t input) const;
+  // Fails where it is bytes and the node does more than to move them.
   Result<Activation> activation(size_t input) const;
   Result<ConstantPtr> constant(size_t input) const;
 
@@ -63,12 +75,14 @@ class At {
 
  private:
   const Attribute* find(const char* key);
+  bool moves_;
   std::set<std::string> asked_;
 };
 
 struct OpRow {
   const char* op;
   Status (*import)(At& at);
+  bool moves = false;  // its output holds numbers of its inputs, so it may be bytes
 };
 const OpRow* find_op_row(const std::string& op);  // null if there is none
 
@@ -119,6 +133,7 @@ class Importer {
   Status finish();
   Status refuse(const Node& node, const Status& why);
   std::string unique(const std::string& wish);
+  std::string stored_name(const std::string& weight) const;
 
   Model model_;
   ImportOptions options_;

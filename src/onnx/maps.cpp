@@ -77,13 +77,29 @@ Status map_two(At& at, const char* op) {
   return {};
 }
 
+// Whether the node is the last that computes: what it says may be rounded once more.
+bool is_last(At& at) {
+  if (at.node.outputs.empty()) return false;
+  if (at.importer.is_output(at.node.outputs[0])) return true;
+  const Node* to_bytes = reader(at, at.node.outputs[0], "QuantizeLinear");
+  const Node* back = to_bytes != nullptr ? reader(at, to_bytes->outputs[0], "DequantizeLinear") : nullptr;
+  return back != nullptr && at.importer.is_output(back->outputs[0]);
+}
+
 Status end_with(At& at, const char* ending, bool fits) {
-  if (at.node.outputs.empty() || !at.importer.is_output(at.node.outputs[0]))
+  if (!is_last(at))
     return unsupported("stands between layers; coppice has it only as a part of the loss, at the end");
   TRY_ASSIGN(const Activation x, at.activation(0));
   if (!fits) return unsupported("goes along an axis that is not the last");
   if (x.sizes.size() != 1) return unsupported("is of " + sizes_text(x.sizes) + ", here it is of a list");
   at.importer.end_with(ending);
+  if (!at.importer.is_output(at.node.outputs[0])) {
+    const Node* to_bytes = at.importer.only_reader(at.node.outputs[0]);
+    const Node* back = at.importer.only_reader(to_bytes->outputs[0]);
+    for (const Node* node : {to_bytes, back})
+      at.importer.absorb(*node, "rounds what the loss makes of the outputs");
+    at.importer.set(back->outputs[0], x);
+  }
   return at.is_input("is part of the loss; the network says what goes into it");
 }
 
@@ -92,6 +108,35 @@ Status import_softmax_as(At& at, const char* ending) {
   if (at.importer.options().task && *at.importer.options().task != Task::kClasses)
     return unsupported("ends a network of classes; choose data of classes, or leave --task out");
   return end_with(at, ending, axis == 1 || axis == -1);
+}
+
+// The single number that a node of two compares a value with; nothing where it is something else.
+std::optional<double> compared_with(const At& at, const Node& node, const std::string& value) {
+  if (node.inputs.size() != 2 || !at.importer.is_constant(other(node, value))) return std::nullopt;
+  const auto constant = at.importer.constant(other(node, value));
+  if (!constant.ok() || (*constant)->size() != 1) return std::nullopt;
+  return static_cast<double>((*constant)->real(0));
+}
+
+// Max and Min with a number, one after the other or alone.
+Status clip_by(At& at, const char* key) {
+  if (at.node.inputs.size() != 2 || at.node.outputs.empty())
+    return unsupported("compares other than two operands");
+  const size_t place = at.is_constant(0) ? 1 : 0;
+  TRY_ASSIGN(Activation x, at.activation(place));
+  const std::optional<double> limit = compared_with(at, at.node, at.node.inputs[place]);
+  if (!limit) return unsupported("compares with something else than a single constant number");
+  Attributes limits{{key, *limit}};
+  const Node* last = &at.node;
+  const Node* next = last->op == "Max" ? reader(at, last->outputs[0], "Min") : nullptr;
+  if (const auto most = next != nullptr ? compared_with(at, *next, last->outputs[0]) : std::nullopt) {
+    limits["max"] = *most;
+    at.importer.absorb(*next, "is the upper limit of the clip before it");
+    last = next;
+  }
+  TRY_ASSIGN(x.id, at.importer.emit("clip", at.importer.layer_name(at.node), {x.id}, std::move(limits)));
+  at.importer.set(last->outputs[0], std::move(x));
+  return {};
 }
 
 // gelu by PyTorch before opset 20: x / sqrt(2) -> Erf -> + 1 -> * x -> * 0.5, the last two in any order.
@@ -146,8 +191,7 @@ Status import_sigmoid(At& at) {
   }
   const std::optional<Task>& task = at.importer.options().task;
   TRY_ASSIGN(const Activation x, at.activation(0));
-  if (at.importer.is_output(at.node.outputs[0]) && x.sizes.size() == 1 &&
-      task.value_or(Task::kLabels) == Task::kLabels)
+  if (is_last(at) && x.sizes.size() == 1 && task.value_or(Task::kLabels) == Task::kLabels)
     return end_with(at, "sigmoid", true);
   return at.map("sigmoid");
 }
@@ -193,6 +237,9 @@ Status import_clip(At& at) {
   if (limits.empty()) return at.is_input("has no limit");
   return at.map("clip", std::move(limits));
 }
+
+Status import_max(At& at) { return clip_by(at, "min"); }
+Status import_min(At& at) { return clip_by(at, "max"); }
 
 Status import_gelu(At& at) {
   TRY_ASSIGN(const std::string approximate, at.text("approximate", "none"));

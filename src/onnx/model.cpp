@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "onnx/model.h"
 
+#include <charconv>
+
 #include "io/protobuf.h"
 
 namespace coppice::onnx {
@@ -54,6 +56,12 @@ Status read_external(const ProtoReader& field, Tensor& tensor) {
   }));
   tensor.external = true;
   if (key == "location") tensor.location = value;
+  if (key != "offset" && key != "length") return {};
+  int64_t number = -1;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size() || number < 0)
+    return field.broken("gives external data an " + key + " that is no number");
+  (key == "offset" ? tensor.offset : tensor.length) = number;
   return {};
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -38,8 +39,10 @@ struct Tensor {
   std::vector<float> floats;
   std::vector<double> doubles;
   std::vector<int64_t> int32s, int64s;
+  // Data in a file beside the model (onnx/external.h). length: -1 where the file does not say it.
   bool external = false;
-  std::string location;  // of external data: the name of a file
+  std::string location;  // the name of that file, as somebody wrote it
+  int64_t offset = 0, length = -1;
 };
 
 // AttributeProto. What is not a number, a text or a tensor is `other`.
@@ -74,6 +77,7 @@ struct Model {
   std::vector<Node> nodes;  // in the order of the file
   std::vector<Tensor> initializers;
   std::vector<ValueInfo> inputs, outputs;
+  std::deque<std::string> outside;  // external data that was read: tensors are views of it
 };
 
 // `bytes` must outlive the model. Fails, with a sentence that lacks the name of the file, where the bytes

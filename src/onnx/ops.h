@@ -25,6 +25,8 @@ Status import_hard_swish(At& at);
 Status import_leaky_relu(At& at);
 Status import_elu(At& at);
 Status import_clip(At& at);
+Status import_max(At& at);
+Status import_min(At& at);
 Status import_gelu(At& at);
 Status import_div(At& at);
 Status import_mul(At& at);
@@ -34,6 +36,10 @@ Status import_log_softmax(At& at);
 Status import_dropout(At& at);
 Status import_identity(At& at);
 Status import_cast(At& at);
+
+// Rounding to bytes, and back (onnx/roundings.cpp).
+Status import_quantize_linear(At& at);
+Status import_dequantize_linear(At& at);
 
 // Windows and shapes (onnx/shapes.cpp).
 Status import_max_pool(At& at);

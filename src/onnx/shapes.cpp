@@ -70,7 +70,10 @@ Status add_pool(At& at, const char* op, bool max) {
   if (kernel.size() != x.sizes.size() - 1) return corrupt("kernel_shape should have a number for each axis");
   TRY_ASSIGN(Windows w, read_windows(at, shape, kernel.size() == 1 ? Sizes{1, kernel[0]} : kernel));
   TRY(pad_for_ceil(at, w, shape, !max && include != 0));
-  if (w.dilation[0] != 1 || w.dilation[1] != 1) return unsupported("has dilations");
+  for (const size_t d : {size_t{0}, size_t{1}})
+    if (w.dilation[d] != 1 && w.kernel[d] != 1)
+      return unsupported("has dilations of " + sizes_text({w.dilation[0], w.dilation[1]}) +
+                         "; windows here have no gaps, other than those of convolutions");
   const bool pads = has_pads(w), whole = w.kernel[0] == shape.size('h') && w.kernel[1] == shape.size('w');
   if (!max && whole && !pads) return add_global_pool(at, x, sizes_like(x.sizes, {"chw", {x.sizes[0], 1, 1}}));
   Attributes attributes = {{"kernel", one_or_all({w.kernel[0], w.kernel[1]})},
@@ -91,7 +94,7 @@ Status rename_axes(At& at, Sizes sizes, const char* why) {
     return corrupt("makes " + sizes_text(sizes) + " of " + sizes_text(x.sizes));
   if (sizes.empty()) sizes = {1};
   at.importer.removed(at.node, why);
-  at.is({x.id, std::move(sizes)});
+  at.is({x.id, std::move(sizes), x.bytes});
   return {};
 }
 constexpr char kRenames[] = "gives the same numbers another shape";
@@ -219,6 +222,8 @@ Status import_pad(At& at) {
   }
   if (at.has(3)) return unsupported("names its axes");
   TRY_ASSIGN(Activation x, at.activation(0));
+  // The byte that stands for 0.
+  if (x.bytes) value -= static_cast<double>(x.bytes->zero_point);
   const size_t rank = x.sizes.size() + 1;
   if (pads.size() != 2 * rank) return corrupt("pads should have two numbers for each axis");
   if (std::all_of(pads.begin(), pads.end(), [](int64_t pad) { return pad == 0; }))
@@ -274,6 +279,7 @@ Status import_concat(At& at) {
   if (at.node.inputs.empty()) return corrupt("lacks input 0");
   std::vector<ValueId> inputs;
   Sizes sizes;
+  std::optional<Steps> bytes;
   for (size_t i = 0; i < at.node.inputs.size(); ++i) {
     TRY_ASSIGN(const Activation x, at.activation(i));
     TRY_ASSIGN(const size_t place, axis_of(axis, x.sizes.size() + 1));
@@ -281,6 +287,9 @@ Status import_concat(At& at) {
       return unsupported("joins along axis " + std::to_string(axis) + ", here channels are joined");
     TRY_ASSIGN(const Activation part, x.sizes.size() == 1 ? at.flat(i) : at.image(i));
     inputs.push_back(part.id);
+    if (i > 0 && part.bytes != bytes)
+      return unsupported("joins bytes that mean different numbers; let each have a DequantizeLinear");
+    bytes = part.bytes;
     if (i == 0) {
       sizes = part.sizes;
     } else {
@@ -289,7 +298,7 @@ Status import_concat(At& at) {
     }
   }
   TRY_ASSIGN(const ValueId y, at.importer.emit("concat", at.importer.layer_name(at.node), std::move(inputs)));
-  at.is({y, std::move(sizes)});
+  at.is({y, std::move(sizes), bytes});
   return {};
 }
 

@@ -16,6 +16,13 @@ bool clips_alone(const Graph& graph, ValueId value) {
   return reader >= 0 && (is(graph.node(reader), "relu") || is(graph.node(reader), "clip"));
 }
 
+// Whether the network rounds the value itself.
+bool is_rounded(const Graph& graph, ValueId value) {
+  return std::any_of(graph.nodes().begin(), graph.nodes().end(), [value](const Node& node) {
+    return is(node, "fake_quantise") && node.inputs[0] == value;
+  });
+}
+
 // What it gives are numbers that it took, or 0.
 bool only_moves(const Node& node) {
   for (const char* op : {"max_pool", "flatten", "slice", "pad", "dropout", "spread", "fake_quantise"})
@@ -48,7 +55,8 @@ Quantisations quantisations_of(const Graph& graph, const Ranges& ranges) {
   Quantisations out;
   for (const auto& [name, range] : ranges) {
     const ValueId value = graph.find(name);
-    if (value == kNoValue || value == graph.logits || clips_alone(graph, value)) continue;
+    if (value == kNoValue || value == graph.logits || clips_alone(graph, value) || is_rounded(graph, value))
+      continue;
     const NodeId from = graph.producer(value);
     if (from < 0 || !only_moves(graph.node(from))) out[name] = quantisation_of(range);
   }

@@ -18,7 +18,7 @@ using Quantisations = std::map<std::string, Quantisation>;
 
 // Of the values that a network in integers stores. Not of what goes into a relu or clip alone, which belongs
 // to the layer before; of what only moves numbers, such as a maximum, which stay the integers that they were;
-// nor of what the network says, which is in floats.
+// nor of what the network says, which is in floats; nor of what it rounds itself.
 Quantisations quantisations_of(const Graph& graph, const Ranges& ranges);
 
 // Puts a fake_quantise, NAME.rounded, behind each of these values: who read NAME reads that. Names stay, ids

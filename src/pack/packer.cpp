@@ -154,8 +154,9 @@ std::pair<int64_t, bool> Packer::wanted_halo(ValueId value) const {
   for (const NodeId reader : readers_[static_cast<size_t>(value)]) {
     const Node& node = graph_.node(reader);
     if (is(node, "flatten")) return {0, false};  // numbers have to follow each other
-    if (is(node, "add") || is(node, "relu")) {
-      // Sums are one run over planes of one pitch; what a relu gives may be what the layer before it writes.
+    if (is(node, "add") || is(node, "relu") || is(node, "fake_quantise")) {
+      // Sums are one run over planes of one pitch; what a relu or a rounding gives may be what the layer
+      // before it writes.
       const auto [behind, wraps] = wanted_halo(node.outputs[0]);
       if (behind > halo) std::tie(halo, wrap) = std::pair(behind, wraps);
     }

@@ -85,6 +85,21 @@ TEST_F(ImportCli, LearntFromWhatItIsTold) {
   expect_refusal("import net.onnx --out other --mean 1,2 --stddev 1,1", "takes 1 channels");
 }
 
+TEST_F(ImportCli, ReadsFilesBesideTheModelWhenItIsAskedTo) {
+  OnnxFile file = onnx_linear();
+  file.initializer(onnx_floats("b", {2}, onnx_numbers(2)));
+  file.initializer(ProtoWriter()
+                       .integers(1, std::vector<int64_t>{3, 2})
+                       .integer(2, kOnnxFloat)
+                       .bytes(8, "w")
+                       .message(13, ProtoWriter().bytes(1, "location").bytes(2, "w.bin"))
+                       .integer(14, 1));
+  write("outside.onnx", file.bytes());
+  write("w.bin", std::string(24, '\0'));
+  expect_refusal("import outside.onnx --out net", "--external-data reads such files");
+  EXPECT_EQ(program_.run("import outside.onnx --external-data --out net").code, 0);
+}
+
 TEST_F(ImportCli, TellsWhatToDoWithOtherFiles) {
   expect_refusal("import model.pt --out net", "torch.onnx.export");
   expect_refusal("eval net.onnx", "coppice import net.onnx --out runs/NAME");

@@ -33,7 +33,6 @@ ExportedNetwork exported(const Network& network, const ExportOptions& options = 
 // Written with ops that the importer does not read: ONNX Runtime alone says whether they are right.
 constexpr std::pair<const char*, const char*> kNotReadAgain[] = {
     {"conv2d: wraps", "Gather 'conv1.wrap_h': coppice has no such op"},
-    {"fake_quantise", "QuantizeLinear 'round.integers': coppice has no such op"},
     {"gelu: by tanh before the loss", "Mul 'act.cubic'"},
 };
 

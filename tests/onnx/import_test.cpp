@@ -451,7 +451,7 @@ TEST(ImportOnnx, RefusesWithTheReason) {
                            .bytes(8, "w")
                            .message(13, ProtoWriter().bytes(1, "location").bytes(2, "../../etc/passwd"))
                            .integer(14, 1));
-  expect_refusal(external, "initializer 'w': its data lies outside of the model, in '../../etc/passwd'");
+  expect_refusal(external, "tensor 'w': its data lies outside of the model, in '../../etc/passwd'");
 
   OnnxFile between = map_file(17);
   between.node("Softmax", "soft", {"h"}, {"s"}).node("Relu", "r", {"s"}, {"y"});
@@ -541,18 +541,19 @@ TEST(ImportOnnx, BelievesNoSize) {
 
 // A small model cut anywhere, or with any byte changed: read or refused with a sentence.
 TEST(ImportOnnx, SurvivesEveryCutAndEveryChangedByte) {
-  const std::string whole = onnx_cnn().bytes();
-  for (size_t length = 0; length < whole.size(); ++length) {
-    const auto imported = import_onnx(whole.substr(0, length));
-    EXPECT_TRUE(imported.ok() || !imported.status().message().empty());
-  }
-  for (size_t at = 0; at < whole.size(); ++at)
-    for (const int change : {0x01, 0x80, 0xff}) {
-      std::string damaged = whole;
-      damaged[at] = static_cast<char>(damaged[at] ^ change);
-      const auto imported = import_onnx(damaged);
+  for (const std::string& whole : {onnx_cnn().bytes(), onnx_integer_layer(true).bytes()}) {
+    for (size_t length = 0; length < whole.size(); ++length) {
+      const auto imported = import_onnx(whole.substr(0, length));
       EXPECT_TRUE(imported.ok() || !imported.status().message().empty());
     }
+    for (size_t at = 0; at < whole.size(); ++at)
+      for (const int change : {0x01, 0x80, 0xff}) {
+        std::string damaged = whole;
+        damaged[at] = static_cast<char>(damaged[at] ^ change);
+        const auto imported = import_onnx(damaged);
+        EXPECT_TRUE(imported.ok() || !imported.status().message().empty());
+      }
+  }
 }
 
 TEST(ImportOnnx, NamesTheFile) {

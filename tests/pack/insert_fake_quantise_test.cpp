@@ -44,6 +44,14 @@ TEST(QuantisationsOf, AreOfWhatIntegersAreStoredFor) {
             (std::set<std::string>{"input", "conv1", "relu1", "relu2"}));
 }
 
+TEST(QuantisationsOf, LeaveAloneWhatTheNetworkRounds) {
+  Network net = network_of(conv_net(true), 1.0);
+  const std::vector<float> samples = normal_numbers(8 * 128);
+  ASSERT_TRUE(insert_fake_quantise(net, {{"input", {0.5f, 0}}, {"relu2", {0.1f, -128}}}).ok());
+  EXPECT_EQ(names(quantisations_of(net.graph, calibrate(net, samples, kPlain).take())),
+            (std::set<std::string>{"conv1", "relu1"}));
+}
+
 TEST(InsertFakeQuantise, RoundsToTheIntegersOfEachValue) {
   Network net = network_of(testing::mlp({2, 2, 2}), 1.0);
   const auto set = [&net](const char* name, std::vector<float> values) {

@@ -139,7 +139,8 @@ TEST(Pack, ChoosesAFormatForEachLayer) {
 
 TEST(Pack, RowsWhoseSumsMayNotFitAreRefused) {
   const Pattern pattern = Pattern::full(1, 65536);
-  const std::vector<float> weights(65536, 1.0F);
+  std::vector<float> weights(65536, 1.0F);
+  weights[0] = 0.5001F;  // so that 1 becomes 127
   LayerWeights layer{.pattern = pattern, .values = weights, .bias = {}};
   layer.group_rows = 1;
   layer.integers = true;

@@ -35,6 +35,12 @@ class FailingEnv final : public Env {
     TRY_ASSIGN(auto file, system_.open_read(path));
     return std::unique_ptr<ReadFile>(new Reader(*this, std::move(file)));
   }
+  Result<std::unique_ptr<ReadFile>> open_inside(const std::string& directory,
+                                                const std::string& name) override {
+    TRY(step("opening " + name));
+    TRY_ASSIGN(auto file, system_.open_inside(directory, name));
+    return std::unique_ptr<ReadFile>(new Reader(*this, std::move(file)));
+  }
   Result<std::unique_ptr<WriteFile>> open_write(const std::string& path, Mode mode) override {
     TRY(step("opening " + path));
     TRY_ASSIGN(auto file, system_.open_write(path, mode));

@@ -44,6 +44,11 @@ class MemoryEnv final : public Env {
     if (at == files_.end()) return missing(path);
     return std::unique_ptr<ReadFile>(new Reader(path, at->second));
   }
+  Result<std::unique_ptr<ReadFile>> open_inside(const std::string& directory,
+                                                const std::string& name) override {
+    TRY(parts_inside(name).status());
+    return open_read(join_path(directory, name));
+  }
   Result<std::unique_ptr<WriteFile>> open_write(const std::string& path, Mode mode) override {
     const std::lock_guard guard(mutex_);
     std::shared_ptr<std::string>& file = files_[path];

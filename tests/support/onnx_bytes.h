@@ -12,7 +12,8 @@
 
 namespace coppice::testing {
 
-inline constexpr int64_t kOnnxFloat = 1, kOnnxInt8 = 3, kOnnxInt64 = 7, kOnnxHalf = 10, kOnnxDouble = 11;
+inline constexpr int64_t kOnnxFloat = 1, kOnnxUint8 = 2, kOnnxInt8 = 3, kOnnxInt32 = 6, kOnnxInt64 = 7,
+                         kOnnxHalf = 10, kOnnxDouble = 11;
 
 inline ProtoWriter onnx_raw_tensor(const std::string& name, const std::vector<int64_t>& dims, int64_t type,
                                    std::string_view raw) {
@@ -143,6 +144,36 @@ inline OnnxFile onnx_linear() {
   file.input("x", {-1, 3}).output("y");
   file.node("MatMul", "/fc/MatMul", {"x", "w"}, {"h"});
   file.node("Add", "/fc/Add", {"b", "h"}, {"y"});
+  return file;
+}
+
+// In 8-bit integers, with a sign or plain: x [batch, 4] in steps of 1/2 from -5 -> a layer of 3 in integers
+// -> relu, in steps of 1/4.
+inline OnnxFile onnx_integer_layer(bool plain) {
+  const auto number = [](const std::string& name, float value) { return onnx_floats(name, {}, {value}); };
+  const auto byte = [plain](const std::string& name, uint8_t value) {
+    return onnx_tensor_of(name, {}, plain ? kOnnxUint8 : kOnnxInt8,
+                          std::vector<uint8_t>{static_cast<uint8_t>(value ^ (plain ? 0 : 0x80))});
+  };
+  OnnxFile file;
+  file.input("x", {-1, 4}).output("y");
+  file.initializer(number("x_scale", 0.5F)).initializer(number("y_scale", 0.25F));
+  file.initializer(byte("x_zero", 10)).initializer(byte("y_zero", 0));
+  file.initializer(onnx_tensor_of("fc.weight_quantized", {3, 4}, kOnnxInt8,
+                                  std::vector<int8_t>{100, -3, 0, 41, -128, 127, 5, 0, 50, 7, -49, 1}));
+  file.initializer(onnx_floats("w_scale", {3}, {0.01F, 0.02F, 0.03F}));
+  file.initializer(onnx_tensor_of("w_zero", {3}, kOnnxInt8, std::vector<int8_t>{0, 0, 0}));
+  file.initializer(onnx_tensor_of("fc.bias_quantized", {3}, kOnnxInt32, std::vector<int32_t>{7, -31, 1}));
+  file.initializer(onnx_floats("b_scale", {3}, {0.5F * 0.01F, 0.5F * 0.02F, 0.5F * 0.03F}));
+  file.node("QuantizeLinear", "x_QuantizeLinear", {"x", "x_scale", "x_zero"}, {"xq"});
+  file.node("DequantizeLinear", "x_DequantizeLinear", {"xq", "x_scale", "x_zero"}, {"xd"});
+  file.node("DequantizeLinear", "w", {"fc.weight_quantized", "w_scale", "w_zero"}, {"w"},
+            {onnx_integer("axis", 0)});
+  file.node("DequantizeLinear", "b", {"fc.bias_quantized", "b_scale"}, {"b"}, {onnx_integer("axis", 0)});
+  file.node("Gemm", "/fc/Gemm", {"xd", "w", "b"}, {"h"}, {onnx_integer("transB", 1)});
+  file.node("Relu", "relu", {"h"}, {"r"});
+  file.node("QuantizeLinear", "r_QuantizeLinear", {"r", "y_scale", "y_zero"}, {"rq"});
+  file.node("DequantizeLinear", "r_DequantizeLinear", {"rq", "y_scale", "y_zero"}, {"y"});
   return file;
 }
 

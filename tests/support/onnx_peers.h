@@ -38,8 +38,11 @@ class OnnxPeers {
     return files_.size() - 1;
   }
 
-  // Sentences go to the log of the test. kNoPeer, or kNoProgram, where there is none.
-  int run() const { return run_command("node '" + script("run_onnx.js") + "'" + jobs_); }
+  // Sentences go to the log of the test. kNoPeer, or kNoProgram, where there is none. as_written: node by
+  // node, in floats between two roundings.
+  int run(bool as_written = false) const {
+    return run_command("node '" + script("run_onnx.js") + "'" + (as_written ? " --as-written" : "") + jobs_);
+  }
   int check() const {
     std::string command = "/usr/bin/python3 '" + script("check_onnx.py") + "'";
     for (const std::string& file : files_) command += " " + file;
