@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The line protocol of bench/peers: a process that answers go, cal, each N, memory and quit on its standard input.
+// The line protocol of bench/peers: a process that answers go, cal, each N, memory and quit on its standard
+// input.
 #pragma once
 
 #include "models/json.h"

@@ -16,8 +16,10 @@ std::vector<int32_t> rows_of(const Param& param) {
   const Pattern pattern = param.pattern();
   std::vector<float> canonical;
   canonical.reserve(static_cast<size_t>(param.live()));
-  for (const size_t place : live_places(pattern))
-    canonical.push_back(static_cast<float>(place / static_cast<size_t>(pattern.cols())));
+  for (const size_t place : live_places(pattern)) {
+    const size_t row = place / static_cast<size_t>(pattern.cols());
+    canonical.push_back(static_cast<float>(row));
+  }
   Floats rows(param.value.size());
   param.set_canonical(rows, canonical);
   return {rows.begin(), rows.end()};
