@@ -105,11 +105,16 @@ PLANE_KERNEL(add_i8) {
 
 /* ---- functions of one pixel */
 
-static void map_run_f32(const coppice_plane_map_args* args, const float* x, float* y, int32_t count) {
+enum { kTogether = 16 };
+
+/* Pixels by sixteens, those at the end as well: compilers round differently in loops of vectors than in what
+ * they put behind them, and how a plane is cut decides which pixels are at an end. */
+static void map_sixteens_f32(const coppice_plane_map_args* args, const float* x, float* y, int32_t count) {
   const float p = args->p, q = args->q;
-#define CASE(name, RESULT)                                            \
-  case COPPICE_FN_##name:                                             \
-    SAME_ELEMENT for (int32_t i = 0; i < count; ++i) y[i] = (RESULT); \
+#define CASE(name, RESULT)                                                        \
+  case COPPICE_FN_##name:                                                         \
+    for (int32_t at = 0; at < count; at += kTogether)                             \
+      SAME_ELEMENT for (int32_t i = at; i < at + kTogether; ++i) y[i] = (RESULT); \
     break;
   switch (args->function) {
     CASE(CLIP, coppice_clamp(x[i], p, q))
@@ -126,6 +131,16 @@ static void map_run_f32(const coppice_plane_map_args* args, const float* x, floa
       break;
   }
 #undef CASE
+}
+
+static void map_run_f32(const coppice_plane_map_args* args, const float* x, float* y, int32_t count) {
+  const int32_t whole = count / kTogether * kTogether;
+  map_sixteens_f32(args, x, y, whole);
+  if (whole == count) return;
+  float end[kTogether] = {0};
+  memcpy(end, x + whole, (size_t)(count - whole) * sizeof(float));
+  map_sixteens_f32(args, end, end, kTogether);
+  memcpy(y + whole, end, (size_t)(count - whole) * sizeof(float));
 }
 
 PLANE_KERNEL(map_f32) {
