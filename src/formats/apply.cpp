@@ -88,6 +88,7 @@ int64_t ApplyF32::bytes() const {
 namespace {
 
 constexpr double kLargestBias = 1 << 29;  // leaves room for the products
+constexpr float kLeast = std::numeric_limits<float>::min();
 
 // Whether the bias is an integer in these units, as closely as floats say it.
 bool is_integer(float bias, double unit) {
@@ -143,18 +144,18 @@ ByRow by_row(const Pattern& pattern, std::span<const size_t> places, std::span<c
 }
 
 float scale_of_row(std::span<const float> row, float bias, double x_scale) {
-  // Denormal numbers are slow, or zero, on some machines, and their reciprocals infinite.
-  constexpr double kLeast = std::numeric_limits<float>::min();
   if (const float scale = scale_of_integers(row, bias, x_scale); scale > 0) return scale;
   float most = 0;
   for (const float value : row) most = std::max(most, std::abs(value));
   const double for_bias = std::abs(double{bias}) / x_scale;
-  if (most > 0) return static_cast<float>(std::max({most / 127.0, for_bias / kLargestBias, kLeast}));
+  if (most > 0) return std::max(scale_of_largest(most), static_cast<float>(for_bias / kLargestBias));
   // Only the bias is left, which gets the steps of a float.
-  return bias != 0 ? static_cast<float>(std::max(for_bias * 0x1p-24, kLeast)) : 1.0f;
+  return bias != 0 ? static_cast<float>(std::max(for_bias * 0x1p-24, double{kLeast})) : 1.0f;
 }
 
 }  // namespace
+
+float scale_of_largest(float most) { return most > 0 ? std::max(most / 127.0f, kLeast) : 1.0f; }
 
 QuantisedRows quantise_rows(const Pattern& pattern, std::span<const float> values,
                             std::span<const float> bias, float x_scale) {

@@ -32,6 +32,10 @@ class ApplyF32 {
   coppice_apply_f32 view_{};
 };
 
+// The scale of a row whose largest magnitude becomes 127: never denormal, as such numbers are slow, or zero,
+// on some machines, and their reciprocals infinite; 1 for 0.
+float scale_of_largest(float most);
+
 // Weights of a row as integers: value = integer * scale[row].
 struct QuantisedRows {
   std::vector<int8_t> value;  // canonical

@@ -3,13 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+
+#include "formats/apply.h"
 
 namespace coppice {
 namespace {
-
-// Denormal numbers are slow, or zero, on some machines.
-constexpr float kLeast = std::numeric_limits<float>::min();
 
 // Of each number of the parameter's arrays; padding belongs to row 0, where a 0 changes nothing.
 std::vector<int32_t> rows_of(const Param& param) {
@@ -42,7 +40,7 @@ void WeightRounding::round() {
       float& most = layer.scale[static_cast<size_t>(layer.row[i])];
       most = std::max(most, std::abs(value[i]));
     }
-    for (float& scale : layer.scale) scale = scale > 0 ? std::max(scale / 127.0f, kLeast) : 1.0f;
+    for (float& scale : layer.scale) scale = scale_of_largest(scale);
     for (size_t i = 0; i < value.size(); ++i) {
       const float scale = layer.scale[static_cast<size_t>(layer.row[i])];
       const float rounded = scale * std::nearbyint(value[i] / scale);

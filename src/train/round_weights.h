@@ -15,8 +15,9 @@ class WeightRounding {
   // The network outlives it. Ends when a pattern or a format changes: then a new one is due.
   explicit WeightRounding(Network& network);
 
-  // Weights of a row become integers in [-127, 127] times one number, by which the largest stays what it is:
-  // those that quantise_rows() finds in it. Not twice without restore() in between.
+  // Weights of a row become integers in [-127, 127] times one number, by which the largest stays what it is
+  // (scale_of_largest()); quantise_rows() finds such numbers in them again. Not twice without restore() in
+  // between.
   void round();
   // Gives back what rounding took off, to the bit where nothing has changed the weights meanwhile.
   void restore();
