@@ -24,10 +24,12 @@ double microseconds(Clock::time_point from, Clock::time_point to) {
 }
 
 // Of each step the 20th percentile of some rounds, all in turn, on one thread.
-std::vector<double> step_times(const PackedSession& session, const PackedImage& image) {
-  const auto steps = static_cast<size_t>(image.view().steps_total);
-  std::vector<float> input(static_cast<size_t>(elements_of(image.input()))),
-      output(static_cast<size_t>(elements_of(image.output())));
+std::vector<double> step_times(const PackedSession& session, const PackedImage& image,
+                               const coppice_image& plan) {
+  const auto steps = static_cast<size_t>(plan.steps_total);
+  const int32_t batch = plan.plan->width;
+  std::vector<float> input(static_cast<size_t>(elements_of(image.input()) * batch)),
+      output(static_cast<size_t>(elements_of(image.output()) * batch));
   Rng rng(1, stream_id("explain", "input"));
   for (float& number : input) number = rng.normal();
   std::vector<std::vector<double>> times(steps);
@@ -73,8 +75,12 @@ Result<PackedText> packed_text(const PackedImage& image, const std::string& path
     for (const char* key : {"block", "format", "reason"}) TRY(step.text(key).status());
     for (const char* key : {"live", "total"}) TRY(step.integer(key, 0, int64_t{1} << 53).status());
   }
-  if (text.values.size() != static_cast<size_t>(image.view().values_total) ||
-      steps.size() != static_cast<size_t>(image.view().steps_total))
+  int32_t all_values = 0, all_steps = 0;
+  for (int32_t p = 0; p < image.view().plans_total; ++p) {
+    all_values = std::max(all_values, image.view().plans[p].value_end);
+    all_steps = std::max(all_steps, image.view().plans[p].step_end);
+  }
+  if (text.values.size() != static_cast<size_t>(all_values) || steps.size() != static_cast<size_t>(all_steps))
     return corrupt(place + ": should name each value and each step");
   text.json = std::move(json);
   return text;
@@ -86,40 +92,57 @@ std::string sizes_text(const coppice_cpk_value& value) {
 }
 
 const char* op_name(const coppice_cpk_step& step) {
-  constexpr const char* kNames[] = {"linear", "conv", "pool", "add",    "map",
-                                    "affine", "norm", "copy", "convert"};
+  constexpr const char* kNames[] = {"linear", "conv", "pool", "add",     "map",
+                                    "affine", "norm", "copy", "convert", "turn"};
   return kNames[step.op];
 }
 
-Result<int> explain_packed(Env& env, const std::string& path) {
-  TRY_ASSIGN(const PackedImage image, PackedImage::read(env, path));
-  TRY_ASSIGN(const PackedText text, packed_text(image, path));
-  TRY_ASSIGN(const PackedSession session, PackedSession::create(image));
-  const std::vector<double> times = step_times(session, image);
+// The steps of a plan with their times.
+Result<int64_t> explain_plan(const PackedImage& image, const PackedText& text, int32_t batch) {
+  TRY_ASSIGN(const coppice_image plan, image.plan(batch));
+  TRY_ASSIGN(const PackedSession session, PackedSession::create(image, {.batch = batch}));
+  const std::vector<double> times = step_times(session, image, plan);
   double all = 0;
   for (const double time : times) all += time;
   Table table({"step", "op", "makes", "of", "density", "block", "format", "us", "share"});
   table.left({0, 1, 2, 3, 5, 6});
-  std::string reasons;
   for (size_t s = 0; s < times.size(); ++s) {
-    const coppice_cpk_step& step = image.view().steps[s];
-    const coppice_cpk_value& y = image.view().values[step.y];
-    const Json& said = text.json["steps"][s];
+    const coppice_cpk_step& step = plan.steps[s];
+    const coppice_cpk_value& y = plan.values[step.y];
+    const Json& said = text.json["steps"][static_cast<size_t>(plan.plan->step_begin) + s];
     const bool layer = said.contains("weight");
     const std::string name = said["name"], type = y.type == COPPICE_CPK_F32 ? "floats" : "int8";
     table.add({name, op_name(step), sizes_text(y), type, layer ? density_text(said) : "",
                layer ? said["block"].get<std::string>() : "", layer ? said["format"].get<std::string>() : "",
                decimal(times[s], 2), percent(times[s] / all)});
-    if (layer) reasons += "  " + name + ": " + said["reason"].get<std::string>() + "\n";
   }
-  say(path + ": " + text.model + ", " + text.arithmetic + ", " + session.isa() +
-      " kernels, each step alone\n");
   table.add({"all", "", "", "", "", "", "", decimal(all, 2), ""});
+  say((batch == 1 ? "One sample" : std::to_string(batch) + " samples at once") + ", " + session.isa() +
+      " kernels, each step alone\n");
   say(table.text());
+  return session.bytes();
+}
+
+Result<int> explain_packed(Env& env, const std::string& path) {
+  TRY_ASSIGN(const PackedImage image, PackedImage::read(env, path));
+  TRY_ASSIGN(const PackedText text, packed_text(image, path));
+  say(path + ": " + text.model + ", " + text.arithmetic + "\n");
+  std::string memory;
+  for (const int32_t batch : image.batches()) {
+    TRY_ASSIGN(const int64_t bytes, explain_plan(image, text, batch));
+    TRY_ASSIGN(const coppice_image plan, image.plan(batch));
+    memory += "\nmemory   " + bytes_text(bytes) + " to run " +
+              (batch == 1 ? "a sample" : std::to_string(batch) + " samples") + ", of these " +
+              bytes_text(static_cast<int64_t>(coppice_arena_bytes(&plan))) + " activations";
+  }
+  std::string reasons;
+  for (int32_t s = 0; s < image.view().steps_total; ++s) {
+    const Json& said = text.json["steps"][static_cast<size_t>(s)];
+    if (said.contains("weight"))
+      reasons += "  " + text.step(s) + ": " + said["reason"].get<std::string>() + "\n";
+  }
   say("\nWhy a layer has its format\n" + reasons);
-  say("file     " + bytes_text(image.bytes()));
-  say("memory   " + bytes_text(session.bytes()) + " to run, of these " +
-      bytes_text(static_cast<int64_t>(coppice_arena_bytes(&image.view()))) + " activations");
+  say("file     " + bytes_text(image.bytes()) + memory);
   return kFine;
 }
 
@@ -144,17 +167,22 @@ Result<int> inspect_packed(Env& env, const std::string& path, bool as_json) {
   }
   say(table.text());
   constexpr const char* kKinds[] = {"input", "output", "const", "scratch", "state"};
-  Table values({"value", "kind", "of", "sizes", "halo", "scale", "zero point", "place"});
-  values.left({0, 1, 2, 3});
-  for (int32_t v = 0; v < view.values_total; ++v) {
-    const coppice_cpk_value& value = view.values[v];
-    const bool integers = value.type == COPPICE_CPK_I8;
-    values.add({text.values[static_cast<size_t>(v)], kKinds[value.kind], integers ? "int8" : "floats",
-                sizes_text(value), std::to_string(value.halo), integers ? shortest(value.scale) : "",
-                integers ? std::to_string(value.zero_point) : "", with_commas(int64_t{value.place})});
+  for (const int32_t batch : image.batches()) {
+    TRY_ASSIGN(const coppice_image plan, image.plan(batch));
+    Table values({"value", "kind", "of", "sizes", "halo", "scale", "zero point", "place"});
+    values.left({0, 1, 2, 3});
+    for (int32_t v = 0; v < plan.values_total; ++v) {
+      const coppice_cpk_value& value = plan.values[v];
+      const bool integers = value.type == COPPICE_CPK_I8;
+      values.add({text.values[static_cast<size_t>(plan.plan->value_begin + v)], kKinds[value.kind],
+                  integers ? "int8" : "floats", sizes_text(value), std::to_string(value.halo),
+                  integers ? shortest(value.scale) : "", integers ? std::to_string(value.zero_point) : "",
+                  with_commas(int64_t{value.place})});
+    }
+    if (batch > 1) say("\n" + std::to_string(batch) + " samples at once");
+    say("\n" + values.text());
+    say("\n" + std::to_string(plan.steps_total) + " steps: coppice explain " + path);
   }
-  say("\n" + values.text());
-  say("\n" + std::to_string(view.steps_total) + " steps: coppice explain " + path);
   return kFine;
 }
 

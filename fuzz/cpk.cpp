@@ -17,13 +17,15 @@ constexpr int64_t kSmall = 1 << 16;
 bool read(const std::string& bytes) {
   auto image = PackedImage::of(bytes, kPath);
   if (!taken(image.status())) return false;
-  for (const char* isa : {"c", ""}) {
-    auto session = PackedSession::create(*image, 1, isa, kSmall);
-    if (!session.ok() || elements_of(image->input()) > kSmall) return true;
-    const std::vector<float> input(static_cast<size_t>(elements_of(image->input())), 0.5f);
-    std::vector<float> output(static_cast<size_t>(elements_of(image->output())));
-    session->run(input.data(), output.data());
-  }
+  for (const int32_t batch : image->batches())
+    for (const char* isa : {"c", ""}) {
+      auto session = PackedSession::create(*image, {.isa = isa, .batch = batch, .limit = kSmall});
+      if (!session.ok() || elements_of(image->input()) > kSmall) return true;
+      const auto samples = static_cast<size_t>(batch);
+      const std::vector<float> input(samples * static_cast<size_t>(elements_of(image->input())), 0.5f);
+      std::vector<float> output(samples * static_cast<size_t>(elements_of(image->output())));
+      session->run(input.data(), output.data());
+    }
   return true;
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Packed networks against ONNX Runtime at its best, in one run, interleaved, as compare.py does it. One sample at a time;
-what a call costs is part of both sides' time.
+"""Packed networks against ONNX Runtime at its best, in one run, interleaved, as compare.py does it. One sample at a time, or
+with --batch a few of them at once; what a call costs is part of both sides' time.
 
 Both sides run the same network: of a run it packs three files, one for each arithmetic, and exports two for ONNX Runtime,
 in floats (batch norm folded by its optimiser) and in 8-bit integers (QDQ). Each row names the accuracy of its packed file.
@@ -9,6 +9,7 @@ in floats (batch norm folded by its optimiser) and in 8-bit integers (QDQ). Each
   packed.py runs/resnet20-pruned                      1 and 2 threads
   packed.py runs/mlp runs/cnn --threads 1 --out rows.jsonl
   packed.py runs/mlp --no-judge --rows int8           networks without data: accuracy unknown; rows by name
+  packed.py runs/mlp --batch 16 --batch 64            so many samples at once
   packed.py runs/cnn --runs 100000                    also single runs of all sides in turn, by the thousand: p50 and p99.9
 """
 
@@ -27,8 +28,8 @@ ARITHMETICS = ("float", "weights8", "int8")
 PEERS = {"f32": "", "int8": "--int8"}
 
 HEADER = (
-    "| network | arithmetic | accuracy | threads | ours us | ONNX Runtime f32 us | int8 us | ratio to f32 | to int8 "
-    "| file kB | memory kB | load ms, ours / ONNX Runtime | samples kept |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+    "| network | arithmetic | accuracy | batch | threads | ours us | ONNX Runtime f32 us | int8 us | ratio to f32 | to int8 "
+    "| file kB | memory kB | load ms, ours / ONNX Runtime | samples kept |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -40,13 +41,14 @@ def program(args, command):
     return done.stdout
 
 
-def pack(args, run, folder):
+def pack(args, run, batch, folder):
     """{arithmetic: (file, what pack said)}"""
+    tiles = f"--batch {batch}" if batch > 1 else ""
     packed = {}
     for arithmetic in args.arithmetics:
         file = folder / f"{arithmetic}.cpk"
         judge = "--no-judge" if args.no_judge else ""
-        said = program(args, f"pack {run} -o {file} --arithmetic {arithmetic} {judge} --json")
+        said = program(args, f"pack {run} -o {file} --arithmetic {arithmetic} {tiles} {judge} --json")
         packed[arithmetic] = (file, json.loads(said))
     return packed
 
@@ -71,17 +73,18 @@ def tails_line(row):
     )
 
 
-def measure_run(args, run, threads):
+def measure_run(args, run, batch, threads):
     with tempfile.TemporaryDirectory(prefix="coppice-packed-") as place:
         folder = pathlib.Path(place)
-        packed = pack(args, run, folder)
+        packed = pack(args, run, batch, folder)
         workers = {
-            name: Worker(f"{args.ours} run {file} --threads {threads} --serve") for name, (file, _) in packed.items()
+            name: Worker(f"{args.ours} run {file} --threads {threads} --batch {batch} --serve")
+            for name, (file, _) in packed.items()
         }
         for peer, flags in PEERS.items():
             file = folder / f"{peer}.onnx"
             program(args, f"export {run} --to {file} {flags}")
-            workers[f"peer {peer}"] = Worker(f"{args.peer} {file} --threads {threads}")
+            workers[f"peer {peer}"] = Worker(f"{args.peer} {file} --threads {threads} --batch {batch}")
         first = next(iter(packed))
         samples, best = measure(workers, lambda: workers[first].ask("cal"), args.seconds)
         result, quiet = summarise(samples, best)
@@ -93,6 +96,7 @@ def measure_run(args, run, threads):
     for name, (_, said) in packed.items():
         yield {
             **row_beside(f"{pathlib.Path(run).name}-{name}", threads, us[name], {peer: us[f"peer {peer}"] for peer in PEERS}, ready[name], quiet),
+            "batch": batch,
             "kept": result[name],
             "runs": args.runs_one_by_one,
             "tails": {side: tail[side] for side in tail if side == name or side.startswith("peer")},
@@ -102,7 +106,7 @@ def measure_run(args, run, threads):
             "total_weights": said["total_weights"],
             "ours": ready[name],
             "peer": ready["peer f32"],
-            "command": f"bench/compare/packed.py {run} --threads {threads}",
+            "command": f"bench/compare/packed.py {run} --threads {threads}" + (f" --batch {batch}" if batch > 1 else ""),
         }
 
 
@@ -119,7 +123,7 @@ def table_line(row):
     density = 100 * row["live_weights"] / row["total_weights"]
     kept = row["kept"]
     return (
-        f"| {row['row'].rsplit('-', 1)[0]}, {density:.1f} % | {row['row'].rsplit('-', 1)[1]} | {accuracy_text(row)} | {row['threads']} "
+        f"| {row['row'].rsplit('-', 1)[0]}, {density:.1f} % | {row['row'].rsplit('-', 1)[1]} | {accuracy_text(row)} | {row['batch']} | {row['threads']} "
         f"| {row['us']:.1f} | {row['peer_us']['f32']:.1f} | {row['peer_us']['int8']:.1f} | {row['ratio']['f32']:.1f}x "
         f"| {row['ratio']['int8']:.1f}x | {row['ours']['bytes'] / 1e3:.0f} | {row['ours']['session_bytes'] / 1e3:.0f} "
         f"| {row['ours']['load_ms']:.2f} / {row['peer']['load_ms']:.0f} "
@@ -133,6 +137,7 @@ def main():
     parser.add_argument(
         "--runs", type=int, default=0, dest="runs_one_by_one", help="so many single runs of each side: p50, p99.9, max"
     )
+    parser.add_argument("--batch", type=int, action="append", help="samples at once; may be repeated (1)")
     parser.add_argument("--no-judge", action="store_true", help="do not say how accurate the packed files are")
     args = parser.parse_args()
     words = [word for word in args.rows.split(",") if word]
@@ -145,8 +150,8 @@ def main():
     print(HEADER, flush=True)
     set_ups = []
     for threads in [int(count) for count in args.threads.split(",")]:
-        for run in args.runs:
-            for row in measure_run(args, run, threads):
+        for run, batch in [(run, batch) for run in args.runs for batch in args.batch or [1]]:
+            for row in measure_run(args, run, batch, threads):
                 print(table_line(row), flush=True)
                 if row["runs"]:
                     print(tails_line(row), flush=True)

@@ -26,6 +26,12 @@ std::vector<Layer> resnet20(double density) {
           {{64, 1, 64, 8, 8, 3, 1, 1, 1, false, density}, 6, 3}};
 }
 
+// Linear layers of 1024 x 1024: a sample of a tile is a pixel.
+std::vector<Layer> tiles(double density) {
+  return {{{1024, 1, 1024, 1, 16, 1, 0, 0, 0, false, density}, 1, 0},
+          {{1024, 1, 1024, 1, 64, 1, 0, 0, 0, false, density}, 1, 0}};
+}
+
 // Planes of floats; the kernels of integers take the first quarter.
 struct Value {
   Floats data;
@@ -161,9 +167,10 @@ constexpr Kind kKinds[] = {{"rows_f32", &Bench::rows_f32, &Bench::add_f32},
                            {"blocks_i8", &Bench::blocks_i8, &Bench::add_i8}};
 
 // Each layer alone, several times in a row, so that what was measured before is out of the caches.
-void print_layers(const coppice_plane_kernels& kernels, double density, double seconds, Meter& meter) {
+void print_layers(const std::vector<Layer>& layers, const coppice_plane_kernels& kernels, double seconds,
+                  Meter& meter) {
   constexpr int kTogether = 8;
-  for (const Layer& layer : resnet20(density)) {
+  for (const Layer& layer : layers) {
     Pair values(layer.conv);
     Bench bench(layer.conv, kernels, values.x, values.y);
     std::vector<Step> steps;
@@ -176,7 +183,7 @@ void print_layers(const coppice_plane_kernels& kernels, double density, double s
         for (int i = 0; i < kTogether; ++i) (bench.*step)();
       });
     const PlaneConv& p = layer.conv;
-    std::printf("\n%3d -> %d on %2dx%2d                    ", p.channels, p.rows, p.height, p.width);
+    std::printf("\n%4d -> %-4d on %2dx%2d                 ", p.channels, p.rows, p.height, p.width);
     for (const double time : meter.measure(functions, seconds))
       std::printf(" %10.2f", time * 1e6 / kTogether);
   }
@@ -223,7 +230,8 @@ int main_of(int argc, char** argv) {
   std::printf("%6s, density %.2f, microseconds     ", kernels->forward->isa, density);
   for (const Kind& kind : kKinds) std::printf(" %10s", kind.name);
   std::printf(" %10s %10s", "add_f32", "add_i8");
-  print_layers(kernels->forward->planes, density, seconds, meter);
+  print_layers(tiles(density), kernels->forward->planes, seconds, meter);
+  print_layers(resnet20(density), kernels->forward->planes, seconds, meter);
   print_network(kernels->forward->planes, density, seconds, meter, false);
   print_network(kernels->forward->planes, density, seconds, meter, true);
   std::printf("\nFMA peak %.0f GFLOP/s, kept %zu of %zu samples\n", meter.peak(), meter.kept(), meter.all());

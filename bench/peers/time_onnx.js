@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long ONNX Runtime takes for a sample of any .onnx file with one input of 32-bit floats:
-//   node bench/peers/time_onnx.js MODEL.onnx [--threads N] [--runs N] [--no-spinning] [--profile PREFIX]
+// How long ONNX Runtime takes for a sample, or a batch of them, of any .onnx file with one input of 32-bit floats:
+//   node bench/peers/time_onnx.js MODEL.onnx [--threads N] [--batch N] [--runs N] [--no-spinning] [--profile PREFIX]
 // Without --runs it waits for its turn (turns.js).
 // With --runs it times every one of N runs by itself and says p50, p99, p99.9, max and min in milliseconds.
 'use strict';
@@ -11,29 +11,32 @@ const { runtime, library, say, open, serve } = require('./turns.js');
 const WARM_UP_RUNS = 200;
 
 function argumentsOf(words) {
-  const told = { model: '', threads: 1, runs: 0, spinning: true, profile: '' };
+  const told = { model: '', threads: 1, batch: 1, runs: 0, spinning: true, profile: '' };
   const number = (flag, text) => {
     if (!/^[1-9]\d*$/.test(text || '')) throw new Error(`${flag}: takes a number of at least 1`);
     return Number(text);
   };
   for (let i = 0; i < words.length; ++i) {
     if (words[i] === '--threads') told.threads = number('--threads', words[++i]);
+    else if (words[i] === '--batch') told.batch = number('--batch', words[++i]);
     else if (words[i] === '--runs') told.runs = number('--runs', words[++i]);
     else if (words[i] === '--no-spinning') told.spinning = false;
     else if (words[i] === '--profile') told.profile = words[++i] || 'profile';
     else if (told.model === '' && !words[i].startsWith('--')) told.model = words[i];
-    else throw new Error(`'${words[i]}' is no argument that it knows; it takes MODEL.onnx, --threads, --runs, --no-spinning, --profile`);
+    else throw new Error(`'${words[i]}' is no argument that it knows; it takes MODEL.onnx, --threads, --batch, --runs, --no-spinning, --profile`);
   }
   if (told.model === '') throw new Error('takes MODEL.onnx');
   return told;
 }
 
-// Of one sample: open sizes are 1.
-function sizesOf(session) {
+// The first size is the batch, which has to be open unless it is 1; other open sizes are 1.
+function sizesOf(session, batch) {
   const [input, ...others] = session.inputMetadata;
   if (others.length > 0 || input.type !== 'float32')
     throw new Error(`'${session.inputNames}' is not one input of 32-bit floats`);
-  return input.shape.map((size) => (typeof size === 'number' && size > 0 ? size : 1));
+  const known = input.shape.map((size) => (typeof size === 'number' && size > 0 ? size : 0));
+  if (batch > 1 && known[0] !== 0) throw new Error(`'${session.inputNames}' takes batches of ${known[0]} only`);
+  return known.map((size, axis) => (size > 0 ? size : axis === 0 ? batch : 1));
 }
 
 async function prepare(told) {
@@ -41,7 +44,7 @@ async function prepare(told) {
     extra: { session: { intra_op: { allow_spinning: told.spinning ? '1' : '0' } } },
     ...(told.profile ? { enableProfiling: true, profileFilePrefix: told.profile } : {}),
   });
-  const sizes = sizesOf(session);
+  const sizes = sizesOf(session, told.batch);
   const count = sizes.reduce((product, size) => product * size, 1);
   const data = Float32Array.from({ length: count }, (_, i) => ((i * 37) % 101 - 50) / 25);
   const feeds = { [session.inputNames[0]]: new runtime.Tensor('float32', data, sizes) };

@@ -5,10 +5,12 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "base/text.h"
 #include "command.h"
 #include "coppice.h"
+#include "coppice_cpk.h"
 #include "io/zstd.h"
 #include "judge_split.h"
 #include "models/json.h"
@@ -29,6 +31,7 @@ constexpr char kName[] = "pack";
 struct PackArguments {
   std::string run, to, state = "best", arithmetic = "float", goal = "latency";
   RangeArguments ranges;
+  std::vector<int32_t> batches;
   bool store = false, unjudged = false, force = false, json = false;
 };
 
@@ -60,8 +63,8 @@ void say_layers(const Packing& packing) {
   say(table.text());
   const auto others = std::count_if(packing.packed.steps.begin(), packing.packed.steps.end(),
                                     [](const PackedStep& step) { return step.weight.empty(); });
-  say("and " + std::to_string(others) + " steps without weights; all activations share " +
-      bytes_text(packing.packed.arena_bytes));
+  say("and " + std::to_string(others) + (others == 1 ? " step" : " steps") +
+      " without weights; all activations share " + bytes_text(packing.packed.arena_bytes));
   for (const std::string& note : packing.notes) say("note     " + note);
   for (const std::string& step : packing.packed.float_steps) say("floats   " + step);
 }
@@ -118,6 +121,12 @@ std::string stored_place(const PackArguments& arguments) {
   return arguments.store ? arguments.to + ".zst" : std::string();
 }
 
+// Ascending, each once.
+std::vector<int32_t> batches_of(const PackArguments& arguments) {
+  const std::set<int32_t> each(arguments.batches.begin(), arguments.batches.end());
+  return {each.begin(), each.end()};
+}
+
 Status check_place(Env& env, const PackArguments& arguments) {
   if (!arguments.to.ends_with(".cpk")) return invalid("--output: '" + arguments.to + "' should end in .cpk");
   for (const std::string& place : {arguments.to, stored_place(arguments)})
@@ -165,6 +174,7 @@ Result<int> pack(Env& env, const PackArguments& arguments) {
   TRY_ASSIGN(packing.notes, simplify(model.network));
   PackOptions options;
   options.arithmetic = arithmetic;
+  options.batches = batches_of(arguments);
   options.goal = arguments.goal == "size" ? PackGoal::kSize : PackGoal::kLatency;
   if (arithmetic == Arithmetic::kInt8) {
     TRY_ASSIGN(options.ranges, ranges_of(model.network, *judge, arguments.ranges, threads));
@@ -227,6 +237,12 @@ void add_pack_command(CLI::App& app, int& exit) {
   command->add_option("--for", arguments->goal, "latency or size: what formats are chosen by")
       ->check(CLI::IsMember({"latency", "size"}))
       ->capture_default_str();
+  command
+      ->add_option("--batch", arguments->batches,
+                   "also made to run so many samples at once, such as 16 or 16,64: networks without pictures")
+      ->delimiter(',')
+      ->check(CLI::Range(2, static_cast<int>(COPPICE_CPK_WIDEST)))
+      ->type_name("N");
   command->add_flag("--store", arguments->store,
                     "also writes FILE.cpk.zst, compressed for transport, which all commands read");
   command->add_option("--state", arguments->state, "which state of a run: best or last")

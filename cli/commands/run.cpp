@@ -73,7 +73,8 @@ Result<int> run_packed(const RunArguments& arguments) {
   if (static_cast<int64_t>(in) != model.features.size() || static_cast<int64_t>(out) != model.outputs)
     return corrupt(arguments.file + ": its text tells of other samples or outputs than its values");
   TRY_ASSIGN(const std::vector<float> samples, read_samples(env, arguments.input, model));
-  TRY_ASSIGN(const PackedSession session, PackedSession::create(image, arguments.threads, arguments.isa));
+  TRY_ASSIGN(const PackedSession session,
+             PackedSession::create(image, {.threads = arguments.threads, .isa = arguments.isa}));
   const size_t count = samples.size() / in;
   std::vector<float> said(count * out);
   for (size_t s = 0; s < count; ++s) session.run(&samples[s * in], &said[s * out]);

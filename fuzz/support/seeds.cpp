@@ -309,6 +309,9 @@ void add_packed(std::vector<Seed>& seeds) {
     options.ranges = calibrate(network, sample, {}).take();
     options.arithmetic = Arithmetic::kInt8;
     seeds.push_back({"cpk", std::string(op) + "-int8", pack_network(network, options).take().file});
+    if (std::string(op) != "linear") continue;
+    options.batches = {3};
+    seeds.push_back({"cpk", "tiles-int8", pack_network(network, options).take().file});
   }
 }
 

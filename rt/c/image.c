@@ -81,32 +81,41 @@ static const void* entries_of(const walk* w, int32_t section, uint64_t entry_byt
   return w->image->bytes + s->offset;
 }
 
-static coppice_status open_plan(walk* w) {
+/* The values and steps of a plan, which lie in their sections. */
+static void take_plan(coppice_image* image, const coppice_cpk_plan* plan) {
+  image->values += plan->value_begin - image->plan->value_begin;
+  image->steps += plan->step_begin - image->plan->step_begin;
+  image->values_total = plan->value_end - plan->value_begin;
+  image->steps_total = plan->step_end - plan->step_begin;
+  image->plan = plan;
+}
+
+static coppice_status open_plans(walk* w) {
   coppice_image* image = w->image;
-  int32_t plans, values, steps;
-  const coppice_cpk_plan* plan =
-      (const coppice_cpk_plan*)entries_of(w, COPPICE_CPK_PLANS, sizeof *plan, &plans);
+  int32_t values, steps;
+  image->plans =
+      (const coppice_cpk_plan*)entries_of(w, COPPICE_CPK_PLANS, sizeof *image->plans, &image->plans_total);
   image->values = (const coppice_cpk_value*)entries_of(w, COPPICE_CPK_VALUES, sizeof *image->values, &values);
   image->steps = (const coppice_cpk_step*)entries_of(w, COPPICE_CPK_STEPS, sizeof *image->steps, &steps);
-  if (plans < 1 || values < 0 || steps < 0)
+  if (image->plans_total < 1 || values < 0 || steps < 0)
     return refuse(w, COPPICE_INVALID, "section",
-                  plans < 1    ? 0
-                  : values < 0 ? 1
-                               : 2,
+                  image->plans_total < 1 ? 0
+                  : values < 0           ? 1
+                                         : 2,
                   "its size is not that of whole entries");
-  for (int32_t i = 0; i < plans; ++i) {
-    const coppice_cpk_plan* p = plan + i;
+  for (int32_t i = 0; i < image->plans_total; ++i) {
+    const coppice_cpk_plan* p = image->plans + i;
     if (p->value_begin < 0 || p->value_begin > p->value_end || p->value_end > values || p->step_begin < 0 ||
         p->step_begin > p->step_end || p->step_end > steps || p->arena_bytes % COPPICE_CPK_ALIGNMENT != 0 ||
         p->arena_bytes > (uint64_t)UINT32_MAX * COPPICE_CPK_ALIGNMENT)
       return refuse(w, COPPICE_INVALID, "plan", i, "its values, steps or bytes are not there");
-    if (p->width == 1 && !image->plan) image->plan = p;
+    if (i == 0 ? p->width != 1 : p->width <= p[-1].width || p->width > COPPICE_CPK_WIDEST)
+      return refuse(w, COPPICE_INVALID, "plan", i,
+                    "plans do not begin with single samples, or are not in order");
   }
-  if (!image->plan) return refuse(w, COPPICE_UNSUPPORTED, "plan", 0, "there is none for single samples");
+  image->plan = image->plans;
   image->values += image->plan->value_begin;
-  image->values_total = image->plan->value_end - image->plan->value_begin;
   image->steps += image->plan->step_begin;
-  image->steps_total = image->plan->step_end - image->plan->step_begin;
   image->data = image->bytes + w->sections[COPPICE_CPK_DATA].offset;
   image->data_bytes = w->sections[COPPICE_CPK_DATA].bytes;
   image->text = (const char*)image->bytes + w->sections[COPPICE_CPK_TEXT].offset;
@@ -154,6 +163,8 @@ static const char* value_problem(const coppice_image* image, const coppice_cpk_v
   }
 }
 
+static int32_t plan_index(const coppice_image* image) { return (int32_t)(image->plan - image->plans); }
+
 /* Inputs and outputs have the numbers 0, 1, ..., inputs first, each once. */
 static coppice_status count_ports(walk* w) {
   coppice_image* image = w->image;
@@ -161,14 +172,53 @@ static coppice_status count_ports(walk* w) {
   for (int32_t i = 0; i < image->values_total; ++i) {
     const coppice_cpk_value* v = image->values + i;
     if (v->kind != COPPICE_CPK_INPUT && v->kind != COPPICE_CPK_OUTPUT) continue;
-    if (owner[v->place]++ != 0) return refuse(w, COPPICE_INVALID, "value", i, "another one has its number");
+    if (owner[v->place]++ != 0)
+      return refuse(w, COPPICE_INVALID, "value", image->plan->value_begin + i, "another one has its number");
     kinds[v->place] = v->kind;
     ++ports;
   }
+  int32_t inputs = 0, outputs = 0;
   for (int32_t p = 0; p < ports; ++p) {
     if (!owner[p] || (p > 0 && kinds[p] < kinds[p - 1]))
-      return refuse(w, COPPICE_INVALID, "plan", 0, "its inputs and outputs are not numbered in order");
-    *(kinds[p] == COPPICE_CPK_INPUT ? &image->inputs : &image->outputs) += 1;
+      return refuse(w, COPPICE_INVALID, "plan", plan_index(image),
+                    "its inputs and outputs are not numbered in order");
+    *(kinds[p] == COPPICE_CPK_INPUT ? &inputs : &outputs) += 1;
+  }
+  if (image->plan != image->plans && (inputs != image->inputs || outputs != image->outputs))
+    return refuse(w, COPPICE_INVALID, "plan", plan_index(image),
+                  "it has other inputs or outputs than the first");
+  image->inputs = inputs;
+  image->outputs = outputs;
+  return COPPICE_OK;
+}
+
+static const coppice_cpk_value* port(const coppice_image* image, int32_t place) {
+  for (int32_t i = 0; i < image->values_total; ++i) {
+    const coppice_cpk_value* v = image->values + i;
+    if ((v->kind == COPPICE_CPK_INPUT || v->kind == COPPICE_CPK_OUTPUT) && v->place == (uint32_t)place)
+      return v;
+  }
+  return NULL;
+}
+
+/* Of single samples. */
+static coppice_image first_plan(const coppice_image* image) {
+  coppice_image first = *image;
+  take_plan(&first, first.plans);
+  return first;
+}
+
+/* A tile of samples goes in and out as [samples][1][numbers of a sample]. */
+static coppice_status open_ports(walk* w) {
+  const coppice_image* image = w->image;
+  const coppice_image first = first_plan(image);
+  for (int32_t p = 0; p < image->inputs + image->outputs; ++p) {
+    const coppice_cpk_value *v = port(image, p), *one = port(&first, p);
+    if (v->channels != image->plan->width || v->height != 1 || (uint64_t)v->width != numbers_of(one) ||
+        v->kind != one->kind || v->type != one->type || v->zero_point != one->zero_point ||
+        memcmp(&v->scale, &one->scale, sizeof v->scale) != 0)
+      return refuse(w, COPPICE_INVALID, "plan", plan_index(image),
+                    "what goes in and out are not samples as in the first");
   }
   return COPPICE_OK;
 }
@@ -176,14 +226,17 @@ static coppice_status count_ports(walk* w) {
 static coppice_status open_values(walk* w) {
   for (int32_t i = 0; i < w->image->values_total; ++i) {
     const char* what = value_problem(w->image, w->image->values + i);
-    if (what) return refuse(w, COPPICE_INVALID, "value", i, what);
+    if (what) return refuse(w, COPPICE_INVALID, "value", w->image->plan->value_begin + i, what);
   }
-  return count_ports(w);
+  const coppice_status status = count_ports(w);
+  return status != COPPICE_OK || w->image->plan == w->image->plans ? status : open_ports(w);
 }
 
 static coppice_status open_steps(walk* w) {
   coppice_builder b = {.image = w->image, .threads = 1, .verify = 1};
-  return coppice_build_steps(&b) ? COPPICE_OK : refuse(w, COPPICE_INVALID, b.part, b.index, b.what);
+  return coppice_build_steps(&b)
+             ? COPPICE_OK
+             : refuse(w, COPPICE_INVALID, b.part, w->image->plan->step_begin + b.index, b.what);
 }
 
 coppice_status coppice_image_open(coppice_image* image, const void* bytes, size_t size,
@@ -193,25 +246,36 @@ coppice_status coppice_image_open(coppice_image* image, const void* bytes, size_
   walk w = {.image = image};
   coppice_status status = open_header(&w, bytes, size);
   if (status == COPPICE_OK) status = open_sections(&w, image->bytes, size);
-  if (status == COPPICE_OK) status = open_plan(&w);
-  if (status == COPPICE_OK) status = open_values(&w);
-  if (status == COPPICE_OK) status = open_steps(&w);
+  if (status == COPPICE_OK) status = open_plans(&w);
+  for (int32_t i = 0; status == COPPICE_OK && i < image->plans_total; ++i) {
+    take_plan(image, image->plans + i);
+    status = open_values(&w);
+    if (status == COPPICE_OK) status = open_steps(&w);
+  }
+  if (status == COPPICE_OK) take_plan(image, image->plans);
   if (problem) *problem = w.problem;
   return status;
 }
 
-static coppice_tensor port(const coppice_image* image, int32_t place) {
-  for (int32_t i = 0; i < image->values_total; ++i) {
-    const coppice_cpk_value* v = image->values + i;
-    if ((v->kind == COPPICE_CPK_INPUT || v->kind == COPPICE_CPK_OUTPUT) && v->place == (uint32_t)place)
-      return (coppice_tensor){v->channels, v->height,    v->width, v->type == COPPICE_CPK_I8,
-                              v->scale,    v->zero_point};
-  }
-  return (coppice_tensor){0};
+coppice_status coppice_image_choose(coppice_image* image, int32_t width) {
+  for (int32_t i = 0; i < image->plans_total; ++i)
+    if (image->plans[i].width == width) {
+      take_plan(image, image->plans + i);
+      return COPPICE_OK;
+    }
+  return COPPICE_UNSUPPORTED;
 }
 
-coppice_tensor coppice_input(const coppice_image* image, int32_t index) { return port(image, index); }
+static coppice_tensor tensor_of(const coppice_image* image, int32_t place) {
+  const coppice_image first = first_plan(image);
+  const coppice_cpk_value* v = port(&first, place);
+  if (!v) return (coppice_tensor){0};
+  return (coppice_tensor){v->channels, v->height,    v->width, v->type == COPPICE_CPK_I8,
+                          v->scale,    v->zero_point};
+}
+
+coppice_tensor coppice_input(const coppice_image* image, int32_t index) { return tensor_of(image, index); }
 coppice_tensor coppice_output(const coppice_image* image, int32_t index) {
-  return port(image, image->inputs + index);
+  return tensor_of(image, image->inputs + index);
 }
 size_t coppice_arena_bytes(const coppice_image* image) { return (size_t)image->plan->arena_bytes; }

@@ -259,6 +259,36 @@ static inline void copy(const coppice_plane_copy_args* args, const coppice_run_s
 PLANE_KERNEL(copy_f32) { copy((const coppice_plane_copy_args*)args, rs, item, 4); }
 PLANE_KERNEL(copy_i8) { copy((const coppice_plane_copy_args*)args, rs, item, 1); }
 
+/* ---- samples side by side */
+
+#ifndef TURN_TOGETHER
+enum { kTurnTogether = 1 };
+/* `kTurnTogether` numbers of as many rows at x become rows at y. */
+static inline void turn_together(const float* x, int64_t x_row, float* y, int64_t y_row) {
+  (void)x_row;
+  (void)y_row;
+  *y = *x;
+}
+#endif
+
+PLANE_KERNEL(turn) {
+  const coppice_plane_turn_args* a = (const coppice_plane_turn_args*)args;
+  const plane_range range = plane_parts(item, a->part_channels, a->y.channels);
+  const float* x = (const float*)(void*)plane_pixels(&a->x, rs, item, 0, 4);
+  float* y = (float*)(void*)plane_pixels(&a->y, rs, item, 0, 4);
+  const int64_t x_row = a->x.width, y_row = a->y.width;
+  int32_t c = range.begin;
+  for (; c + kTurnTogether <= range.end; c += kTurnTogether) {
+    int32_t i = 0;
+    for (; i + kTurnTogether <= a->y.width; i += kTurnTogether)
+      turn_together(x + i * x_row + c, x_row, y + c * y_row + i, y_row);
+    for (; i < a->y.width; ++i)
+      for (int32_t k = 0; k < kTurnTogether; ++k) y[(c + k) * y_row + i] = x[i * x_row + c + k];
+  }
+  for (; c < range.end; ++c)
+    for (int32_t i = 0; i < a->y.width; ++i) y[c * y_row + i] = x[i * x_row + c];
+}
+
 /* ---- the norm of a sample */
 
 enum { kNormLanes = 16 };

@@ -65,6 +65,7 @@ int coppice_affine_step(coppice_builder* b, const coppice_cpk_step* step);
 int coppice_norm_step(coppice_builder* b, const coppice_cpk_step* step);
 int coppice_copy_step(coppice_builder* b, const coppice_cpk_step* step);
 int coppice_convert_step(coppice_builder* b, const coppice_cpk_step* step);
+int coppice_turn_step(coppice_builder* b, const coppice_cpk_step* step);
 
 /* `count` elements of `size` bytes of the data section, from *at on, which moves behind them. NULL: they are
  * not all there. align: of the elements. */

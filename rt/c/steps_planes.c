@@ -212,6 +212,20 @@ int coppice_convert_step(coppice_builder* b, const coppice_cpk_step* step) {
   return 1;
 }
 
+int coppice_turn_step(coppice_builder* b, const coppice_cpk_step* step) {
+  coppice_plane x, y;
+  if (!coppice_plane_at(b, step->a, COPPICE_CPK_F32, &x) ||
+      !coppice_plane_at(b, step->y, COPPICE_CPK_F32, &y))
+    return 0;
+  if (x.channels != y.width || x.width != y.channels || x.height != 1 || y.height != 1 || x.halo != 0 ||
+      y.halo != 0)
+    return coppice_refuse(b, "it turns a value into one of another size");
+  const coppice_cut cut = cut_of(b, y.channels, 1, y.channels * area_of(&y));
+  const coppice_plane_turn_args args = {x, y, cut.units};
+  coppice_put_call(b, KERNEL(b, turn), &args, (int64_t)sizeof args, cut.parts, 0);
+  return 1;
+}
+
 static int build_step(coppice_builder* b, const coppice_cpk_step* step) {
   const coppice_cpk_value* y = value_of(b, step->y);
   if (!y) return coppice_refuse(b, "it names a value that is not there");
@@ -238,6 +252,8 @@ static int build_step(coppice_builder* b, const coppice_cpk_step* step) {
       return coppice_copy_step(b, step);
     case COPPICE_CPK_CONVERT:
       return coppice_convert_step(b, step);
+    case COPPICE_CPK_TURN:
+      return coppice_turn_step(b, step);
     default:
       return coppice_refuse(b, "its op is unknown");
   }

@@ -41,26 +41,32 @@ typedef struct coppice_problem {
   int32_t index;    /* of that part, from 0 */
 } coppice_problem;
 
-/* A verified image. Plain data that points into the bytes; its fields are the library's. */
+/* A verified image, seen as one of its plans. Plain data that points into the bytes; its fields are the
+ * library's. */
 typedef struct coppice_image {
   const unsigned char* bytes;
-  const struct coppice_cpk_plan* plan; /* of tile width 1 */
+  const struct coppice_cpk_plan* plans;
+  const struct coppice_cpk_plan* plan; /* whose values and steps follow */
   const struct coppice_cpk_value* values;
   const struct coppice_cpk_step* steps;
   const unsigned char* data;
   const char* text;
   uint64_t data_bytes, text_bytes;
-  int32_t values_total, steps_total, inputs, outputs;
+  int32_t plans_total, values_total, steps_total, inputs, outputs;
 } coppice_image;
 
 /* Checks `size` bytes once and for all; whatever they are, nothing outside them is read. They have to stay,
  * unchanged, as long as the image or a session of it is used, and begin at a multiple of 64. problem may be
- * NULL. */
+ * NULL. What is opened runs single samples. */
 coppice_status coppice_image_open(coppice_image* image, const void* bytes, size_t size,
                                   coppice_problem* problem);
 
-/* An input or output of the network: [channels][height][width] floats or 8-bit integers; a flat one is
- * channels x 1 x 1. A number is (integer - zero_point) * scale. */
+/* From now on the image stands for runs of `width` samples at once; COPPICE_UNSUPPORTED, and nothing changes,
+ * if it was not packed for that many (`coppice pack --batch`). Sessions that exist stay as they are. */
+coppice_status coppice_image_choose(coppice_image* image, int32_t width);
+
+/* An input or output of the network, of one sample: [channels][height][width] floats or 8-bit integers; a
+ * flat one is channels x 1 x 1. A number is (integer - zero_point) * scale. */
 typedef struct coppice_tensor {
   int32_t channels, height, width;
   int32_t integers; /* 1: int8_t, 0: float */
@@ -98,8 +104,10 @@ size_t coppice_arena_bytes(const coppice_image* image);
 coppice_session* coppice_session_create(const coppice_image* image, const coppice_options* options,
                                         void* memory, size_t bytes);
 
-/* One sample: inputs[i] and outputs[i] are as coppice_input(i) and coppice_output(i) say. The answer depends
- * neither on the number of threads nor on what ran before, unless the network keeps a state. */
+/* One sample, or as many as were chosen, one after the other: inputs[i] and outputs[i] are as
+ * coppice_input(i) and coppice_output(i) say. The answer depends neither on the number of threads nor on what
+ * ran before, unless the network keeps a state; of floats its last bits may depend on how many samples run at
+ * once. */
 void coppice_run(coppice_session* session, const void* const* inputs, void* const* outputs);
 
 /* One step of it (step < image->steps_total) on this thread, to see which ones take the time. */

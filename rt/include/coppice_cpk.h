@@ -19,7 +19,8 @@ enum {
   COPPICE_CPK_VERSION = 1,
   COPPICE_CPK_ALIGNMENT = 64, /* of the file in memory, of sections, of blocks of weights */
   COPPICE_CPK_SLACK = 64,     /* zeros at the end of the data section */
-  COPPICE_CPK_LARGEST_AXIS = 1 << 24
+  COPPICE_CPK_LARGEST_AXIS = 1 << 24,
+  COPPICE_CPK_WIDEST = 1024 /* tile */
 };
 
 typedef struct coppice_cpk_header {
@@ -49,7 +50,7 @@ typedef struct coppice_cpk_section {
 
 /* Values and steps of one tile width. */
 typedef struct coppice_cpk_plan {
-  int32_t width; /* samples of a tile: 1 */
+  int32_t width; /* samples of a tile: 1 of the first plan, more of each other one */
   int32_t value_begin, value_end;
   int32_t step_begin, step_end;
   uint32_t reserved;
@@ -87,6 +88,7 @@ typedef enum coppice_cpk_op {
   COPPICE_CPK_NORM,
   COPPICE_CPK_COPY,
   COPPICE_CPK_CONVERT, /* between floats and integers */
+  COPPICE_CPK_TURN,    /* samples one after the other become samples side by side, or the way back */
   COPPICE_CPK_OPS
 } coppice_cpk_op;
 

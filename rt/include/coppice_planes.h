@@ -194,6 +194,14 @@ typedef struct coppice_plane_quantise_args {
   int32_t part_channels, part_height;
 } coppice_plane_quantise_args;
 
+/* y[b][a] = x[a][b] of floats: the samples of a tile one after the other become, feature by feature, samples
+ * side by side, which is how a step of planes takes them for pixels; or the way back. Heights are 1, halos 0.
+ * Parts: ranges of part_channels channels of y. */
+typedef struct coppice_plane_turn_args {
+  coppice_plane x, y;
+  int32_t part_channels;
+} coppice_plane_turn_args;
+
 /* The kernels of one instruction set. */
 typedef struct coppice_plane_kernels {
   coppice_kernel rows_f32, rows_i8; /* coppice_rows_f32_args, coppice_rows_i8_args */
@@ -208,6 +216,7 @@ typedef struct coppice_plane_kernels {
   coppice_kernel norm;                 /* coppice_plane_norm_args */
   coppice_kernel copy_f32, copy_i8;    /* coppice_plane_copy_args */
   coppice_kernel quantise, dequantise; /* coppice_plane_quantise_args */
+  coppice_kernel turn;                 /* coppice_plane_turn_args */
 } coppice_plane_kernels;
 
 #ifdef __cplusplus

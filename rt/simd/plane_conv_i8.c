@@ -307,8 +307,10 @@ PLANE_KERNEL(conv_rows_i8) {
 
 /* ---- blocks of 16 rows */
 
-/* Of registers. Bringing columns together is done again for each kTileRows rows. */
-enum { kTileRows = LANES == 16 ? 8 : 4, kTileUnits = LANES == 16 ? 3 : 1 };
+/* Of registers. Bringing columns together is done again for each so many rows: for all at once where a run of
+ * pixels has one unit only, as that takes longer than the products of a few rows. */
+enum { kTileUnits = LANES == 16 ? 3 : 1, kTileNumbers = 8 * kTileUnits * kUnit };
+#define TILE_ROWS(units) (LANES == 16 ? ((units) == 1 ? 16 : 8) : 4)
 
 typedef struct block_run {
   const int8_t* x;
@@ -331,27 +333,27 @@ INLINE void group_offsets(const block_run* b, int32_t g, int32_t* offset, int c)
 
 /* The sums of a tile, the first of whose rows is out[0]. */
 INLINE void put_tile(const row_out* out, int32_t rows, int32_t p, const ivec* sum, int units) {
-  const int row_vectors = units * kUnitVectors;
-  int plain = rows >= kTileRows;
-  for (int r = 0; plain && r < kTileRows; ++r) plain = is_plain(out + r, p, units * kUnit);
+  const int row_vectors = units * kUnitVectors, tile_rows = TILE_ROWS(units);
+  int plain = rows >= tile_rows;
+  for (int r = 0; plain && r < tile_rows; ++r) plain = is_plain(out + r, p, units * kUnit);
   if (plain) {
-    UNROLL for (int r = 0; r < kTileRows; ++r) put_plain(out + r, p, sum + r * row_vectors, units);
+    UNROLL for (int r = 0; r < tile_rows; ++r) put_plain(out + r, p, sum + r * row_vectors, units);
     return;
   }
-  int32_t sums[kTileRows * kTileUnits * kUnit];
-  UNROLL for (int r = 0; r < kTileRows; ++r)
+  int32_t sums[kTileNumbers];
+  UNROLL for (int r = 0; r < tile_rows; ++r)
       to_memory(sums + r * units * kUnit, sum + r * row_vectors, row_vectors);
-  for (int r = 0; r < kTileRows && r < rows; ++r) put_any(out + r, p, sums + r * units * kUnit, units);
+  for (int r = 0; r < tile_rows && r < rows; ++r) put_any(out + r, p, sums + r * units * kUnit, units);
 }
 
-/* Rows [row, row + kTileRows) of a block row, `units` of 16 pixels from p on. */
+/* Rows of a block row from `row` on, `units` of 16 pixels from p on. */
 INLINE void block_tile(const block_run* b, int32_t row, int32_t p, int units, int c) {
-  const int row_vectors = units * kUnitVectors;
+  const int row_vectors = units * kUnitVectors, tile_rows = TILE_ROWS(units);
   const block_run run = *b;
   const int8_t* x = run.x + p;
   const int8_t* w = run.f->value + ((int64_t)run.begin * COPPICE_APPLY_ROWS + row) * 4;
-  ivec sum[kTileRows * kTileUnits * kUnitVectors];
-  UNROLL for (int r = 0; r < kTileRows; ++r) {
+  ivec sum[kTileNumbers / LANES];
+  UNROLL for (int r = 0; r < tile_rows; ++r) {
     const ivec start = i_splat(row + r < run.rows ? run.out[row + r].start : 0);
     UNROLL for (int i = 0; i < row_vectors; ++i) sum[r * row_vectors + i] = start;
   }
@@ -363,7 +365,7 @@ INLINE void block_tile(const block_run* b, int32_t row, int32_t p, int units, in
       const int8_t* at = x + u * kUnit;
       pixels[u] = dot_gather(at + o[0], at + o[1], at + o[2], at + o[3]);
     }
-    UNROLL for (int r = 0; r < kTileRows; ++r) {
+    UNROLL for (int r = 0; r < tile_rows; ++r) {
       const dot_weights ws = dot_weights_of(four_weights(w + r * 4));
       UNROLL for (int u = 0; u < units; ++u)
           dot_add(sum + r * row_vectors + u * kUnitVectors, pixels + u, ws);
@@ -398,7 +400,7 @@ static void run_block_row(const block_run* b, int c) {
   const int32_t chunks = (units + kTileUnits - 1) / kTileUnits;
   for (int32_t i = 0, done = 0; i < chunks; ++i) {
     const int32_t n = (units - done + chunks - i - 1) / (chunks - i);
-    for (int32_t row = 0; row < b->rows; row += kTileRows) kOfSize[n - 1](b, row, done * kUnit, c);
+    for (int32_t row = 0; row < b->rows; row += TILE_ROWS(n)) kOfSize[n - 1](b, row, done * kUnit, c);
     done += n;
   }
 }

@@ -31,6 +31,33 @@ INLINE void second_bytes16(char* to, const char* from) {
       __builtin_shufflevector(lower, upper, 0, 2, 4, 6, 8, 10, 12, 14, 17, 19, 21, 23, 25, 27, 29, 31);
 }
 
+/* A square of numbers: after a round that deals out the rows of the upper and the lower half lane by lane,
+ * the bits of row and lane have rotated by one; after as many rounds as a lane has bits, they are swapped. */
+#if LANES == 16
+#define DEAL_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define DEAL_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif LANES == 8
+#define DEAL_LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define DEAL_HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define DEAL_LOW 0, 4, 1, 5
+#define DEAL_HIGH 2, 6, 3, 7
+#endif
+#define TURN_TOGETHER
+enum { kTurnTogether = LANES };
+INLINE void turn_together(const float* x, int64_t x_row, float* y, int64_t y_row) {
+  vec rows[LANES], dealt[LANES];
+  UNROLL for (int i = 0; i < LANES; ++i) rows[i] = v_load(x + i * x_row);
+  UNROLL for (int bit = 1; bit < LANES; bit *= 2) {
+    UNROLL for (int i = 0; i < LANES / 2; ++i) {
+      dealt[2 * i] = __builtin_shufflevector(rows[i], rows[i + LANES / 2], DEAL_LOW);
+      dealt[2 * i + 1] = __builtin_shufflevector(rows[i], rows[i + LANES / 2], DEAL_HIGH);
+    }
+    UNROLL for (int i = 0; i < LANES; ++i) rows[i] = dealt[i];
+  }
+  UNROLL for (int i = 0; i < LANES; ++i) v_store(y + i * y_row, rows[i]);
+}
+
 /* The last vector overlaps the one before. */
 #define EVERY_SECOND
 static void every_second_4(uint32_t* to, const uint32_t* from, int32_t count) {

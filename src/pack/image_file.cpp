@@ -38,15 +38,19 @@ Status problem_in(const std::string& name, coppice_status status, const coppice_
 }  // namespace
 
 std::string image_bytes(const ImageParts& parts) {
-  coppice_cpk_plan plan{};
-  plan.width = 1;
-  plan.value_end = static_cast<int32_t>(parts.values.size());
-  plan.step_end = static_cast<int32_t>(parts.steps.size());
-  plan.arena_bytes = static_cast<uint64_t>(parts.arena_bytes);
   std::string bodies[COPPICE_CPK_SECTIONS];
-  bodies[COPPICE_CPK_PLANS] = text_of(&plan, 1);
-  bodies[COPPICE_CPK_VALUES] = text_of(parts.values.data(), parts.values.size());
-  bodies[COPPICE_CPK_STEPS] = text_of(parts.steps.data(), parts.steps.size());
+  coppice_cpk_plan entry{};
+  for (const ImageParts::Plan& plan : parts.plans) {
+    entry.width = plan.width;
+    entry.value_begin = entry.value_end;
+    entry.value_end += static_cast<int32_t>(plan.values.size());
+    entry.step_begin = entry.step_end;
+    entry.step_end += static_cast<int32_t>(plan.steps.size());
+    entry.arena_bytes = static_cast<uint64_t>(plan.arena_bytes);
+    bodies[COPPICE_CPK_PLANS] += text_of(&entry, 1);
+    bodies[COPPICE_CPK_VALUES] += text_of(plan.values.data(), plan.values.size());
+    bodies[COPPICE_CPK_STEPS] += text_of(plan.steps.data(), plan.steps.size());
+  }
   bodies[COPPICE_CPK_DATA] = text_of(parts.data.data(), parts.data.size());
   bodies[COPPICE_CPK_DATA].resize(rounded(parts.data.size(), 8) + COPPICE_CPK_SLACK, '\0');
   bodies[COPPICE_CPK_TEXT] = parts.text;
@@ -105,35 +109,49 @@ Result<PackedImage> PackedImage::read(Env& env, const std::string& path) {
   return open(unpacked.take(), path);
 }
 
+std::vector<int32_t> PackedImage::batches() const {
+  std::vector<int32_t> widths;
+  for (int32_t p = 0; p < view_.plans_total; ++p) widths.push_back(view_.plans[p].width);
+  return widths;
+}
+
+Result<coppice_image> PackedImage::plan(int32_t batch) const {
+  coppice_image chosen = view_;
+  if (coppice_image_choose(&chosen, batch) == COPPICE_OK) return chosen;
+  std::string there;
+  for (const int32_t width : batches()) there += (there.empty() ? "" : ", ") + std::to_string(width);
+  return invalid("--batch: it runs " + there + " at once, not " + std::to_string(batch) +
+                 "; pack it with --batch " + std::to_string(batch));
+}
+
 int64_t elements_of(const coppice_tensor& tensor) {
   return int64_t{tensor.channels} * tensor.height * tensor.width;
 }
 
 void PackedSession::PoolDeleter::operator()(coppice_pool* pool) const { coppice_pool_destroy(pool); }
 
-Result<PackedSession> PackedSession::create(const PackedImage& image, int threads, const std::string& isa,
-                                            int64_t limit) {
+Result<PackedSession> PackedSession::create(const PackedImage& image, const SessionOptions& options) {
   PackedSession session;
-  coppice_options options{};
-  options.kernels = coppice_host_kernels(isa.empty() ? nullptr : isa.c_str());
-  if (!options.kernels) return invalid("instruction set '" + isa + "': is not there on this machine");
-  if (threads < 1 || threads > 1024) return invalid("--threads: should be 1 to 1024");
-  options.threads = threads;
+  TRY_ASSIGN(const coppice_image view, image.plan(options.batch));
+  coppice_options c{};
+  c.kernels = coppice_host_kernels(options.isa.empty() ? nullptr : options.isa.c_str());
+  if (!c.kernels) return invalid("instruction set '" + options.isa + "': is not there on this machine");
+  if (options.threads < 1 || options.threads > 1024) return invalid("--threads: should be 1 to 1024");
+  c.threads = options.threads;
   // One thread has a pool, too: it sets how denormal numbers count, which the answer must not depend on.
-  session.pool_.reset(coppice_pool_create(threads));
+  session.pool_.reset(coppice_pool_create(options.threads));
   if (!session.pool_)
-    return Status(Code::kNoMemory, std::to_string(threads) + " threads could not be started");
-  options.par_for = coppice_pool_par_for;
-  options.par_ctx = session.pool_.get();
-  const size_t bytes = coppice_session_bytes(&image.view(), &options);
-  if (bytes > static_cast<size_t>(limit))
+    return Status(Code::kNoMemory, std::to_string(options.threads) + " threads could not be started");
+  c.par_for = coppice_pool_par_for;
+  c.par_ctx = session.pool_.get();
+  const size_t bytes = coppice_session_bytes(&view, &c);
+  if (bytes > static_cast<size_t>(options.limit))
     return Status(Code::kNoMemory, "running it takes " + std::to_string(bytes >> 20) +
-                                       " MiB, more than the limit of " + std::to_string(limit >> 20) +
+                                       " MiB, more than the limit of " + std::to_string(options.limit >> 20) +
                                        " MiB");
   session.memory_ = Bytes(bytes);
-  session.session_ =
-      coppice_session_create(&image.view(), &options, session.memory_.data(), session.memory_.size());
-  session.isa_ = options.kernels->isa;
+  session.session_ = coppice_session_create(&view, &c, session.memory_.data(), session.memory_.size());
+  session.isa_ = c.kernels->isa;
   return session;
 }
 

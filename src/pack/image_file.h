@@ -20,14 +20,18 @@ typedef struct coppice_pool coppice_pool;  // host/threads.h
 namespace coppice {
 
 struct ImageParts {
-  std::vector<coppice_cpk_value> values;
-  std::vector<coppice_cpk_step> steps;
+  struct Plan {
+    int32_t width = 1;
+    std::vector<coppice_cpk_value> values;
+    std::vector<coppice_cpk_step> steps;
+    int64_t arena_bytes = 0;
+  };
+  std::vector<Plan> plans;
   std::vector<uint8_t> data;
   std::string text;
-  int64_t arena_bytes = 0;
 };
 
-// The bytes of the file, with one plan for single samples. What its parts say is not looked at.
+// The bytes of the file. What its parts say is not looked at.
 std::string image_bytes(const ImageParts& parts);
 
 // A verified image in memory of its own. Movable; sessions point into it.
@@ -43,6 +47,10 @@ class PackedImage {
   int64_t bytes() const { return static_cast<int64_t>(memory_.size()); }
   coppice_tensor input() const { return coppice_input(&view_, 0); }
   coppice_tensor output() const { return coppice_output(&view_, 0); }
+  // How many samples it can run at once: 1, and what it was packed for (PackOptions::batches).
+  std::vector<int32_t> batches() const;
+  // The view whose steps run that many.
+  Result<coppice_image> plan(int32_t batch) const;
 
  private:
   static Result<PackedImage> open(Bytes memory, const std::string& name);
@@ -53,15 +61,19 @@ class PackedImage {
 // Numbers of a tensor.
 int64_t elements_of(const coppice_tensor& tensor);
 
+struct SessionOptions {
+  int threads = 1;
+  std::string isa = {};              // "": the best of this CPU
+  int32_t batch = 1;                 // samples of a run, which the image was packed for
+  int64_t limit = int64_t{1} << 33;  // bytes of memory: a file of a kilobyte may claim any
+};
+
 // Runs an image, which must outlive it. Owns memory and threads; belongs to one caller at a time.
 class PackedSession {
  public:
-  // isa: "" for the best of this CPU.
-  // Fails where the session would take more memory than `limit` bytes: a file of a kilobyte may claim any.
-  static Result<PackedSession> create(const PackedImage& image, int threads = 1, const std::string& isa = "",
-                                      int64_t limit = int64_t{1} << 33);
+  static Result<PackedSession> create(const PackedImage& image, const SessionOptions& options = {});
 
-  // One sample, in and out as input() and output() of the image say.
+  // Samples one after the other, each in and out as input() and output() of the image say.
   void run(const float* input, float* output) const {
     const void* inputs[] = {input};
     void* outputs[] = {output};

@@ -25,8 +25,9 @@ const char* arithmetic_name(Arithmetic arithmetic);  // "float", "weights8", "in
 struct PackOptions {
   Arithmetic arithmetic = Arithmetic::kFloat;
   PackGoal goal = PackGoal::kLatency;
-  Ranges ranges = {};           // of activations, as calibrate() finds them: kInt8 needs them
-  std::string metadata = "{}";  // a JSON object, whose members the text of the image has, too
+  std::vector<int32_t> batches = {};  // also plans for so many samples at once: ascending, above 1
+  Ranges ranges = {};                 // of activations, as calibrate() finds them: kInt8 needs them
+  std::string metadata = "{}";        // a JSON object, whose members the text of the image has, too
 };
 
 // A step as people see it.

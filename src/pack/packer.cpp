@@ -27,12 +27,6 @@ coppice_cpk_value value_of(const Shape& shape, std::optional<Quantisation> quant
   return value;
 }
 
-int64_t bytes_of(const coppice_cpk_value& v) {
-  return int64_t{v.channels} * (v.height + 2 * v.halo) * (v.width + 2 * v.halo) *
-             (v.type == COPPICE_CPK_F32 ? 4 : 1) +
-         COPPICE_PLANE_SLACK;
-}
-
 }  // namespace
 
 Packer::Packer(const Network& network, const PackOptions& options)
@@ -112,8 +106,8 @@ void Packer::answer() {
 // ---- values
 
 int32_t Packer::add_value(const std::string& name, const coppice_cpk_value& value) {
-  const auto id = static_cast<int32_t>(values_.size());
-  values_.push_back({value, name, id});
+  const auto id = static_cast<int32_t>(plan_.values.size());
+  plan_.values.push_back({value, name, id});
   return id;
 }
 
@@ -183,7 +177,7 @@ int32_t Packer::reshaped(int32_t image_value, const Shape& shape, const std::str
   coppice_cpk_value made = value_of(shape, integers_of(value(image_value)));
   made.kind = value(image_value).kind;
   const int32_t id = add_value(name, made);
-  values_.back().root = values_[static_cast<size_t>(image_value)].root;
+  plan_.values.back().root = plan_.values[static_cast<size_t>(image_value)].root;
   return id;
 }
 
@@ -191,7 +185,7 @@ int32_t Packer::copied(int32_t image_value) {
   coppice_cpk_value made = value(image_value);
   made.kind = COPPICE_CPK_SCRATCH;
   Node node;  // the copy stands for no node
-  node.name = values_[static_cast<size_t>(image_value)].name + " in the arena";
+  node.name = plan_.values[static_cast<size_t>(image_value)].name + " in the arena";
   const int32_t id = add_value(node.name, made);
   copy(node, image_value, id, {0, 1, 0, made.channels, 0, 0, 1, 1, 1}, false);
   return id;
@@ -202,7 +196,7 @@ int32_t Packer::rescaled(int32_t image_value, Quantisation quantisation) {
   made.scale = quantisation.scale;
   made.zero_point = quantisation.zero_point;
   made.kind = COPPICE_CPK_SCRATCH;
-  return add_value(values_[static_cast<size_t>(image_value)].name + " rescaled", made);
+  return add_value(plan_.values[static_cast<size_t>(image_value)].name + " rescaled", made);
 }
 
 int32_t Packer::operand(ValueId id, coppice_cpk_type type) {
@@ -223,7 +217,7 @@ int32_t Packer::operand(ValueId id, coppice_cpk_type type) {
   const NodeId maker = graph_.producer(id);
   step(graph_.node(maker < 0 ? readers_[static_cast<size_t>(id)][0] : maker), COPPICE_CPK_CONVERT, made, -1,
        y);
-  described().name = values_[static_cast<size_t>(y)].name;
+  described().name = plan_.values[static_cast<size_t>(y)].name;
   converted_[id] = y;
   return y;
 }
@@ -257,10 +251,10 @@ int32_t Packer::windowed(int32_t x, Windows& w) {
   if (const auto at = windowed_.find(key);
       at != windowed_.end() && value(at->second).height == to.height && value(at->second).width == to.width)
     return at->second;
-  const std::string name = values_[static_cast<size_t>(x)].name;
+  const std::string name = plan_.values[static_cast<size_t>(x)].name;
   const int32_t y = add_value(name + (w.stride == 1 ? " in a frame" : " in phases"), to);
   Node node;  // the copy stands for no node
-  node.name = values_[static_cast<size_t>(y)].name;
+  node.name = plan_.values[static_cast<size_t>(y)].name;
   copy(node, x, y, window, w.wrap);
   windowed_[key] = y;
   return y;
@@ -311,9 +305,9 @@ coppice_cpk_step& Packer::step(const Node& node, coppice_cpk_op op, int32_t a, i
   made.low = kNoLimit;
   made.low_i8 = INT8_MIN;
   made.high_i8 = INT8_MAX;
-  steps_.push_back(made);
-  described_.push_back({.name = node.name});
-  return steps_.back();
+  plan_.steps.push_back(made);
+  plan_.described.push_back({.name = node.name});
+  return plan_.steps.back();
 }
 
 void Packer::copy(const Node& node, int32_t x, int32_t y, const coppice_cpk_copy& window, bool wrap) {
@@ -328,51 +322,24 @@ void Packer::computes_in_floats(const Node& node, const std::string& reason) {
 
 // ---- the whole
 
-// Where scratch lies; inputs and outputs are numbered.
-ArenaPlan Packer::place() {
-  std::vector<ArenaValue> lives(values_.size());
-  for (size_t v = 0; v < values_.size(); ++v) {
-    const auto root = static_cast<size_t>(values_[v].root);
-    lives[root].bytes = std::max(lives[root].bytes, bytes_of(values_[v].value));
-    lives[v].first = INT32_MAX;
-    lives[v].last = -1;
-  }
-  for (size_t s = 0; s < steps_.size(); ++s)
-    for (const int32_t v : {steps_[s].a, steps_[s].b, steps_[s].y}) {
-      if (v < 0) continue;
-      ArenaValue& life = lives[static_cast<size_t>(values_[static_cast<size_t>(v)].root)];
-      life.first = std::min(life.first, static_cast<int32_t>(s));
-      life.last = std::max(life.last, static_cast<int32_t>(s));
-    }
-  for (size_t v = 0; v < values_.size(); ++v)
-    if (values_[v].root != static_cast<int32_t>(v) || values_[v].value.kind != COPPICE_CPK_SCRATCH)
-      lives[v].bytes = 0;
-  ArenaPlan plan = plan_arena(lives);
-  for (ImageValue& v : values_) {
-    if (v.value.kind == COPPICE_CPK_SCRATCH)
-      v.value.place = static_cast<uint32_t>(plan.offset[static_cast<size_t>(v.root)] / COPPICE_CPK_ALIGNMENT);
-    else
-      v.value.place = v.value.kind == COPPICE_CPK_INPUT ? 0 : 1;
-  }
-  return plan;
-}
-
 // For people and for programs: what the caller says, and what each value and step is.
-std::string Packer::text(Json json) const {
+std::string Packer::text(Json json, const std::vector<ImagePlan>& plans) const {
   json["arithmetic"] = arithmetic_name(options_.arithmetic);
   Json values = Json::array(), steps = Json::array();
-  for (const ImageValue& v : values_) values.push_back(v.name);
-  for (const PackedStep& s : described_) {
-    Json step{{"name", s.name}};
-    if (!s.weight.empty()) {
-      step["weight"] = s.weight;
-      step["live"] = s.live;
-      step["total"] = s.total;
-      step["block"] = s.block;
-      step["format"] = s.format;
-      step["reason"] = s.reason;
+  for (const ImagePlan& plan : plans) {
+    for (const ImageValue& v : plan.values) values.push_back(v.name);
+    for (const PackedStep& s : plan.described) {
+      Json step{{"name", s.name}};
+      if (!s.weight.empty()) {
+        step["weight"] = s.weight;
+        step["live"] = s.live;
+        step["total"] = s.total;
+        step["block"] = s.block;
+        step["format"] = s.format;
+        step["reason"] = s.reason;
+      }
+      steps.push_back(std::move(step));
     }
-    steps.push_back(std::move(step));
   }
   json["values"] = std::move(values);
   json["steps"] = std::move(steps);
@@ -381,17 +348,26 @@ std::string Packer::text(Json json) const {
 
 Result<PackedNetwork> Packer::finish() {
   TRY_ASSIGN(Json json, parse_json("metadata", options_.metadata));
-  const ArenaPlan plan = place();
+  std::vector<ImagePlan> plans{plan_};
+  for (const int32_t width : options_.batches) {
+    TRY_ASSIGN(ImagePlan tiles, tiles_of(plan_, width));
+    plans.push_back(std::move(tiles));
+  }
   ImageParts parts;
-  for (const ImageValue& v : values_) parts.values.push_back(v.value);
-  parts.steps = steps_;
+  for (ImagePlan& plan : plans) {
+    place(plan);
+    ImageParts::Plan& made = parts.plans.emplace_back();
+    made.width = plan.width;
+    for (const ImageValue& v : plan.values) made.values.push_back(v.value);
+    made.steps = plan.steps;
+    made.arena_bytes = plan.arena_bytes;
+  }
   parts.data = data_.bytes();
-  parts.arena_bytes = plan.bytes;
-  parts.text = text(std::move(json));
+  parts.text = text(std::move(json), plans);
   PackedNetwork packed;
   packed.file = image_bytes(parts);
-  packed.steps = described_;
-  packed.arena_bytes = plan.bytes;
+  packed.steps = plan_.described;
+  packed.arena_bytes = plans.front().arena_bytes;
   packed.float_steps = float_steps_;
   return packed;
 }

@@ -13,20 +13,13 @@
 #include "coppice_cpk.h"
 #include "coppice_planes.h"
 #include "models/json.h"
-#include "pack/arena.h"
 #include "pack/data_section.h"
+#include "pack/image_plan.h"
 #include "pack/pack.h"
 
 namespace coppice::pack {
 
 inline constexpr float kNoLimit = -std::numeric_limits<float>::infinity();
-
-// A value of the image. Several may be one place in other shapes: `root` is the first of them.
-struct ImageValue {
-  coppice_cpk_value value{};
-  std::string name;
-  int32_t root = 0;
-};
 
 // How integers of the value are meant; nothing of floats.
 inline std::optional<Quantisation> integers_of(const coppice_cpk_value& value) {
@@ -54,7 +47,7 @@ class Packer {
   std::vector<float> numbers(ValueId parameter) const;  // of a parameter or state, canonical
   const Param& param(ValueId parameter) const;
   const coppice_cpk_value& value(int32_t image_value) const {
-    return values_[static_cast<size_t>(image_value)].value;
+    return plan_.values[static_cast<size_t>(image_value)].value;
   }
 
   // Whether the value may be integers: it has a quantisation, and is not the answer.
@@ -87,7 +80,7 @@ class Packer {
   // Appends a step; fills a, b and y. The name is that of the node.
   coppice_cpk_step& step(const Node& node, coppice_cpk_op op, int32_t a, int32_t b, int32_t y);
   void copy(const Node& node, int32_t x, int32_t y, const coppice_cpk_copy& window, bool wrap);
-  PackedStep& described() { return described_.back(); }  // the step appended last
+  PackedStep& described() { return plan_.described.back(); }  // the step appended last
   DataSection& data() { return data_; }
   PackGoal goal() const { return options_.goal; }
   bool quantises_weights() const { return options_.arithmetic != Arithmetic::kFloat; }
@@ -100,17 +93,14 @@ class Packer {
   NodeId only_reader(ValueId value) const;                    // -1: there are several, or none
   std::optional<Quantisation> own_rounding(ValueId value) const;
   void answer();
-  ArenaPlan place();
-  std::string text(Json json) const;
+  std::string text(Json json, const std::vector<ImagePlan>& plans) const;
 
   const Network& network_;
   const Graph& graph_;
   const PackOptions& options_;
   std::vector<std::vector<NodeId>> readers_;  // of values, live nodes only
   std::vector<bool> live_, done_;             // nodes
-  std::vector<ImageValue> values_;
-  std::vector<coppice_cpk_step> steps_;
-  std::vector<PackedStep> described_;
+  ImagePlan plan_;                            // of single samples
   std::vector<std::string> float_steps_;
   std::map<ValueId, int32_t> at_;
   std::map<ValueId, int32_t> converted_;

@@ -51,7 +51,7 @@ Result<Outputs> image_outputs(const PackedImage& image, const Dataset& data, con
   TRY_ASSIGN(const std::unique_ptr<Loader> loader, Loader::create(data, split, options));
   std::vector<PackedSession> sessions;
   for (int t = 0; t < threads; ++t) {
-    TRY_ASSIGN(PackedSession session, PackedSession::create(image, 1, isa));
+    TRY_ASSIGN(PackedSession session, PackedSession::create(image, {.isa = isa}));
     sessions.push_back(std::move(session));
   }
   const std::unique_ptr<coppice_pool, PoolDeleter> pool(coppice_pool_create(threads));

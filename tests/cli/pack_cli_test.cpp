@@ -82,6 +82,18 @@ TEST_F(PackCli, APackedNetworkAndItsStoredCopyAnswerAlike) {
   EXPECT_EQ(json_of("bench run net.cpk --runs 100 --seconds 0.1 --json")["runs"], 100);
 }
 
+TEST_F(PackCli, RunsSeveralSamplesAtOnce) {
+  ASSERT_EQ(program_.run("pack run -o net.cpk --arithmetic int8 --no-judge --batch 16,4,16").code, 0);
+  expect_said("explain net.cpk", {"One sample, ", "4 samples at once, ", "16 samples at once, ",
+                                  "input side by side", "to run 16 samples, of these "});
+  expect_said("inspect net.cpk", {"16 samples at once", "fc2 side by side"});
+  expect_said("bench run net.cpk --batch 16 --runs 100 --seconds 0.1", {"us for 16 samples, "});
+  EXPECT_EQ(json_of("bench run net.cpk --batch 4 --runs 100 --seconds 0.1 --json")["batch"], 4);
+  program_.expect_refusal("bench run net.cpk --batch 8", 2,
+                          "--batch: it runs 1, 4, 16 at once, not 8; pack it with --batch 8");
+  program_.expect_refusal("pack run -o one.cpk --batch 1", 2, "--batch");
+}
+
 // What a quantised run says of itself is what its packed file says.
 TEST_F(PackCli, QuantisedNetworksArePackedAsTheyAre) {
   const Json json = json_of("quantise run --epochs 1 --distill --samples 100 --out rounded --json");

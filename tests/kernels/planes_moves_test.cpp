@@ -194,5 +194,23 @@ TEST(PlaneCopy, EqualsTheDefinition) {
         }
 }
 
+TEST(PlaneTurn, RowsBecomeColumns) {
+  for (const std::string& isa : available_isas())
+    for (const auto& [rows, columns] : {std::pair{1, 1}, {16, 16}, {3, 40}, {40, 3}, {64, 33}, {17, 31}})
+      for (const auto& [part, together] : {std::pair{1, 1}, {7, 1}, {2, 3}, {100, 1}}) {
+        SCOPED_TRACE(isa + " " + std::to_string(rows) + " x " + std::to_string(columns));
+        Rng rng(1, stream_id("planes", "turn"));
+        TestPlane<float> x(rows, 1, columns, 0), y(columns, 1, rows, 0);
+        x.randomise(rng);
+        coppice_plane_turn_args args{};
+        args.x = x.view();
+        args.y = y.view();
+        args.part_channels = part;
+        run_parts(plane_kernels(isa).turn, &args, y, parts_of(columns, part), part, together, 0, 0, columns);
+        y.expect_whole(0, columns);
+        y.each([&](int channel, int, int u) { ASSERT_EQ(y.at(channel, 0, u), x.at(u, 0, channel)); });
+      }
+}
+
 }  // namespace
 }  // namespace coppice

@@ -31,18 +31,32 @@ PackedNetwork small(Arithmetic arithmetic) {
   return packed(network, options);
 }
 
+// Of all of its plans.
 std::vector<float> answer_of(const PackedImage& image) {
-  std::vector<float> input(static_cast<size_t>(elements_of(image.input())));
-  for (size_t i = 0; i < input.size(); ++i) input[i] = 0.01F * static_cast<float>(i % 100);
-  std::vector<float> output(static_cast<size_t>(elements_of(image.output())));
-  auto session = PackedSession::create(image, 1, "", kLimit);
-  if (session.ok()) session->run(input.data(), output.data());
-  return output;
+  std::vector<float> answers;
+  for (const int32_t batch : image.batches()) {
+    std::vector<float> input(static_cast<size_t>(elements_of(image.input()) * batch));
+    for (size_t i = 0; i < input.size(); ++i) input[i] = 0.01F * static_cast<float>(i % 100);
+    std::vector<float> output(static_cast<size_t>(elements_of(image.output()) * batch));
+    auto session = PackedSession::create(image, {.batch = batch, .limit = kLimit});
+    if (session.ok()) session->run(input.data(), output.data());
+    answers.insert(answers.end(), output.begin(), output.end());
+  }
+  return answers;
+}
+
+// Of two linear layers, for single samples and for four at once.
+PackedNetwork small_tiles(Arithmetic arithmetic) {
+  Network network = lively(mlp({9, 6, 3}));
+  PackOptions options = int8_options(network, random_input(network.graph, 3));
+  options.arithmetic = arithmetic;
+  options.batches = {4};
+  return packed(network, options);
 }
 
 TEST(PackedFile, EveryFlippedByteIsRefusedOrChangesNothing) {
-  for (const Arithmetic arithmetic : {Arithmetic::kFloat, Arithmetic::kInt8}) {
-    const PackedNetwork network = small(arithmetic);
+  for (const PackedNetwork& network : {small(Arithmetic::kFloat), small(Arithmetic::kInt8),
+                                       small_tiles(Arithmetic::kFloat), small_tiles(Arithmetic::kInt8)}) {
     const std::vector<float> expected = answer_of(image_of(network));
     size_t harmless = 0;
     for (size_t at = 0; at < network.file.size(); ++at)
@@ -94,6 +108,8 @@ TEST(PackedFile, LiesBehindRightChecksumsDoNoHarm) {
       for (const bool integers : {false, true}) {
         PackOptions options = int8_options(network, random_input(network.graph, 2));
         if (!integers) options.arithmetic = Arithmetic::kFloat;
+        options.batches = {2};
+        if (!pack_network(network, options).ok()) options.batches.clear();
         const std::string file = packed(network, options).file;
         for (int lie = 0; lie < 60; ++lie) {
           std::string changed = file;
@@ -112,6 +128,38 @@ TEST(PackedFile, LiesBehindRightChecksumsDoNoHarm) {
   }
   EXPECT_GT(taken, 100);
   EXPECT_GT(refused, 100);
+}
+
+TEST(PackedFile, PlansThatDoNotBelongTogetherAreRefused) {
+  const PackedNetwork network = small_tiles(Arithmetic::kFloat);
+  const PackedImage image = image_of(network);
+  const auto why = [&](const auto& change) {
+    std::string file = network.file;
+    const auto at = [&](const void* part) {
+      return file.data() + (static_cast<const unsigned char*>(part) - image.view().bytes);
+    };
+    coppice_cpk_plan plans[2];
+    std::memcpy(plans, at(image.view().plans), sizeof plans);
+    coppice_cpk_value input;
+    char* place = at(image.view().values - image.view().plan->value_begin + plans[1].value_begin);
+    std::memcpy(&input, place, sizeof input);
+    change(plans, input);
+    std::memcpy(place, &input, sizeof input);
+    std::memcpy(at(image.view().plans), plans, sizeof plans);
+    put_checksums_right(file);
+    return PackedImage::of(file, "x").status().message();
+  };
+  const std::string order = "x: plan 1: plans do not begin with single samples, or are not in order",
+                    samples = "x: plan 1: what goes in and out are not samples as in the first";
+  EXPECT_EQ(why([](coppice_cpk_plan*, coppice_cpk_value&) {}), "");
+  EXPECT_EQ(why([](coppice_cpk_plan* plans, coppice_cpk_value&) { plans[1].width = 1; }), order);
+  EXPECT_EQ(why([](coppice_cpk_plan* plans, coppice_cpk_value&) { plans[1].width = 1025; }), order);
+  EXPECT_EQ(why([](coppice_cpk_plan* plans, coppice_cpk_value&) { plans[1].width = 5; }), samples);
+  EXPECT_EQ(why([](coppice_cpk_plan*, coppice_cpk_value& input) { input.scale = 2; }), samples);
+  EXPECT_EQ(why([](coppice_cpk_plan*, coppice_cpk_value& input) { std::swap(input.channels, input.width); }),
+            samples);
+  EXPECT_EQ(why([](coppice_cpk_plan*, coppice_cpk_value& input) { input.kind = COPPICE_CPK_STATE; }),
+            "x: plan 1: its inputs and outputs are not numbered in order");
 }
 
 // Of the first linear layer of an int8 image: dense rows, whose biases lie behind weights and starts.
@@ -159,7 +207,7 @@ TEST(PackedRun, AllocatesNothing) {
     for (const int threads : {1, 2}) {
       const PackedNetwork network = small(arithmetic);
       const PackedImage image = image_of(network);
-      const auto session = PackedSession::create(image, threads);
+      const auto session = PackedSession::create(image, {.threads = threads});
       ASSERT_TRUE(session.ok());
       std::vector<float> input(static_cast<size_t>(elements_of(image.input())), 0.5F),
           output(static_cast<size_t>(elements_of(image.output())));

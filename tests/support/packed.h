@@ -39,11 +39,12 @@ inline PackedImage image_of(const PackedNetwork& network) {
 
 // input [samples][numbers of a sample] -> [samples][outputs].
 inline std::vector<float> said(const PackedImage& image, const std::vector<float>& input, int threads = 1,
-                               const std::string& isa = "") {
-  auto session = PackedSession::create(image, threads, isa);
+                               const std::string& isa = "", int32_t batch = 1) {
+  auto session = PackedSession::create(image, {.threads = threads, .isa = isa, .batch = batch});
   EXPECT_TRUE(session.ok()) << session.status().message();
-  const auto in = static_cast<size_t>(elements_of(image.input())),
-             out = static_cast<size_t>(elements_of(image.output()));
+  const auto in = static_cast<size_t>(elements_of(image.input()) * batch),
+             out = static_cast<size_t>(elements_of(image.output()) * batch);
+  EXPECT_EQ(input.size() % in, 0U);
   std::vector<float> all(input.size() / in * out);
   for (size_t s = 0; s < input.size() / in; ++s) session->run(&input[s * in], &all[s * out]);
   return all;
