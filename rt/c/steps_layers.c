@@ -193,11 +193,16 @@ static const int32_t* row_sums(coppice_builder* b, const layer* l) {
 
 static int64_t weights_in(const layer* l) { return l->step->entries * entry_numbers(l); }
 
+static coppice_rows rows_of(const layer* l, int32_t part) {
+  const coppice_rows rows = {l->rows, l->cols, part, l->start, (const uint8_t*)l->index, l->value};
+  return rows;
+}
+
 /* The struct that the kernel reads, in the session's memory. part: how many groups of rows a part takes. */
 static const void* weights_of(coppice_builder* b, const layer* l, int32_t part) {
   const int32_t c = l->step->weights == COPPICE_CPK_BLOCKS1 ? 1 : 4;
   if (l->step->weights == COPPICE_CPK_ROWS) {
-    const coppice_rows rows = {l->rows, l->cols, part, l->start, (const uint8_t*)l->index, l->value};
+    const coppice_rows rows = rows_of(l, part);
     return coppice_keep(b, &rows, (int64_t)sizeof rows);
   }
   if (l->integers) {
@@ -260,33 +265,85 @@ static int types_of(coppice_builder* b, const coppice_cpk_step* step, layer* l) 
 
 /* ---- linear layers */
 
+/* Whether there is a kernel that looks up what single weights multiply, and it is worth it: it wants twice
+ * the bytes, so floats that do not lie in a cache gain nothing. */
+static int looks_up(const layer* l, coppice_kernel kernel) {
+  enum { kMostFloats = 1 << 18 };
+  const int fits = has(l, COPPICE_CPK_INTEGERS) || l->step->entries <= kMostFloats;
+  return kernel && l->step->weights == COPPICE_CPK_ROWS && l->index && fits;
+}
+
 static void put_linear_f32(coppice_builder* b, const layer* l, coppice_vector x, coppice_vector y) {
+  enum { kRange = 32 };
+  const float* bias = (const float*)l->bias;
+  const coppice_kernel lookup = b->kernels ? b->kernels->lookup_f32 : NULL;
+  if (looks_up(l, lookup)) {
+    const coppice_cut cut = coppice_cut_of(b, (l->rows + kRows - 1) / kRows, 1, weights_in(l));
+    const coppice_rows rows = rows_of(l, 1);
+    const coppice_lookup_f32_args args = {coppice_lookup_of(b, &rows, kRange, 1, l->scale ? 1 : 4, cut.units),
+                                          l->scale,
+                                          bias,
+                                          x,
+                                          y,
+                                          l->step->low};
+    coppice_put_call(b, lookup, &args, (int64_t)sizeof args, cut.parts, 0);
+    return;
+  }
   const coppice_cut cut = coppice_cut_of(b, l->groups, 1, weights_in(l));
   const void* weights = weights_of(b, l, cut.units);
   if (l->step->weights == COPPICE_CPK_ROWS) {
-    const coppice_rows_f32_args args = {weights, l->scale, (const float*)l->bias, x, y, l->step->low};
+    const coppice_rows_f32_args args = {weights, l->scale, bias, x, y, l->step->low};
     coppice_put_call(b, b->kernels ? b->kernels->rows_f32 : NULL, &args, (int64_t)sizeof args, cut.parts, 0);
     return;
   }
-  const coppice_apply_f32_args args = {weights, (const float*)l->bias, x, y, l->step->low};
+  const coppice_apply_f32_args args = {weights, bias, x, y, l->step->low};
   coppice_put_call(b, b->apply_f32, &args, (int64_t)sizeof args, cut.parts, 0);
 }
 
+/* [rows rounded up to 16] numbers of 32 bits in the order of the groups; NULL stays NULL. */
+static const void* in_order(coppice_builder* b, const layer* l, const coppice_lookup* f, const void* from) {
+  const int32_t padded = (l->rows + kRows - 1) / kRows * kRows;
+  char* to = (char*)coppice_keep(b, NULL, padded * (int64_t)4);
+  for (int32_t i = 0; to && from && i < padded; ++i) {
+    const int32_t row = f->order[i] < l->rows ? f->order[i] : l->rows - 1;
+    memcpy(to + 4 * (int64_t)i, (const char*)from + 4 * (int64_t)row, 4);
+  }
+  return from ? to : NULL;
+}
+
+static void put_lookup_i8(coppice_builder* b, const layer* l, const coppice_apply_i8_args* as) {
+  enum { kRange = 256, kEach = 4 };
+  const coppice_cut cut = coppice_cut_of(b, (l->rows + kRows - 1) / kRows, 1, weights_in(l));
+  const coppice_rows rows = rows_of(l, 1);
+  const coppice_lookup* weights = coppice_lookup_of(b, &rows, kRange, kEach, 1, cut.units);
+  coppice_lookup_i8_args args = {weights, (const int32_t*)in_order(b, l, weights, l->bias), *as};
+  args.as.multiplier = (const int32_t*)in_order(b, l, weights, as->multiplier);
+  args.as.shift = (const int32_t*)in_order(b, l, weights, as->shift);
+  args.as.scale = (const float*)in_order(b, l, weights, as->scale);
+  const int64_t scratch = ((int64_t)l->cols + kRange - 1) / kRange * kRange;
+  coppice_put_call(b, b->kernels->lookup_i8, &args, (int64_t)sizeof args, cut.parts, scratch);
+}
+
 static void put_linear_i8(coppice_builder* b, const layer* l, coppice_vector x, coppice_vector y) {
-  const coppice_cut cut = coppice_cut_of(b, l->groups, 1, weights_in(l));
-  const void* weights = weights_of(b, l, cut.units);
   const endings end = endings_of(b, l);
   const coppice_cpk_step* step = l->step;
-  if (step->weights == COPPICE_CPK_ROWS) {
-    const coppice_rows_i8_args args = {
-        weights,      (const int32_t*)l->bias, x,         y,        end.multiplier, end.shift, end.zero_point,
-        step->low_i8, step->high_i8,           end.scale, step->low};
-    coppice_put_call(b, b->kernels ? b->kernels->rows_i8 : NULL, &args, (int64_t)sizeof args, cut.parts, 0);
+  coppice_apply_i8_args args = {
+      NULL,          x,         y,        end.multiplier, end.shift, end.zero_point, step->low_i8,
+      step->high_i8, end.scale, step->low};
+  if (b->kernels && looks_up(l, b->kernels->lookup_i8)) {
+    put_lookup_i8(b, l, &args);
     return;
   }
-  const coppice_apply_i8_args args = {
-      weights,       x,         y,        end.multiplier, end.shift, end.zero_point, step->low_i8,
-      step->high_i8, end.scale, step->low};
+  const coppice_cut cut = coppice_cut_of(b, l->groups, 1, weights_in(l));
+  const void* weights = weights_of(b, l, cut.units);
+  if (step->weights == COPPICE_CPK_ROWS) {
+    const coppice_rows_i8_args rows = {
+        weights,      (const int32_t*)l->bias, x,         y,        end.multiplier, end.shift, end.zero_point,
+        step->low_i8, step->high_i8,           end.scale, step->low};
+    coppice_put_call(b, b->kernels ? b->kernels->rows_i8 : NULL, &rows, (int64_t)sizeof rows, cut.parts, 0);
+    return;
+  }
+  args.weights = weights;
   coppice_put_call(b, b->apply_i8, &args, (int64_t)sizeof args, cut.parts, coppice_apply_i8_scratch(l->cols));
 }
 

@@ -17,7 +17,8 @@ static const coppice_kernel_table* candidate(int index) {
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
         !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
       return NULL;
-    return __builtin_cpu_supports("avx512vnni") ? &coppice_kernels_avx512 : &coppice_kernels_avx512_no_vnni;
+    if (!__builtin_cpu_supports("avx512vnni")) return &coppice_kernels_avx512_no_vnni;
+    return __builtin_cpu_supports("avx512vbmi") ? &coppice_kernels_avx512 : &coppice_kernels_avx512_no_vbmi;
   }
   if (index == 1)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &coppice_kernels_avx2 : NULL;

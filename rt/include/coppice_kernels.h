@@ -231,7 +231,8 @@ extern const coppice_kernel_table coppice_kernels_c;
 #if defined(__x86_64__)
 extern const coppice_kernel_table coppice_kernels_avx2;
 extern const coppice_kernel_table coppice_kernels_avx512;
-extern const coppice_kernel_table coppice_kernels_avx512_no_vnni; /* the same, its integers by AVX2 */
+extern const coppice_kernel_table coppice_kernels_avx512_no_vbmi; /* the same, but looks no bytes up */
+extern const coppice_kernel_table coppice_kernels_avx512_no_vnni; /* nor that, its integers by AVX2 */
 #elif defined(__aarch64__)
 extern const coppice_kernel_table coppice_kernels_neon;
 extern const coppice_kernel_table coppice_kernels_neon_dot; /* the same, its integers by dot products */

@@ -60,6 +60,40 @@ typedef struct coppice_rows_i8_args {
   float low_float;
 } coppice_rows_i8_args;
 
+/* ---- the same weights laid out anew, for vectors that look numbers of x up in registers: rows by sixteens,
+ * those with the most weights first, columns by ranges of as many as those registers hold. In a range the 16
+ * rows take steps together, as many as the one with the most weights wants; a step has `each` weights of
+ * every row, and where a row has no more they are 0. A session makes this of coppice_rows where there is a
+ * kernel for it. */
+typedef struct coppice_lookup {
+  int32_t rows, cols;
+  int32_t range, each;    /* 256 columns and 4 weights of integers; 32 and 1 where x is float */
+  int32_t groups, ranges; /* ceil(rows / 16), ceil(cols / range) */
+  int32_t part_groups;
+  const int32_t* order;   /* [groups * 16]: which row it is; the last ones may not exist */
+  const uint16_t* steps;  /* [groups][ranges] */
+  const uint32_t* start;  /* [groups + 1], counts steps */
+  const uint8_t* index;   /* [steps][16][each], of a column in its range */
+  const void* value;      /* [steps][16][each] float or int8; 64-byte aligned, as index is */
+  const int32_t* row_sum; /* of int8 values [groups * 16], in that order, as in coppice_apply_i8 */
+} coppice_lookup;
+
+/* As coppice_rows_f32_args say it. Parts: ranges of part_groups groups. */
+typedef struct coppice_lookup_f32_args {
+  const coppice_lookup* weights;
+  const float *scale, *bias;
+  coppice_vector x, y;
+  float low;
+} coppice_lookup_f32_args;
+
+/* As coppice_apply_i8_args say it, but for their weights; what there is of each row comes in the order of the
+ * groups. Scratch: x, filled up to a whole range. */
+typedef struct coppice_lookup_i8_args {
+  const coppice_lookup* weights;
+  const int32_t* bias; /* [groups * 16] */
+  coppice_apply_i8_args as;
+} coppice_lookup_i8_args;
+
 /* ---- convolutions: y[row][p] = max(bias[row] + sum over k of w[row][k] * x[offset[k] + p] + add[row][p],
  * low), where p = v * pitch + u is pixel (v, u) of y and pitch that of x. So a step of one pixel: a larger
  * stride reads phases that coppice_copy_args made. offset is counted in elements from the start of x's group
@@ -204,7 +238,8 @@ typedef struct coppice_plane_turn_args {
 
 /* The kernels of one instruction set. */
 typedef struct coppice_plane_kernels {
-  coppice_kernel rows_f32, rows_i8; /* coppice_rows_f32_args, coppice_rows_i8_args */
+  coppice_kernel rows_f32, rows_i8;     /* coppice_rows_f32_args, coppice_rows_i8_args */
+  coppice_kernel lookup_f32, lookup_i8; /* coppice_lookup_f32_args, coppice_lookup_i8_args; or NULL */
   coppice_kernel conv_rows_f32,
       conv_blocks_f32; /* coppice_plane_conv_f32_args: coppice_rows, coppice_apply_f32 */
   coppice_kernel conv_rows_i8,

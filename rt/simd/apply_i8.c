@@ -2,6 +2,7 @@
  * Linear layers of one sample in 8-bit integers. What bounds single columns (c = 1) is bringing four of them
  * together: each lies in four bytes of scratch of its own, the other three 0, so that a load some bytes
  * before it finds it shifted, and three ORs do. */
+#include "apply_i8_sums.h"
 #include "dot.h"
 #include "kernels_simd.h"
 
@@ -59,65 +60,14 @@ INLINE void add_groups(const coppice_apply_i8* f, int32_t begin, int32_t end, co
   dot_store(s, sum);
 }
 
-typedef int32_t int32x16 __attribute__((vector_size(64)));
-typedef int32_t int32x8 __attribute__((vector_size(32)));
-typedef int64_t int64x8 __attribute__((vector_size(64)));
-typedef int8_t int8x8 __attribute__((vector_size(8)));
-
-INLINE int64x8 wide(const int32_t* p) {
-  int32x8 v;
-  memcpy(&v, p, sizeof v);
-#if defined(COPPICE_ISA_avx512)
-  return (int64x8)_mm512_cvtepi32_epi64((__m256i)v); /* gcc takes what it has in a register apart */
-#else
-  return __builtin_convertvector(v, int64x8);
-#endif
-}
-INLINE int64x8 where(int64x8 mask, int64x8 a, int64x8 b) { return (a & mask) | (b & ~mask); }
-
-/* As coppice_apply.h defines it: adding half of 2^shift and shifting is shifting by one less, adding 1 and
- * shifting by one. */
-INLINE void requantise(const coppice_apply_i8_args* a, int32_t row, const int32_t* sum, int8_t* out) {
-  const int64x8 low = (int64x8){0} + a->low, high = (int64x8){0} + a->high;
-  UNROLL for (int r = 0; r < COPPICE_APPLY_ROWS; r += 8) {
-    int64x8 y = wide(sum + r) * wide(a->multiplier + row + r);
-    y = (((y >> (wide(a->shift + row + r) - 1)) + 1) >> 1) + a->zero_point;
-    y = where(y < low, low, where(y > high, high, y));
-    const int8x8 bytes = __builtin_convertvector(y, int8x8);
-    memcpy(out + r, &bytes, sizeof bytes);
-  }
-}
-
-/* Of a constant number of rows, so that the copies are moves. */
-INLINE void put_rows(const coppice_apply_i8_args* a, int32_t row, const int32_t* sum, void* y, size_t rows) {
-  if (a->multiplier) {
-    int8_t out[COPPICE_APPLY_ROWS];
-    requantise(a, row, sum, out);
-    memcpy((int8_t*)y + row, out, rows);
-  } else {
-    float out[COPPICE_APPLY_ROWS];
-    for (int r = 0; r < COPPICE_APPLY_ROWS; ++r) {
-      const float scaled = (float)sum[r] * a->scale[row + r];
-      out[r] = scaled < a->low_float ? a->low_float : scaled;
-    }
-    memcpy((float*)y + row, out, rows * sizeof(float));
-  }
-}
-
 INLINE void put(const coppice_apply_i8_args* a, int32_t row, int32_t* sum, void* y) {
   const coppice_apply_i8* f = a->weights;
-  int32x16 all, bias, row_sum;
-  memcpy(&all, sum, sizeof all);
-  memcpy(&bias, f->bias + row, sizeof bias);
-  memcpy(&row_sum, f->row_sum + row, sizeof row_sum);
-  all += bias - kDotOffset * row_sum;
-  memcpy(sum, &all, sizeof all);
-  /* To memory: gcc would take the vector apart, number by number, for the halves that follow. */
-  __asm__("" : "+m"(*(int32_t(*)[COPPICE_APPLY_ROWS])sum));
+  char* to = (char*)y + (int64_t)row * (a->multiplier ? 1 : 4);
+  add_start(sum, f->bias + row, f->row_sum + row);
   if (f->rows - row >= COPPICE_APPLY_ROWS)
-    put_rows(a, row, sum, y, COPPICE_APPLY_ROWS);
+    put_rows(a, row, sum, to, COPPICE_APPLY_ROWS);
   else
-    put_rows(a, row, sum, y, (size_t)(f->rows - row));
+    put_rows(a, row, sum, to, (size_t)(f->rows - row));
 }
 
 INLINE void run_rows(const coppice_apply_i8_args* a, int32_t begin, int32_t end, const char* x, void* y,

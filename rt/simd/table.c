@@ -27,30 +27,35 @@ static float read_loop(const float* data, int32_t count) {
 }
 
 /* The kernels of integers are given: AVX-512 without its dot products takes those of AVX2. */
-#define TABLE(apply, rows, blocks)                                                                         \
-  {                                                                                                        \
-    .isa = COPPICE_ISA_TEXT, .linear_segments = KERNEL(coppice_linear_segments),                           \
-    .linear_blocks = KERNEL(coppice_linear_blocks), .conv = KERNEL(coppice_conv),                          \
-    .conv_blocks = KERNEL(coppice_conv_blocks), .apply_f32 = KERNEL(coppice_apply_f32), .apply_i8 = apply, \
-    .planes = PLANE_TABLE(rows, blocks), .fma_loop = fma_loop, .read_loop = read_loop                      \
+#define TABLE(...) TABLE_OF(__VA_ARGS__)
+#define TABLE_OF(apply, rows, blocks, lookup_f32, lookup_i8)                                                 \
+  {                                                                                                          \
+    .isa = COPPICE_ISA_TEXT, .linear_segments = KERNEL(coppice_linear_segments),                             \
+    .linear_blocks = KERNEL(coppice_linear_blocks), .conv = KERNEL(coppice_conv),                            \
+    .conv_blocks = KERNEL(coppice_conv_blocks), .apply_f32 = KERNEL(coppice_apply_f32), .apply_i8 = apply,   \
+    .planes = PLANE_TABLE(rows, blocks, lookup_f32, lookup_i8), .fma_loop = fma_loop, .read_loop = read_loop \
   }
-
-const coppice_kernel_table KERNEL(coppice_kernels) = TABLE(KERNEL(coppice_apply_i8), PLANE(conv_rows_i8),
-                                                           PLANE(conv_blocks_i8));
-
+#define OWN_INTEGERS KERNEL(coppice_apply_i8), PLANE(conv_rows_i8), PLANE(conv_blocks_i8)
 #define DECLARE_INTEGERS(isa)                                                                           \
   void coppice_apply_i8_##isa(const void* args, const coppice_run_state* rs, const coppice_item* item); \
   void coppice_plane_conv_rows_i8_##isa(const void* args, const coppice_run_state* rs,                  \
                                         const coppice_item* item);                                      \
   void coppice_plane_conv_blocks_i8_##isa(const void* args, const coppice_run_state* rs,                \
                                           const coppice_item* item)
+#define INTEGERS_OF(isa) \
+  coppice_apply_i8_##isa, coppice_plane_conv_rows_i8_##isa, coppice_plane_conv_blocks_i8_##isa
 
 #if defined(COPPICE_ISA_avx512)
 DECLARE_INTEGERS(avx2);
-const coppice_kernel_table coppice_kernels_avx512_no_vnni =
-    TABLE(coppice_apply_i8_avx2, coppice_plane_conv_rows_i8_avx2, coppice_plane_conv_blocks_i8_avx2);
-#elif defined(COPPICE_ISA_neon)
+PLANE_KERNEL(lookup_f32);
+PLANE_KERNEL(lookup_i8);
+const coppice_kernel_table coppice_kernels_avx512 = TABLE(OWN_INTEGERS, PLANE(lookup_f32), PLANE(lookup_i8));
+const coppice_kernel_table coppice_kernels_avx512_no_vbmi = TABLE(OWN_INTEGERS, PLANE(lookup_f32), NULL);
+const coppice_kernel_table coppice_kernels_avx512_no_vnni = TABLE(INTEGERS_OF(avx2), PLANE(lookup_f32), NULL);
+#else
+const coppice_kernel_table KERNEL(coppice_kernels) = TABLE(OWN_INTEGERS, NULL, NULL);
+#if defined(COPPICE_ISA_neon)
 DECLARE_INTEGERS(neon_dot);
-const coppice_kernel_table coppice_kernels_neon_dot = TABLE(
-    coppice_apply_i8_neon_dot, coppice_plane_conv_rows_i8_neon_dot, coppice_plane_conv_blocks_i8_neon_dot);
+const coppice_kernel_table coppice_kernels_neon_dot = TABLE(INTEGERS_OF(neon_dot), NULL, NULL);
+#endif
 #endif

@@ -122,6 +122,69 @@ TEST_P(PackFormat, SaysTheSameInEveryArithmetic) {
 INSTANTIATE_TEST_SUITE_P(Blocks, PackFormat, ::testing::Values("1x1", "4x1", "16x1", "16x4"),
                          [](const auto& block) { return std::string("Of") + block.param; });
 
+// What this machine has under one name; COPPICE_ISA knows the best of them only.
+std::vector<const coppice_kernel_table*> tables() {
+  std::vector<const coppice_kernel_table*> out{&coppice_kernels_c};
+  for (const std::string& isa : instruction_sets()) out.push_back(coppice_host_kernels(isa.c_str()));
+#if defined(COPPICE_HAVE_SIMD) && defined(__x86_64__)
+  if (coppice_host_kernels("avx512") != nullptr)
+    out.insert(out.end(), {&coppice_kernels_avx512_no_vbmi, &coppice_kernels_avx512_no_vnni});
+#endif
+  return out;
+}
+
+std::vector<float> said_by(const coppice_kernel_table* table, const PackedImage& image,
+                           const std::vector<float>& input) {
+  coppice_options options{};
+  options.kernels = table;
+  options.threads = 1;
+  Bytes memory(coppice_session_bytes(&image.view(), &options));
+  coppice_session* session = coppice_session_create(&image.view(), &options, memory.data(), memory.size());
+  const auto in = static_cast<size_t>(elements_of(image.input())),
+             out = static_cast<size_t>(elements_of(image.output()));
+  std::vector<float> all(input.size() / in * out);
+  for (size_t s = 0; s < input.size() / in; ++s) {
+    const void* inputs[] = {&input[s * in]};
+    void* outputs[] = {&all[s * out]};
+    coppice_run(session, inputs, outputs);
+  }
+  return all;
+}
+
+// Rows of several lengths, weights 0, gaps that one byte does not span, more rows than are sorted.
+TEST(Pack, SingleWeightsOfLinearLayersSayTheSameEverywhere) {
+  for (const auto& [cols, rows, density] : {std::tuple{1030, 37, 0.1},
+                                            {700, 64, 0.003},
+                                            {256, 16, 0.5},
+                                            {33, 5, 0.9},
+                                            {257, 100, 0.03},
+                                            {9, 8201, 0.3}}) {
+    Network network = network_of(mlp({cols, rows, 3}), density);
+    Param& weight = *network.find("fc1.weight");
+    std::vector<float> values = weight.canonical(weight.value);
+    for (size_t i = 0; i < values.size(); i += 5) values[i] = 0;
+    weight.set_canonical(weight.value, values);
+    const std::vector<float> input = random_input(network.graph, 4);
+    for (const Arithmetic arithmetic : {Arithmetic::kFloat, Arithmetic::kWeights8, Arithmetic::kInt8}) {
+      PackOptions options = int8_options(network, input);
+      options.arithmetic = arithmetic;
+      const PackedImage image = image_of(packed(network, options));
+      const std::vector<float> plain = said(image, input, 1, "c");
+      for (const coppice_kernel_table* table : tables()) {
+        SCOPED_TRACE(std::string(table->isa) + ", " + arithmetic_name(arithmetic) + ", " +
+                     std::to_string(rows) + " x " + std::to_string(cols));
+        if (arithmetic == Arithmetic::kInt8)
+          EXPECT_EQ(plain, said_by(table, image, input));
+        else
+          expect_close(plain, said_by(table, image, input), 1e-4);
+      }
+      for (const std::string& isa : instruction_sets())
+        for (const int threads : {2, 7})
+          EXPECT_EQ(said(image, input, 1, isa), said(image, input, threads, isa)) << isa;
+    }
+  }
+}
+
 // Samples at once: 16 and 3 after each other are 48 of each kind.
 void expect_tiles_say_the_same(const Network& network, PackOptions options, const std::vector<float>& input) {
   options.batches = {3, 16};
