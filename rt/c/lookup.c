@@ -7,67 +7,54 @@
 
 enum { kRows = COPPICE_APPLY_ROWS };
 
-/* Where a row is. */
-typedef struct cursor {
-  uint32_t entry, end;
-  int32_t column; /* of the entry */
-} cursor;
+static int32_t columns_bits(const coppice_lookup* to) { return to->each == 4 ? 8 : 5; }
 
-static cursor cursor_of(const coppice_rows* f, int32_t row) {
-  cursor at = {0, 0, 0};
-  if (row >= f->rows) return at;
-  at.entry = f->start[row];
-  at.end = f->start[row + 1];
-  if (at.entry < at.end) at.column = f->delta[at.entry];
-  return at;
-}
-
-static void go_on(const coppice_rows* f, cursor* at) {
-  if (++at->entry < at->end) at->column += f->delta[at->entry];
-}
-
-/* What a group of rows needs in a range: moves its cursors behind the range and returns the steps. Entries
- * that only bridge a gap come along, as weights 0. index, value: of the first step, or NULL. */
-static int32_t take_range(const coppice_rows* f, const coppice_lookup* to, cursor* at, int32_t first,
-                          int32_t value_bytes, uint8_t* index, void* value) {
-  const int8_t* bytes = (const int8_t*)f->value;
-  const float* floats = (const float*)f->value;
-  const int32_t shift = to->each == 4 ? 2 : 0, end = first + to->range;
-  int32_t most = 0;
-  for (int32_t r = 0; r < kRows; ++r) {
-    cursor c = at[r];
-    int32_t count = 0;
-    for (; c.entry < c.end && c.column < end; go_on(f, &c)) {
-      if (index) {
-        const int32_t place = ((((count >> shift) * kRows) + r) << shift) + (count & (to->each - 1));
-        index[place] = (uint8_t)(c.column - first);
-        if (value_bytes == 1)
-          ((int8_t*)value)[place] = bytes[c.entry];
-        else
-          ((float*)value)[place] = floats[c.entry];
-      }
-      ++count;
-    }
-    at[r] = c;
-    most = count > most ? count : most;
-  }
-  return (most + to->each - 1) >> shift;
-}
-
-static uint32_t take_group(const coppice_rows* f, const coppice_lookup* to, const int32_t* rows,
-                           int32_t value_bytes, uint16_t* steps, uint8_t* index, char* value) {
-  cursor at[kRows];
-  const int64_t step = (int64_t)kRows * to->each;
+/* The steps that a group takes in each range, and all of them: weights that only bridge a gap count as well.
+ */
+static uint32_t count_group(const coppice_rows* f, const coppice_lookup* to, const int32_t* rows,
+                            uint16_t* steps) {
+  const int32_t bits = columns_bits(to);
+  const uint8_t* delta = f->delta;
   uint32_t all = 0;
-  for (int32_t r = 0; r < kRows; ++r) at[r] = cursor_of(f, rows[r]);
-  for (int32_t range = 0; range < to->ranges; ++range) {
-    const int32_t taken =
-        take_range(f, to, at, range * to->range, value_bytes, index ? index + all * step : NULL,
-                   index ? value + all * step * value_bytes : NULL);
-    if (steps) steps[range] = (uint16_t)taken;
-    all += (uint32_t)taken;
+  memset(steps, 0, (size_t)to->ranges * sizeof *steps);
+  for (int32_t r = 0; r < kRows && rows[r] < f->rows; ++r) {
+    uint16_t count[COPPICE_LOOKUP_RANGES];
+    memset(count, 0, (size_t)to->ranges * sizeof *count);
+    int32_t column = 0;
+    for (uint32_t e = f->start[rows[r]]; e < f->start[rows[r] + 1]; ++e)
+      ++count[(column += delta[e]) >> bits];
+    for (int32_t i = 0; i < to->ranges; ++i)
+      if (count[i] > steps[i]) steps[i] = count[i];
+  }
+  for (int32_t i = 0; i < to->ranges; ++i) {
+    steps[i] = (uint16_t)((steps[i] + to->each - 1) / to->each);
+    all += steps[i];
   }
   return all;
+}
+
+/* index, value: of the group's first step, all 0. */
+static void fill_group(const coppice_rows* f, const coppice_lookup* to, const int32_t* rows,
+                       const uint16_t* steps, int32_t value_bytes, uint8_t* index, void* value) {
+  const int32_t bits = columns_bits(to), shift = to->each == 4 ? 2 : 0;
+  uint32_t first[COPPICE_LOOKUP_RANGES], all = 0;
+  for (int32_t i = 0; i < to->ranges; all += steps[i++]) first[i] = all;
+  for (int32_t r = 0; r < kRows && rows[r] < f->rows; ++r) {
+    uint16_t count[COPPICE_LOOKUP_RANGES];
+    memset(count, 0, (size_t)to->ranges * sizeof *count);
+    int32_t column = 0;
+    for (uint32_t e = f->start[rows[r]]; e < f->start[rows[r] + 1]; ++e) {
+      column += f->delta[e];
+      const int32_t range = column >> bits, n = count[range]++;
+      const int64_t step = first[range] + (uint32_t)(n >> shift);
+      const int64_t place = ((step * kRows + r) << shift) + (n & (to->each - 1));
+      index[place] = (uint8_t)(column - (range << bits));
+      if (value_bytes == 1)
+        ((int8_t*)value)[place] = ((const int8_t*)f->value)[e];
+      else
+        ((float*)value)[place] = ((const float*)f->value)[e];
+    }
+  }
 }
 
 static uint64_t key_of(const coppice_rows* f, int32_t row) {
@@ -114,18 +101,18 @@ static const int32_t* row_sums(coppice_builder* b, const coppice_rows* f, const 
   return sums;
 }
 
-const coppice_lookup* coppice_lookup_of(coppice_builder* b, const coppice_rows* f, int32_t range,
-                                        int32_t each, int32_t value_bytes, int32_t part_groups) {
+const coppice_lookup* coppice_lookup_of(coppice_builder* b, const coppice_rows* f, int32_t each,
+                                        int32_t value_bytes, int32_t part_groups) {
   coppice_lookup to = {.rows = f->rows,
                        .cols = f->cols,
-                       .range = range,
                        .each = each,
                        .groups = (f->rows + kRows - 1) / kRows,
-                       .ranges = (f->cols + range - 1) / range,
                        .part_groups = part_groups};
+  to.ranges = ((f->cols - 1) >> columns_bits(&to)) + 1;
   int32_t* order = (int32_t*)coppice_keep(b, NULL, to.groups * (int64_t)kRows * (int64_t)sizeof *order);
   uint16_t* steps = (uint16_t*)coppice_keep(b, NULL, (int64_t)to.groups * to.ranges * (int64_t)sizeof *steps);
   uint32_t* start = (uint32_t*)coppice_keep(b, NULL, (to.groups + (int64_t)1) * (int64_t)sizeof *start);
+  uint16_t counted[COPPICE_LOOKUP_RANGES];
   int32_t rows[kRows] = {0};
   int64_t all = 0;
   for (int32_t g = 0; g < to.groups; ++g) {
@@ -134,7 +121,7 @@ const coppice_lookup* coppice_lookup_of(coppice_builder* b, const coppice_rows* 
       memcpy(order + (int64_t)g * kRows, rows, sizeof rows);
       start[g] = (uint32_t)all;
     }
-    all += take_group(f, &to, rows, value_bytes, steps ? steps + (int64_t)g * to.ranges : NULL, NULL, NULL);
+    all += count_group(f, &to, rows, steps ? steps + (int64_t)g * to.ranges : counted);
   }
   if (start) start[to.groups] = (uint32_t)all;
   const int64_t numbers = all * kRows * each;
@@ -145,7 +132,8 @@ const coppice_lookup* coppice_lookup_of(coppice_builder* b, const coppice_rows* 
     memset(value, 0, (size_t)(numbers * value_bytes));
     for (int32_t g = 0; g < to.groups; ++g) {
       const int64_t at = (int64_t)start[g] * kRows * each;
-      take_group(f, &to, order + (int64_t)g * kRows, value_bytes, NULL, index + at, value + at * value_bytes);
+      fill_group(f, &to, order + (int64_t)g * kRows, steps + (int64_t)g * to.ranges, value_bytes, index + at,
+                 value + at * value_bytes);
     }
   }
   to.order = order;

@@ -72,7 +72,10 @@ static int deltas_ok(coppice_builder* b, const layer* l) {
   const uint8_t* delta = (const uint8_t*)l->index;
   for (int32_t row = 0; row < l->rows; ++row) {
     int64_t column = 0;
-    for (uint32_t e = l->start[row]; e < l->start[row + 1]; ++e) column += delta[e];
+    for (uint32_t e = l->start[row]; e < l->start[row + 1]; ++e) {
+      if (delta[e] == 0 && e > l->start[row]) return coppice_refuse(b, "a row names a column twice");
+      column += delta[e];
+    }
     if (column >= l->cols) return coppice_refuse(b, "a weight lies behind the last column");
   }
   return 1;
@@ -269,23 +272,19 @@ static int types_of(coppice_builder* b, const coppice_cpk_step* step, layer* l) 
  * the bytes, so floats that do not lie in a cache gain nothing. */
 static int looks_up(const layer* l, coppice_kernel kernel) {
   enum { kMostFloats = 1 << 18 };
-  const int fits = has(l, COPPICE_CPK_INTEGERS) || l->step->entries <= kMostFloats;
+  const int fits = (has(l, COPPICE_CPK_INTEGERS) || l->step->entries <= kMostFloats) &&
+                   l->cols <= COPPICE_LOOKUP_RANGES * 32;
   return kernel && l->step->weights == COPPICE_CPK_ROWS && l->index && fits;
 }
 
 static void put_linear_f32(coppice_builder* b, const layer* l, coppice_vector x, coppice_vector y) {
-  enum { kRange = 32 };
   const float* bias = (const float*)l->bias;
   const coppice_kernel lookup = b->kernels ? b->kernels->lookup_f32 : NULL;
   if (looks_up(l, lookup)) {
     const coppice_cut cut = coppice_cut_of(b, (l->rows + kRows - 1) / kRows, 1, weights_in(l));
     const coppice_rows rows = rows_of(l, 1);
-    const coppice_lookup_f32_args args = {coppice_lookup_of(b, &rows, kRange, 1, l->scale ? 1 : 4, cut.units),
-                                          l->scale,
-                                          bias,
-                                          x,
-                                          y,
-                                          l->step->low};
+    const coppice_lookup_f32_args args = {
+        coppice_lookup_of(b, &rows, 1, l->scale ? 1 : 4, cut.units), l->scale, bias, x, y, l->step->low};
     coppice_put_call(b, lookup, &args, (int64_t)sizeof args, cut.parts, 0);
     return;
   }
@@ -312,16 +311,14 @@ static const void* in_order(coppice_builder* b, const layer* l, const coppice_lo
 }
 
 static void put_lookup_i8(coppice_builder* b, const layer* l, const coppice_apply_i8_args* as) {
-  enum { kRange = 256, kEach = 4 };
   const coppice_cut cut = coppice_cut_of(b, (l->rows + kRows - 1) / kRows, 1, weights_in(l));
   const coppice_rows rows = rows_of(l, 1);
-  const coppice_lookup* weights = coppice_lookup_of(b, &rows, kRange, kEach, 1, cut.units);
+  const coppice_lookup* weights = coppice_lookup_of(b, &rows, 4, 1, cut.units);
   coppice_lookup_i8_args args = {weights, (const int32_t*)in_order(b, l, weights, l->bias), *as};
   args.as.multiplier = (const int32_t*)in_order(b, l, weights, as->multiplier);
   args.as.shift = (const int32_t*)in_order(b, l, weights, as->shift);
   args.as.scale = (const float*)in_order(b, l, weights, as->scale);
-  const int64_t scratch = ((int64_t)l->cols + kRange - 1) / kRange * kRange;
-  coppice_put_call(b, b->kernels->lookup_i8, &args, (int64_t)sizeof args, cut.parts, scratch);
+  coppice_put_call(b, b->kernels->lookup_i8, &args, (int64_t)sizeof args, cut.parts, l->cols + 255);
 }
 
 static void put_linear_i8(coppice_builder* b, const layer* l, coppice_vector x, coppice_vector y) {

@@ -65,10 +65,11 @@ typedef struct coppice_rows_i8_args {
  * rows take steps together, as many as the one with the most weights wants; a step has `each` weights of
  * every row, and where a row has no more they are 0. A session makes this of coppice_rows where there is a
  * kernel for it. */
+enum { COPPICE_LOOKUP_RANGES = 2048 }; /* at most */
 typedef struct coppice_lookup {
   int32_t rows, cols;
-  int32_t range, each;    /* 256 columns and 4 weights of integers; 32 and 1 where x is float */
-  int32_t groups, ranges; /* ceil(rows / 16), ceil(cols / range) */
+  int32_t each;           /* 4 where x is int8, and a range has 256 columns; 1 where it is float, and 32 */
+  int32_t groups, ranges; /* ceil(rows / 16); how many ranges have all columns */
   int32_t part_groups;
   const int32_t* order;   /* [groups * 16]: which row it is; the last ones may not exist */
   const uint16_t* steps;  /* [groups][ranges] */

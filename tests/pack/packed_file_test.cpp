@@ -185,6 +185,25 @@ TEST(PackedFile, SumsThatMayNotFitAreRefused) {
   EXPECT_FALSE(with_bias(INT32_MIN).ok());
 }
 
+// What a session makes of single weights has room for each column once.
+TEST(PackedFile, ColumnsOfARowComeOnce) {
+  const Network network = network_of(mlp({40, 20, 3}), 0.3);
+  const PackedNetwork made = packed(network);
+  const PackedImage image = image_of(made);
+  const coppice_cpk_step& step = image.view().steps[0];
+  ASSERT_EQ(step.weights, COPPICE_CPK_ROWS);
+  ASSERT_EQ(step.flags & COPPICE_CPK_BIAS, COPPICE_CPK_BIAS);
+  const auto data = static_cast<size_t>(image.view().data - image.view().bytes) + step.data * size_t{4};
+  const size_t start = data + step.entries * size_t{4}, delta = start + (20 + 1 + 20) * 4;
+  uint32_t second;
+  std::memcpy(&second, made.file.data() + start + 4, sizeof second);
+  ASSERT_GT(second, 1U) << "the first row has two weights";
+  std::string file = made.file;
+  file[delta + 1] = 0;
+  put_checksums_right(file);
+  EXPECT_EQ(PackedImage::of(file, "x").status().message(), "x: step 0: a row names a column twice");
+}
+
 TEST(PackedFile, ClaimsOfMemoryAreRefused) {
   PackedNetwork network = small(Arithmetic::kFloat);
   auto* words = reinterpret_cast<char*>(network.file.data());
