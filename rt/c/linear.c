@@ -118,7 +118,7 @@ const coppice_kernel_table coppice_kernels_c = {
     .conv_blocks = coppice_conv_blocks_c,
     .apply_f32 = coppice_apply_f32_c,
     .apply_i8 = coppice_apply_i8_c,
-    .planes = PLANE_TABLE(PLANE(conv_rows_i8), PLANE(conv_blocks_i8), 0, 0),
+    .planes = PLANE_TABLE(PLANE(conv_rows_i8), PLANE(conv_blocks_i8), 0, 0, 0, 0),
     .fma_loop = fma_loop,
     .read_loop = read_loop,
 };

@@ -7,13 +7,10 @@
 
 enum { kRows = COPPICE_APPLY_ROWS };
 
-static int32_t columns_bits(const coppice_lookup* to) { return to->each == 4 ? 8 : 5; }
-
 /* The steps that a group takes in each range, and all of them: weights that only bridge a gap count as well.
  */
 static uint32_t count_group(const coppice_rows* f, const coppice_lookup* to, const int32_t* rows,
                             uint16_t* steps) {
-  const int32_t bits = columns_bits(to);
   const uint8_t* delta = f->delta;
   uint32_t all = 0;
   memset(steps, 0, (size_t)to->ranges * sizeof *steps);
@@ -22,7 +19,7 @@ static uint32_t count_group(const coppice_rows* f, const coppice_lookup* to, con
     memset(count, 0, (size_t)to->ranges * sizeof *count);
     int32_t column = 0;
     for (uint32_t e = f->start[rows[r]]; e < f->start[rows[r] + 1]; ++e)
-      ++count[(column += delta[e]) >> bits];
+      ++count[(column += delta[e]) >> to->bits];
     for (int32_t i = 0; i < to->ranges; ++i)
       if (count[i] > steps[i]) steps[i] = count[i];
   }
@@ -36,7 +33,7 @@ static uint32_t count_group(const coppice_rows* f, const coppice_lookup* to, con
 /* index, value: of the group's first step, all 0. */
 static void fill_group(const coppice_rows* f, const coppice_lookup* to, const int32_t* rows,
                        const uint16_t* steps, int32_t value_bytes, uint8_t* index, void* value) {
-  const int32_t bits = columns_bits(to), shift = to->each == 4 ? 2 : 0;
+  const int32_t bits = to->bits, shift = to->each == 4 ? 2 : 0;
   uint32_t first[COPPICE_LOOKUP_RANGES], all = 0;
   for (int32_t i = 0; i < to->ranges; all += steps[i++]) first[i] = all;
   for (int32_t r = 0; r < kRows && rows[r] < f->rows; ++r) {
@@ -101,14 +98,15 @@ static const int32_t* row_sums(coppice_builder* b, const coppice_rows* f, const 
   return sums;
 }
 
-const coppice_lookup* coppice_lookup_of(coppice_builder* b, const coppice_rows* f, int32_t each,
+const coppice_lookup* coppice_lookup_of(coppice_builder* b, const coppice_rows* f, int32_t bits, int32_t each,
                                         int32_t value_bytes, int32_t part_groups) {
   coppice_lookup to = {.rows = f->rows,
                        .cols = f->cols,
+                       .bits = bits,
                        .each = each,
                        .groups = (f->rows + kRows - 1) / kRows,
+                       .ranges = ((f->cols - 1) >> bits) + 1,
                        .part_groups = part_groups};
-  to.ranges = ((f->cols - 1) >> columns_bits(&to)) + 1;
   int32_t* order = (int32_t*)coppice_keep(b, NULL, to.groups * (int64_t)kRows * (int64_t)sizeof *order);
   uint16_t* steps = (uint16_t*)coppice_keep(b, NULL, (int64_t)to.groups * to.ranges * (int64_t)sizeof *steps);
   uint32_t* start = (uint32_t*)coppice_keep(b, NULL, (to.groups + (int64_t)1) * (int64_t)sizeof *start);

@@ -39,15 +39,17 @@ PLANE_KERNEL(turn);
 
 /* conv_rows_i8 and conv_blocks_i8 are given, as they may be those of another instruction set, and what looks
  * numbers up, as there may be no such thing. */
-#define PLANE_TABLE(with_conv_rows_i8, with_conv_blocks_i8, with_lookup_f32, with_lookup_i8)                \
+#define PLANE_TABLE(with_conv_rows_i8, with_conv_blocks_i8, with_lookup_f32, f32_bits, with_lookup_i8,      \
+                    i8_bits)                                                                                \
   {                                                                                                         \
     .rows_f32 = PLANE(rows_f32), .rows_i8 = PLANE(rows_i8), .conv_rows_f32 = PLANE(conv_rows_f32),          \
     .conv_blocks_f32 = PLANE(conv_blocks_f32), .conv_rows_i8 = with_conv_rows_i8,                           \
     .conv_blocks_i8 = with_conv_blocks_i8, .pool_f32 = PLANE(pool_f32), .pool_i8 = PLANE(pool_i8),          \
     .add_f32 = PLANE(add_f32), .add_i8 = PLANE(add_i8), .map_f32 = PLANE(map_f32), .map_i8 = PLANE(map_i8), \
     .affine = PLANE(affine), .norm = PLANE(norm), .copy_f32 = PLANE(copy_f32), .copy_i8 = PLANE(copy_i8),   \
-    .lookup_f32 = with_lookup_f32, .lookup_i8 = with_lookup_i8, .quantise = PLANE(quantise),                \
-    .dequantise = PLANE(dequantise), .turn = PLANE(turn),                                                   \
+    .lookup_f32 = with_lookup_f32, .lookup_i8 = with_lookup_i8, .lookup_f32_bits = f32_bits,                \
+    .lookup_i8_bits = i8_bits, .quantise = PLANE(quantise), .dequantise = PLANE(dequantise),                \
+    .turn = PLANE(turn),                                                                                    \
   }
 
 /* Before a loop whose output may be its input, element by element: without it the compiler tests whether they

@@ -73,7 +73,7 @@ const void* coppice_array(coppice_builder* b, int64_t* at, int64_t count, int64_
 
 /* The layer in the session's memory, laid out anew; its delta is there. value_bytes: 4 of floats, 1 of int8.
  */
-const coppice_lookup* coppice_lookup_of(coppice_builder* b, const coppice_rows* f, int32_t each,
+const coppice_lookup* coppice_lookup_of(coppice_builder* b, const coppice_rows* f, int32_t bits, int32_t each,
                                         int32_t value_bytes, int32_t part_groups);
 
 /* All steps; 0: one was refused, and b says why. */

@@ -268,23 +268,30 @@ static int types_of(coppice_builder* b, const coppice_cpk_step* step, layer* l) 
 
 /* ---- linear layers */
 
-/* Whether there is a kernel that looks up what single weights multiply, and it is worth it: it wants twice
- * the bytes, so floats that do not lie in a cache gain nothing. */
-static int looks_up(const layer* l, coppice_kernel kernel) {
+/* Whether there is a kernel that looks up what single weights multiply, and it is worth it: rows have a
+ * weight in every fourth range at least; and it wants twice the bytes, so floats that do not lie in a cache
+ * gain nothing. */
+static int looks_up(const layer* l, coppice_kernel kernel, int32_t bits) {
   enum { kMostFloats = 1 << 18 };
-  const int fits = (has(l, COPPICE_CPK_INTEGERS) || l->step->entries <= kMostFloats) &&
-                   l->cols <= COPPICE_LOOKUP_RANGES * 32;
-  return kernel && l->step->weights == COPPICE_CPK_ROWS && l->index && fits;
+  if (!kernel || l->step->weights != COPPICE_CPK_ROWS || !l->index) return 0;
+  const int64_t ranges = (((int64_t)l->cols - 1) >> bits) + 1, entries = l->step->entries;
+  return ranges <= COPPICE_LOOKUP_RANGES && 4 * entries >= ranges * l->rows &&
+         (has(l, COPPICE_CPK_INTEGERS) || entries <= kMostFloats);
 }
 
 static void put_linear_f32(coppice_builder* b, const layer* l, coppice_vector x, coppice_vector y) {
   const float* bias = (const float*)l->bias;
   const coppice_kernel lookup = b->kernels ? b->kernels->lookup_f32 : NULL;
-  if (looks_up(l, lookup)) {
+  const int32_t bits = lookup ? b->kernels->lookup_f32_bits : 0;
+  if (looks_up(l, lookup, bits)) {
     const coppice_cut cut = coppice_cut_of(b, (l->rows + kRows - 1) / kRows, 1, weights_in(l));
     const coppice_rows rows = rows_of(l, 1);
-    const coppice_lookup_f32_args args = {
-        coppice_lookup_of(b, &rows, 1, l->scale ? 1 : 4, cut.units), l->scale, bias, x, y, l->step->low};
+    const coppice_lookup_f32_args args = {coppice_lookup_of(b, &rows, bits, 1, l->scale ? 1 : 4, cut.units),
+                                          l->scale,
+                                          bias,
+                                          x,
+                                          y,
+                                          l->step->low};
     coppice_put_call(b, lookup, &args, (int64_t)sizeof args, cut.parts, 0);
     return;
   }
@@ -313,7 +320,7 @@ static const void* in_order(coppice_builder* b, const layer* l, const coppice_lo
 static void put_lookup_i8(coppice_builder* b, const layer* l, const coppice_apply_i8_args* as) {
   const coppice_cut cut = coppice_cut_of(b, (l->rows + kRows - 1) / kRows, 1, weights_in(l));
   const coppice_rows rows = rows_of(l, 1);
-  const coppice_lookup* weights = coppice_lookup_of(b, &rows, 4, 1, cut.units);
+  const coppice_lookup* weights = coppice_lookup_of(b, &rows, b->kernels->lookup_i8_bits, 4, 1, cut.units);
   coppice_lookup_i8_args args = {weights, (const int32_t*)in_order(b, l, weights, l->bias), *as};
   args.as.multiplier = (const int32_t*)in_order(b, l, weights, as->multiplier);
   args.as.shift = (const int32_t*)in_order(b, l, weights, as->shift);
@@ -327,7 +334,7 @@ static void put_linear_i8(coppice_builder* b, const layer* l, coppice_vector x, 
   coppice_apply_i8_args args = {
       NULL,          x,         y,        end.multiplier, end.shift, end.zero_point, step->low_i8,
       step->high_i8, end.scale, step->low};
-  if (b->kernels && looks_up(l, b->kernels->lookup_i8)) {
+  if (b->kernels && looks_up(l, b->kernels->lookup_i8, b->kernels->lookup_i8_bits)) {
     put_lookup_i8(b, l, &args);
     return;
   }

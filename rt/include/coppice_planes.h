@@ -65,10 +65,10 @@ typedef struct coppice_rows_i8_args {
  * rows take steps together, as many as the one with the most weights wants; a step has `each` weights of
  * every row, and where a row has no more they are 0. A session makes this of coppice_rows where there is a
  * kernel for it. */
-enum { COPPICE_LOOKUP_RANGES = 2048 }; /* at most */
+enum { COPPICE_LOOKUP_RANGES = 4096 }; /* at most */
 typedef struct coppice_lookup {
   int32_t rows, cols;
-  int32_t each;           /* 4 where x is int8, and a range has 256 columns; 1 where it is float, and 32 */
+  int32_t bits, each;     /* a range has 2^bits columns; each: 4 where x is int8, 1 where it is float */
   int32_t groups, ranges; /* ceil(rows / 16); how many ranges have all columns */
   int32_t part_groups;
   const int32_t* order;   /* [groups * 16]: which row it is; the last ones may not exist */
@@ -241,6 +241,7 @@ typedef struct coppice_plane_turn_args {
 typedef struct coppice_plane_kernels {
   coppice_kernel rows_f32, rows_i8;     /* coppice_rows_f32_args, coppice_rows_i8_args */
   coppice_kernel lookup_f32, lookup_i8; /* coppice_lookup_f32_args, coppice_lookup_i8_args; or NULL */
+  int32_t lookup_f32_bits, lookup_i8_bits;
   coppice_kernel conv_rows_f32,
       conv_blocks_f32; /* coppice_plane_conv_f32_args: coppice_rows, coppice_apply_f32 */
   coppice_kernel conv_rows_i8,

@@ -5,14 +5,16 @@
 #include "../c/planes.h"
 #include "vec.h"
 
-#if defined(COPPICE_ISA_avx512)
+#if defined(COPPICE_ISA_avx512) || defined(COPPICE_ISA_avx2)
 #include "apply_i8_sums.h"
 
-enum { kRows = COPPICE_APPLY_ROWS };
+enum { kRows = COPPICE_APPLY_ROWS, kStep = kRows * 4 /* integers */ };
+
+#if defined(COPPICE_ISA_avx512)
 
 /* ---- integers: a range is 256 bytes in four registers */
 
-enum { kRange = 256, kStep = kRows * 4 };
+enum { kRange = 256 };
 
 /* Not the intrinsics: a file compiled for VBMI and VNNI could use them elsewhere, on a CPU that lacks them.
  */
@@ -36,12 +38,11 @@ INLINE void add_step(__m512i* sum, const byte_range* range, const uint8_t* index
   add_products(sum, _mm512_mask_blend_epi8(_mm512_movepi8_mask(i), low, high), weights);
 }
 
-/* x as unsigned bytes, up to a whole range. What is behind the last column has weight 0. */
-static const uint8_t* unsigned_bytes(const coppice_lookup* f, const int8_t* x, void* scratch) {
-  uint8_t* out = (uint8_t*)scratch;
+/* Products of bytes take x without a sign. */
+static const int8_t* padded(const coppice_lookup* f, const int8_t* x, void* scratch) {
+  int8_t* out = (int8_t*)scratch;
   const __m512i offset = _mm512_set1_epi8((char)kDotOffset);
-  const int32_t padded = f->ranges * kRange;
-  for (int32_t i = 0; i < padded; i += 64) {
+  for (int32_t i = 0; i < f->ranges * kRange; i += 64) {
     const int32_t left = f->cols - i;
     const __mmask64 there = left >= 64 ? ~0ull : left > 0 ? (1ull << left) - 1 : 0;
     _mm512_store_si512(out + i, _mm512_add_epi8(_mm512_maskz_loadu_epi8(there, x + i), offset));
@@ -49,14 +50,14 @@ static const uint8_t* unsigned_bytes(const coppice_lookup* f, const int8_t* x, v
   return out;
 }
 
-static void sums_i8(const coppice_lookup* f, int32_t group, const uint8_t* x, int32_t* out) {
+static void sums_i8(const coppice_lookup* f, int32_t group, const int8_t* x, int32_t* out) {
   const uint16_t* steps = f->steps + (int64_t)group * f->ranges;
   const uint8_t* index = f->index + (int64_t)f->start[group] * kStep;
   const int8_t* value = (const int8_t*)f->value + (int64_t)f->start[group] * kStep;
   __m512i sum[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()}; /* one would wait for each product */
-  for (int32_t r = 0; r < f->ranges; ++r) {
+  for (int32_t r = 0; r < f->ranges; ++r, x += kRange) {
     byte_range range;
-    UNROLL for (int i = 0; i < 4; ++i) range.x[i] = _mm512_load_si512(x + (int64_t)r * kRange + i * 64);
+    UNROLL for (int i = 0; i < 4; ++i) range.x[i] = _mm512_load_si512(x + i * 64);
     for (int32_t left = steps[r]; left > 0; --left, index += kStep, value += kStep) {
       __m512i next = sum[0];
       sum[0] = sum[1];
@@ -67,12 +68,50 @@ static void sums_i8(const coppice_lookup* f, int32_t group, const uint8_t* x, in
   _mm512_storeu_si512(out, _mm512_add_epi32(sum[0], sum[1]));
 }
 
+#else
+
+/* ---- integers: a range is 16 bytes in one register. Products of bytes would saturate, so they are taken of
+ * 16 bits, which leaves two sums for a row. */
+
+enum { kRange = 16, kQuarters = 4 };
+
+static const int8_t* padded(const coppice_lookup* f, const int8_t* x, void* scratch) {
+  int8_t* out = (int8_t*)scratch;
+  memcpy(out, x, (size_t)f->cols);
+  memset(out + f->cols, 0, (size_t)(f->ranges * kRange - f->cols));
+  return out;
+}
+
+INLINE __m256i halves(__m128i bytes) { return _mm256_cvtepi8_epi16(bytes); }
+
+static void sums_i8(const coppice_lookup* f, int32_t group, const int8_t* x, int32_t* out) {
+  const uint16_t* steps = f->steps + (int64_t)group * f->ranges;
+  const __m128i* index = (const __m128i*)(f->index + (int64_t)f->start[group] * kStep);
+  const __m128i* value = (const __m128i*)((const int8_t*)f->value + (int64_t)f->start[group] * kStep);
+  __m256i sum[kQuarters];
+  UNROLL for (int i = 0; i < kQuarters; ++i) sum[i] = _mm256_setzero_si256();
+  for (int32_t r = 0; r < f->ranges; ++r, x += kRange) {
+    const __m128i range = _mm_load_si128((const __m128i*)x);
+    for (int32_t left = steps[r]; left > 0; --left, index += kQuarters, value += kQuarters)
+      UNROLL for (int i = 0; i < kQuarters; ++i) {
+        const __m256i found = halves(_mm_shuffle_epi8(range, _mm_load_si128(index + i)));
+        sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(found, halves(_mm_load_si128(value + i))));
+      }
+  }
+  UNROLL for (int i = 0; i < kQuarters; i += 2) {
+    const __m256i whole = _mm256_permute4x64_epi64(_mm256_hadd_epi32(sum[i], sum[i + 1]), 0xd8);
+    _mm256_storeu_si256((__m256i*)(out + i * 4), whole);
+  }
+}
+
+#endif
+
 PLANE_KERNEL(lookup_i8) {
   const coppice_lookup_i8_args* a = (const coppice_lookup_i8_args*)args;
   const coppice_lookup* f = a->weights;
   const plane_range groups = plane_parts(item, f->part_groups, f->groups);
-  const uint8_t* x =
-      unsigned_bytes(f, (const int8_t*)coppice_vector_of(&a->as.x, rs, item->tile_begin), item->scratch);
+  const int8_t* x =
+      padded(f, (const int8_t*)coppice_vector_of(&a->as.x, rs, item->tile_begin), item->scratch);
   void* y = coppice_vector_of(&a->as.y, rs, item->tile_begin);
   for (int32_t group = groups.begin; group < groups.end; ++group) {
     const int32_t at = group * kRows;
@@ -90,6 +129,8 @@ PLANE_KERNEL(lookup_i8) {
     }
   }
 }
+
+#if defined(COPPICE_ISA_avx512)
 
 /* ---- floats: a range is 32 of them in two registers */
 
@@ -154,4 +195,5 @@ PLANE_KERNEL(lookup_f32) {
   else
     run_f32(a, groups, x, y, 0);
 }
+#endif
 #endif

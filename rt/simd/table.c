@@ -28,34 +28,39 @@ static float read_loop(const float* data, int32_t count) {
 
 /* The kernels of integers are given: AVX-512 without its dot products takes those of AVX2. */
 #define TABLE(...) TABLE_OF(__VA_ARGS__)
-#define TABLE_OF(apply, rows, blocks, lookup_f32, lookup_i8)                                                 \
-  {                                                                                                          \
-    .isa = COPPICE_ISA_TEXT, .linear_segments = KERNEL(coppice_linear_segments),                             \
-    .linear_blocks = KERNEL(coppice_linear_blocks), .conv = KERNEL(coppice_conv),                            \
-    .conv_blocks = KERNEL(coppice_conv_blocks), .apply_f32 = KERNEL(coppice_apply_f32), .apply_i8 = apply,   \
-    .planes = PLANE_TABLE(rows, blocks, lookup_f32, lookup_i8), .fma_loop = fma_loop, .read_loop = read_loop \
+#define TABLE_OF(apply, rows, blocks, lookup_f32, f32_bits, lookup_i8, i8_bits)                            \
+  {                                                                                                        \
+    .isa = COPPICE_ISA_TEXT, .linear_segments = KERNEL(coppice_linear_segments),                           \
+    .linear_blocks = KERNEL(coppice_linear_blocks), .conv = KERNEL(coppice_conv),                          \
+    .conv_blocks = KERNEL(coppice_conv_blocks), .apply_f32 = KERNEL(coppice_apply_f32), .apply_i8 = apply, \
+    .planes = PLANE_TABLE(rows, blocks, lookup_f32, f32_bits, lookup_i8, i8_bits), .fma_loop = fma_loop,   \
+    .read_loop = read_loop                                                                                 \
   }
 #define OWN_INTEGERS KERNEL(coppice_apply_i8), PLANE(conv_rows_i8), PLANE(conv_blocks_i8)
-#define DECLARE_INTEGERS(isa)                                                                           \
-  void coppice_apply_i8_##isa(const void* args, const coppice_run_state* rs, const coppice_item* item); \
-  void coppice_plane_conv_rows_i8_##isa(const void* args, const coppice_run_state* rs,                  \
-                                        const coppice_item* item);                                      \
-  void coppice_plane_conv_blocks_i8_##isa(const void* args, const coppice_run_state* rs,                \
-                                          const coppice_item* item)
 #define INTEGERS_OF(isa) \
   coppice_apply_i8_##isa, coppice_plane_conv_rows_i8_##isa, coppice_plane_conv_blocks_i8_##isa
+#define DECLARE(name) void name(const void* args, const coppice_run_state* rs, const coppice_item* item)
+#define DECLARE_INTEGERS(isa)                \
+  DECLARE(coppice_apply_i8_##isa);           \
+  DECLARE(coppice_plane_conv_rows_i8_##isa); \
+  DECLARE(coppice_plane_conv_blocks_i8_##isa)
 
 #if defined(COPPICE_ISA_avx512)
 DECLARE_INTEGERS(avx2);
+DECLARE(coppice_plane_lookup_i8_avx2);
 PLANE_KERNEL(lookup_f32);
 PLANE_KERNEL(lookup_i8);
-const coppice_kernel_table coppice_kernels_avx512 = TABLE(OWN_INTEGERS, PLANE(lookup_f32), PLANE(lookup_i8));
-const coppice_kernel_table coppice_kernels_avx512_no_vbmi = TABLE(OWN_INTEGERS, PLANE(lookup_f32), NULL);
-const coppice_kernel_table coppice_kernels_avx512_no_vnni = TABLE(INTEGERS_OF(avx2), PLANE(lookup_f32), NULL);
+#define FLOATS PLANE(lookup_f32), 5
+const coppice_kernel_table coppice_kernels_avx512 = TABLE(OWN_INTEGERS, FLOATS, PLANE(lookup_i8), 8);
+const coppice_kernel_table coppice_kernels_avx512_no_vbmi =
+    TABLE(OWN_INTEGERS, FLOATS, coppice_plane_lookup_i8_avx2, 4);
+const coppice_kernel_table coppice_kernels_avx512_no_vnni =
+    TABLE(INTEGERS_OF(avx2), FLOATS, coppice_plane_lookup_i8_avx2, 4);
+#elif defined(COPPICE_ISA_avx2)
+PLANE_KERNEL(lookup_i8);
+const coppice_kernel_table coppice_kernels_avx2 = TABLE(OWN_INTEGERS, NULL, 0, PLANE(lookup_i8), 4);
 #else
-const coppice_kernel_table KERNEL(coppice_kernels) = TABLE(OWN_INTEGERS, NULL, NULL);
-#if defined(COPPICE_ISA_neon)
 DECLARE_INTEGERS(neon_dot);
-const coppice_kernel_table coppice_kernels_neon_dot = TABLE(INTEGERS_OF(neon_dot), NULL, NULL);
-#endif
+const coppice_kernel_table coppice_kernels_neon = TABLE(OWN_INTEGERS, NULL, 0, NULL, 0);
+const coppice_kernel_table coppice_kernels_neon_dot = TABLE(INTEGERS_OF(neon_dot), NULL, 0, NULL, 0);
 #endif
