@@ -139,6 +139,6 @@ const coppice_lookup* coppice_lookup_of(coppice_builder* b, const coppice_rows* 
   to.start = start;
   to.index = index;
   to.value = value;
-  to.row_sum = value_bytes == 1 ? row_sums(b, f, &to) : NULL;
+  to.row_sum = each == 4 ? row_sums(b, f, &to) : NULL;
   return (const coppice_lookup*)coppice_keep(b, &to, (int64_t)sizeof to);
 }

@@ -76,7 +76,7 @@ typedef struct coppice_lookup {
   const uint32_t* start;  /* [groups + 1], counts steps */
   const uint8_t* index;   /* [steps][16][each], of a column in its range */
   const void* value;      /* [steps][16][each] float or int8; 64-byte aligned, as index is */
-  const int32_t* row_sum; /* of int8 values [groups * 16], in that order, as in coppice_apply_i8 */
+  const int32_t* row_sum; /* where x is int8: [groups * 16], in that order, as in coppice_apply_i8 */
 } coppice_lookup;
 
 /* As coppice_rows_f32_args say it. Parts: ranges of part_groups groups. */
