@@ -111,6 +111,7 @@ Result<PackedImage> PackedImage::read(Env& env, const std::string& path) {
 
 std::vector<int32_t> PackedImage::batches() const {
   std::vector<int32_t> widths;
+  widths.reserve(static_cast<size_t>(view_.plans_total));
   for (int32_t p = 0; p < view_.plans_total; ++p) widths.push_back(view_.plans[p].width);
   return widths;
 }
