@@ -26,7 +26,7 @@ typedef struct pool_window {
 /* One way of reducing pixels to one. */
 typedef struct pool_kind {
   int32_t x_size, y_size;
-  void (*start)(pool_sums* sums);
+  void (*start)(pool_sums* sums, int32_t count);
   /* sums[i] takes x[i * stride] in. */
   void (*strided)(pool_sums* sums, int32_t first, const char* x, int32_t count, int32_t stride);
   /* sums[0] takes all of a window in. x: the first pixel of the plane. */
@@ -37,8 +37,8 @@ typedef struct pool_kind {
 
 /* TAKE(sum, v): what a sum becomes once it took v in. */
 #define DEFINE_POOL(name, element, kind, member, first_sum, TAKE)                                            \
-  static void name##_start(pool_sums* sums) {                                                                \
-    for (int32_t i = 0; i < kPoolTogether; ++i) sums->member[i] = first_sum;                                 \
+  static void name##_start(pool_sums* sums, int32_t count) {                                                 \
+    for (int32_t i = 0; i < count; ++i) sums->member[i] = first_sum;                                         \
   }                                                                                                          \
   static void name##_strided(pool_sums* sums, int32_t first, const char* x, int32_t count, int32_t stride) { \
     const element* in = (const element*)(const void*)x;                                                      \
@@ -51,17 +51,21 @@ typedef struct pool_kind {
       for (int32_t i = 0; i < count; ++i) out[i] = TAKE(out[i], in[(int64_t)i * stride]);                    \
   }                                                                                                          \
   static void name##_window(pool_sums* sums, const char* x, int64_t pitch, pool_window w) {                  \
-    kind lanes[kPoolLanes];                                                                                  \
-    for (int32_t l = 0; l < kPoolLanes; ++l) lanes[l] = first_sum;                                           \
-    for (int32_t y = w.y0; y < w.y1; ++y) {                                                                  \
-      const element* in = (const element*)(const void*)x + y * pitch;                                        \
-      int32_t i = w.x0;                                                                                      \
-      for (; i + kPoolLanes <= w.x1; i += kPoolLanes)                                                        \
-        for (int32_t l = 0; l < kPoolLanes; ++l) lanes[l] = TAKE(lanes[l], in[i + l]);                       \
-      for (; i < w.x1; ++i)                                                                                  \
-        lanes[(i - w.x0) & (kPoolLanes - 1)] = TAKE(lanes[(i - w.x0) & (kPoolLanes - 1)], in[i]);            \
-    }                                                                                                        \
-    for (int32_t l = 0; l < kPoolLanes; ++l) sums->member[0] = TAKE(sums->member[0], lanes[l]);              \
+    const element* in = (const element*)(const void*)x + w.y0 * pitch + w.x0;                                \
+    sums->member[0] = TAKE(sums->member[0], name##_of_window(in, pitch, w.y1 - w.y0, w.x1 - w.x0));          \
+  }
+
+/* All pixels of a window; by lanes. */
+#define DEFINE_OF_WINDOW(name, element, kind, first_sum, TAKE)                                   \
+  static kind name##_of_window(const element* x, int64_t pitch, int32_t height, int32_t width) { \
+    kind lanes[kPoolLanes], sum = first_sum;                                                     \
+    for (int32_t l = 0; l < kPoolLanes; ++l) lanes[l] = first_sum;                               \
+    for (int32_t y = 0; y < height; ++y, x += pitch)                                             \
+      for (int32_t i = 0; i < width; i += kPoolLanes)                                            \
+        for (int32_t l = 0; l < plane_least(width - i, kPoolLanes); ++l)                         \
+          lanes[l] = TAKE(lanes[l], x[i + l]);                                                   \
+    for (int32_t l = 0; l < kPoolLanes; ++l) sum = TAKE(sum, lanes[l]);                          \
+    return sum;                                                                                  \
   }
 
 #define MINUS_INFINITY (-FLT_MAX * 2.0f)
@@ -70,6 +74,13 @@ typedef struct pool_kind {
 #define TAKE_MAX_F32(sum, v) coppice_select(((v) > (sum)) | ((v) != (v)), (v), (sum))
 #define TAKE_MAX_I8(sum, v) ((v) > (sum) ? (v) : (sum))
 
+DEFINE_OF_WINDOW(max_f32, float, float, MINUS_INFINITY, TAKE_MAX_F32)
+DEFINE_OF_WINDOW(max_i8, int8_t, int32_t, -128, TAKE_MAX_I8)
+/* Vector units have ones of their own (rt/simd/plane_moves.c). */
+#ifndef MEAN_OF_WINDOW
+DEFINE_OF_WINDOW(mean_f32, float, float, 0.0f, TAKE_SUM)
+DEFINE_OF_WINDOW(mean_i8, int8_t, int32_t, 0, TAKE_SUM)
+#endif
 DEFINE_POOL(mean_f32, float, float, f, 0.0f, TAKE_SUM)
 DEFINE_POOL(max_f32, float, float, f, MINUS_INFINITY, TAKE_MAX_F32)
 DEFINE_POOL(mean_i8, int8_t, int32_t, i, 0, TAKE_SUM)
@@ -132,7 +143,7 @@ static void pool_row(const coppice_plane_pool_args* args, const pool_kind* kind,
   for (int32_t first = 0; first < args->y.width; first += wide ? 1 : kPoolTogether) {
     const int32_t count = wide ? 1 : plane_least(args->y.width - first, kPoolTogether);
     pool_sums sums;
-    kind->start(&sums);
+    kind->start(&sums, count);
     if (!wide) reduce_side_by_side(args, kind, x, w, first, count, &sums);
     for (int32_t i = 0; i < count; ++i) {
       const int32_t u = first + i;
@@ -171,8 +182,8 @@ PLANE_KERNEL(pool_i8) {
 
 /* ---- copies */
 
-/* Every second element: no byte is read behind the last of them. Vector units have ones of their own
- * (rt/simd/plane_moves.c). */
+/* Every second element, and rows dealt out into even and odd ones: no byte is read behind the last of them.
+ * Vector units have ones of their own (rt/simd/plane_moves.c). */
 #ifndef EVERY_SECOND
 #define EVERY_SECOND
 static void every_second_4(uint32_t* to, const uint32_t* from, int32_t count) {
@@ -181,7 +192,22 @@ static void every_second_4(uint32_t* to, const uint32_t* from, int32_t count) {
 static void every_second_1(char* to, const char* from, int32_t count) {
   for (int32_t i = 0; i < count; ++i) to[i] = from[2 * i];
 }
+static void deal_4(uint32_t* even, uint32_t* odd, const uint32_t* from, int32_t count) {
+  every_second_4(even, from, count);
+  every_second_4(odd, from + 1, count);
+}
+static void deal_1(char* even, char* odd, const char* from, int32_t count) {
+  every_second_1(even, from, count);
+  every_second_1(odd, from + 1, count);
+}
 #endif
+
+static inline void deal(char* even, char* odd, const char* from, int32_t count, int32_t size) {
+  if (size == 4)
+    deal_4((uint32_t*)(void*)even, (uint32_t*)(void*)odd, (const uint32_t*)(const void*)from, count);
+  else
+    deal_1(even, odd, from, count);
+}
 
 /* Every step-th element. */
 static void copy_elements(char* to, const char* from, int32_t count, int32_t step, int32_t size) {
@@ -219,41 +245,77 @@ static void copy_outside(const coppice_plane_copy_args* args, char* to, const ch
   }
 }
 
+/* Of each row of a plane of y: elements [begin, end) are in x. */
+typedef struct copy_span {
+  int32_t begin, end;
+} copy_span;
+
+/* How far around its pixels x has what y is filled with. */
+static inline int32_t copy_rim(const coppice_plane_copy_args* args, int32_t size) {
+  const coppice_plane* x = &args->x;
+  return args->wrap || x->wrap || (size == 1 && x->fill != args->y.fill) ? 0 : x->halo;
+}
+
+static inline copy_span copy_span_of(const coppice_plane_copy_args* args, int32_t rim, int32_t j) {
+  const int32_t at = args->left + j + rim, step = args->step_x, width = args->y.width;
+  const int32_t end =
+      plane_most(plane_least(floor_divided(args->x.width + 2 * rim - 1 - at, step) + 1, width), 0);
+  const copy_span span = {plane_least(plane_most(-floor_divided(at, step), 0), end), end};
+  return span;
+}
+
+/* Phases (i, j) and, if `both`, (i, j + 1) of a channel. */
 static inline void copy_plane(const coppice_plane_copy_args* args, const coppice_run_state* rs,
                               const coppice_item* item, const plane_band* band, int32_t c, int32_t i,
-                              int32_t j, int32_t size) {
+                              int32_t j, int both, int32_t size) {
   const int32_t channel = args->y_channel + (c * args->phases + i) * args->phases + j;
   const int64_t x_pitch = coppice_plane_pitch(&args->x) * size,
-                y_pitch = coppice_plane_pitch(&args->y) * size;
+                y_pitch = coppice_plane_pitch(&args->y) * size,
+                next_phase = coppice_plane_area(&args->y) * size;
   const char* x = plane_pixels(&args->x, rs, item, args->x_channel + c * args->step_c, size);
   char* y = plane_row(&args->y, rs, item, channel, band->top, size);
-  /* In every row x has the same elements [begin, end): dividing for each would take longer than copying. */
-  const int32_t at = args->left + j, step = args->step_x, width = args->y.width;
-  const int32_t end = plane_most(plane_least(floor_divided(args->x.width - 1 - at, step) + 1, width), 0);
-  const int32_t begin = plane_least(plane_most(-floor_divided(at, step), 0), end);
+  /* All rows have the same span: dividing for each would take longer than copying. */
+  const int32_t rim = copy_rim(args, size), at = args->left + j, step = args->step_x, width = args->y.width;
+  const copy_span span = copy_span_of(args, rim, j);
   for (int32_t v = band->top; v < band->bottom; ++v, y += y_pitch) {
     const int32_t row = args->top + v * args->step_y + i;
     const int32_t from = args->wrap ? coppice_wrapped(row, args->x.height) : row;
-    if (from < 0 || from >= args->x.height) {
+    if (from < -rim || from >= args->x.height + rim) {
       copy_outside(args, y, NULL, at, 0, width, size);
+      if (both) copy_outside(args, y + next_phase, NULL, at, 0, width, size);
       continue;
     }
     const char* in = x + from * x_pitch;
-    if (begin < end)
-      copy_elements(y + (int64_t)begin * size, in + ((int64_t)at + (int64_t)begin * step) * size, end - begin,
-                    step, size);
-    copy_outside(args, y, args->wrap ? in : NULL, at, 0, begin, size);
-    copy_outside(args, y, args->wrap ? in : NULL, at, end, width, size);
+    if (both) {
+      deal(y, y + next_phase, in + (int64_t)at * size, width, size);
+      continue;
+    }
+    if (span.begin < span.end)
+      copy_elements(y + (int64_t)span.begin * size, in + ((int64_t)at + (int64_t)span.begin * step) * size,
+                    span.end - span.begin, step, size);
+    copy_outside(args, y, args->wrap ? in : NULL, at, 0, span.begin, size);
+    copy_outside(args, y, args->wrap ? in : NULL, at, span.end, width, size);
   }
-  plane_fill_halo(&args->y, plane_channel(&args->y, rs, item, channel, size), size, band);
+  for (int32_t p = 0; p <= both; ++p)
+    plane_fill_halo(&args->y, plane_channel(&args->y, rs, item, channel + p, size), size, band);
+}
+
+/* Whether rows are cut into even and odd elements, all of which x has. */
+static inline int copies_both(const coppice_plane_copy_args* args, int32_t size) {
+  const int32_t rim = copy_rim(args, size);
+  const copy_span even = copy_span_of(args, rim, 0), odd = copy_span_of(args, rim, 1);
+  return args->phases == 2 && args->step_x == 2 && even.begin == 0 && even.end == args->y.width &&
+         odd.begin == 0 && odd.end == args->y.width;
 }
 
 static inline void copy(const coppice_plane_copy_args* args, const coppice_run_state* rs,
                         const coppice_item* item, int32_t size) {
+  const int both = copies_both(args, size);
   PLANE_BANDS(band, item, args->part_channels, args->channels, args->part_height, args->y.height)
   for (int32_t c = band.begin; c < band.end; ++c)
     for (int32_t i = 0; i < args->phases; ++i)
-      for (int32_t j = 0; j < args->phases; ++j) copy_plane(args, rs, item, &band, c, i, j, size);
+      for (int32_t j = 0; j < args->phases; j += 1 + both)
+        copy_plane(args, rs, item, &band, c, i, j, both, size);
 }
 
 PLANE_KERNEL(copy_f32) { copy((const coppice_plane_copy_args*)args, rs, item, 4); }

@@ -80,4 +80,87 @@ static void every_second_1(char* to, const char* from, int32_t count) {
     for (; i < count; ++i) to[i] = from[2 * i];
 }
 
+/* Both halves of a vector of pairs. Rows shorter than one are dealt one by one. */
+#if LANES == 4
+#define WORDS_EVEN 0, 2, 4, 6
+#define WORDS_ODD 1, 3, 5, 7
+#else
+#define WORDS_EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define WORDS_ODD 1, 3, 5, 7, 9, 11, 13, 15
+#endif
+INLINE void deal_words(uint32_t* even, uint32_t* odd, const uint32_t* from) {
+  const words lower = *(const words*)from, upper = *(const words*)(from + kWords);
+  *(words*)even = __builtin_shufflevector(lower, upper, WORDS_EVEN);
+  *(words*)odd = __builtin_shufflevector(lower, upper, WORDS_ODD);
+}
+static void deal_4(uint32_t* even, uint32_t* odd, const uint32_t* from, int32_t count) {
+  int32_t i = 0;
+  for (; i + kWords <= count; i += kWords) deal_words(even + i, odd + i, from + 2 * i);
+  if (i == count) return;
+  if (count >= kWords) {
+    i = count - kWords;
+    deal_words(even + i, odd + i, from + 2 * i);
+  } else {
+    for (; i < count; ++i) {
+      even[i] = from[2 * i];
+      odd[i] = from[2 * i + 1];
+    }
+  }
+}
+#define BYTES8_EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define BYTES8_ODD 1, 3, 5, 7, 9, 11, 13, 15
+INLINE void deal_bytes8(char* even, char* odd, const char* from) {
+  const bytes8 lower = *(const bytes8*)from, upper = *(const bytes8*)(from + 8);
+  *(bytes8*)even = __builtin_shufflevector(lower, upper, BYTES8_EVEN);
+  *(bytes8*)odd = __builtin_shufflevector(lower, upper, BYTES8_ODD);
+}
+INLINE void deal_bytes16(char* even, char* odd, const char* from) {
+  const bytes16 lower = *(const bytes16*)from, upper = *(const bytes16*)(from + 16);
+  *(bytes16*)even = __builtin_shufflevector(lower, upper, BYTES8_EVEN, 16, 18, 20, 22, 24, 26, 28, 30);
+  *(bytes16*)odd = __builtin_shufflevector(lower, upper, BYTES8_ODD, 17, 19, 21, 23, 25, 27, 29, 31);
+}
+static void deal_1(char* even, char* odd, const char* from, int32_t count) {
+  int32_t i = 0;
+  for (; i + 16 <= count; i += 16) deal_bytes16(even + i, odd + i, from + 2 * i);
+  for (; i + 8 <= count; i += 8) deal_bytes8(even + i, odd + i, from + 2 * i);
+  if (i == count) return;
+  if (count >= 8) {
+    i = count - 8;
+    deal_bytes8(even + i, odd + i, from + 2 * i);
+  } else {
+    for (; i < count; ++i) {
+      even[i] = from[2 * i];
+      odd[i] = from[2 * i + 1];
+    }
+  }
+}
+
+/* Sums over a window: gcc takes lanes apart that are an array. */
+typedef float floats8 __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t ints8 __attribute__((vector_size(32)));
+
+#define MEAN_OF_WINDOW
+static float mean_f32_of_window(const float* x, int64_t pitch, int32_t height, int32_t width) {
+  floats8 lanes = {0};
+  float ends = 0.0f;
+  for (int32_t y = 0; y < height; ++y, x += pitch) {
+    int32_t i = 0;
+    for (; i + 8 <= width; i += 8) lanes += *(const floats8*)(x + i);
+    for (; i < width; ++i) ends += x[i];
+  }
+  return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7])) +
+         ends;
+}
+static int32_t mean_i8_of_window(const int8_t* x, int64_t pitch, int32_t height, int32_t width) {
+  ints8 lanes = {0};
+  int32_t sum = 0;
+  for (int32_t y = 0; y < height; ++y, x += pitch) {
+    int32_t i = 0;
+    for (; i + 8 <= width; i += 8) lanes += __builtin_convertvector(*(const bytes8*)(x + i), ints8);
+    for (; i < width; ++i) sum += x[i];
+  }
+  UNROLL for (int l = 0; l < 8; ++l) sum += lanes[l];
+  return sum;
+}
+
 #include "../c/plane_moves.c" /* NOLINT(bugprone-suspicious-include) */

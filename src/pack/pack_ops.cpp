@@ -294,35 +294,48 @@ Status pack_global_pool(Packer& to, const Node& node) {
   return pack_pool(to, node, whole, whole, {0, 0}, false);
 }
 
-Status pack_slice(Packer& to, const Node& node) {
-  const std::vector<int64_t>& sizes = to.graph().value(node.outputs[0]).shape.sizes;
-  const std::vector<int64_t> start = node.integers("start", 3, {0}), step = node.integers("step", 3, {1});
-  if (std::max(step[1], step[2]) > 64) return unsupported("steps of more than 64 pixels");
-  const int32_t x = to.stands(node.inputs[0]);
-  const int32_t y = to.make(node.outputs[0], integers_of(to.value(x)));
-  const auto i = [](int64_t v) { return static_cast<int32_t>(v); };
-  to.copy(node, x, y,
-          {i(start[0]), i(step[0]), 0, i(sizes[0]), i(start[1]), i(start[2]), i(step[1]), i(step[2]), 1},
-          false);
-  return {};
-}
-
-Status pack_pad(Packer& to, const Node& node) {
+// A window of x, with channels of zeros (or what stands for 0) before and behind it.
+void put_window(Packer& to, const Node& node, int32_t x, int32_t y, coppice_cpk_copy window) {
   constexpr int32_t kOutside = 1 << 28;  // a copy from there fills
-  const int32_t x = to.stands(node.inputs[0]);
-  const int32_t y = to.make(node.outputs[0], integers_of(to.value(x)));
-  const std::vector<int64_t> before = node.integers("before", 3, {0});
-  const int32_t channels = to.value(x).channels, first = static_cast<int32_t>(before[0]);
-  to.copy(
-      node, x, y,
-      {0, 1, first, channels, -static_cast<int32_t>(before[1]), -static_cast<int32_t>(before[2]), 1, 1, 1},
-      false);
+  to.copy(node, x, y, window, false);
+  const int32_t channels = to.value(x).channels;
   const auto clear = [&](int32_t begin, int32_t end) {
     for (int32_t at = begin; at < end; at += channels)
       to.copy(node, x, y, {0, 1, at, std::min(channels, end - at), kOutside, 0, 1, 1, 1}, false);
   };
-  clear(0, first);
-  clear(first + channels, to.value(y).channels);
+  clear(0, window.y_channel);
+  clear(window.y_channel + window.channels, to.value(y).channels);
+}
+
+Status pack_slice(Packer& to, const Node& node) {
+  const std::vector<int64_t>& sizes = to.graph().value(node.outputs[0]).shape.sizes;
+  const std::vector<int64_t> start = node.integers("start", 3, {0}), step = node.integers("step", 3, {1});
+  if (std::max(step[1], step[2]) > 64) return unsupported("steps of more than 64 pixels");
+  // Where channels are added, as the shortcuts of ResNets do, the window goes to its place at once.
+  const Node* pad = to.only_reader(node.outputs[0], "pad");
+  std::vector<int64_t> before(3, 0);
+  if (pad) {
+    before = pad->integers("before", 3, {0});
+    const std::vector<int64_t>& padded = to.graph().value(pad->outputs[0]).shape.sizes;
+    if (padded[1] != sizes[1] || padded[2] != sizes[2]) pad = nullptr;
+  }
+  if (pad) to.take_over(*pad);
+  const int32_t x = to.stands(node.inputs[0]);
+  const int32_t y = to.make(pad ? pad->outputs[0] : node.outputs[0], integers_of(to.value(x)));
+  const auto i = [](int64_t v) { return static_cast<int32_t>(v); };
+  put_window(to, node, x, y,
+             {i(start[0]), i(step[0]), pad ? i(before[0]) : 0, i(sizes[0]), i(start[1]), i(start[2]),
+              i(step[1]), i(step[2]), 1});
+  return {};
+}
+
+Status pack_pad(Packer& to, const Node& node) {
+  const int32_t x = to.stands(node.inputs[0]);
+  const int32_t y = to.make(node.outputs[0], integers_of(to.value(x)));
+  const std::vector<int64_t> before = node.integers("before", 3, {0});
+  put_window(to, node, x, y,
+             {0, 1, static_cast<int32_t>(before[0]), to.value(x).channels, -static_cast<int32_t>(before[1]),
+              -static_cast<int32_t>(before[2]), 1, 1, 1});
   return {};
 }
 

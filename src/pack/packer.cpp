@@ -136,38 +136,56 @@ std::optional<Quantisation> Packer::own_rounding(ValueId value) const {
   return std::nullopt;
 }
 
-NodeId Packer::only_reader(ValueId value) const {
+const Node* Packer::only_reader(ValueId value, const char* op) const {
   const std::vector<NodeId>& readers = readers_[static_cast<size_t>(value)];
-  return value != graph_.logits && readers.size() == 1 ? readers[0] : -1;
+  if (value == graph_.logits || readers.size() != 1) return nullptr;
+  const Node& reader = graph_.node(readers[0]);
+  return is(reader, op) && !done_[static_cast<size_t>(readers[0])] ? &reader : nullptr;
 }
 
-std::pair<int64_t, bool> Packer::wanted_halo(ValueId value) const {
-  int64_t halo = 0;
-  bool wrap = false;
-  if (value == graph_.logits) return {0, false};
+void Packer::take_over(const Node& node) {
+  done_[static_cast<size_t>(graph_.producer(node.outputs[0]))] = true;
+}
+
+Packer::Halo Packer::wanted_halo(ValueId value) const {
+  Halo halo;
+  const auto widen = [&](const Halo& other) {
+    if (other.width > halo.width) halo = other;
+  };
+  // Sums are one run over planes of one pitch: they widen each other's halos. What a relu or a rounding gives
+  // may be what the layer before it writes.
+  const auto passes_on = [](const Node& node) {
+    return is(node, "add") || is(node, "relu") || is(node, "fake_quantise");
+  };
+  const auto made = [&](const Node& node) {
+    for (const ValueId in : node.inputs)
+      if (const auto at = at_.find(in); at != at_.end())
+        widen({this->value(at->second).halo, this->value(at->second).wrap != 0});
+  };
+  if (value == graph_.logits) return {};
   for (const NodeId reader : readers_[static_cast<size_t>(value)]) {
     const Node& node = graph_.node(reader);
-    if (is(node, "flatten")) return {0, false};  // numbers have to follow each other
-    if (is(node, "add") || is(node, "relu") || is(node, "fake_quantise")) {
-      // Sums are one run over planes of one pitch; what a relu or a rounding gives may be what the layer
-      // before it writes.
-      const auto [behind, wraps] = wanted_halo(node.outputs[0]);
-      if (behind > halo) std::tie(halo, wrap) = std::pair(behind, wraps);
-    }
-    if (!is(node, "conv2d") || node.inputs[0] != value || node.integer("stride", 1) != 1) continue;
-    const int64_t padding = node.integer("padding", 0);
-    if (padding <= halo) continue;
-    halo = padding;
-    wrap = node.integer("wrap", 0) != 0;
+    if (is(node, "flatten")) return {};  // numbers have to follow each other
+    if (passes_on(node)) widen(wanted_halo(node.outputs[0]));
+    if (is(node, "add")) made(node);
+    if (is(node, "conv2d") && node.inputs[0] == value)
+      widen({node.integer("padding", 0), node.integer("wrap", 0) != 0});
   }
-  return {halo, wrap};
+  NodeId maker = graph_.producer(value);
+  while (maker >= 0 && passes_on(graph_.node(maker)) && !is(graph_.node(maker), "add"))
+    maker = graph_.producer(graph_.node(maker).inputs[0]);
+  if (maker >= 0 && is(graph_.node(maker), "add")) made(graph_.node(maker));
+  return halo;
+}
+
+void Packer::put_halo(coppice_cpk_value& value, const Halo& halo) {
+  value.halo = static_cast<int32_t>(halo.width);
+  value.wrap = halo.wraps ? 1 : 0;
 }
 
 int32_t Packer::make(ValueId id, std::optional<Quantisation> quantisation) {
   coppice_cpk_value made = value_of(graph_.value(id).shape, quantisation);
-  const auto [halo, wrap] = wanted_halo(id);
-  made.halo = static_cast<int32_t>(halo);
-  made.wrap = wrap ? 1 : 0;
+  put_halo(made, wanted_halo(id));
   if (id == graph_.logits && !quantisation) made.kind = COPPICE_CPK_OUTPUT;
   at_[id] = add_value(graph_.value(id).name, made);
   return at_[id];
@@ -204,11 +222,9 @@ int32_t Packer::operand(ValueId id, coppice_cpk_type type) {
   if (value(made).type == type) return made;
   if (const auto at = converted_.find(id); at != converted_.end()) return at->second;
   coppice_cpk_value other = value(made);
-  const auto [halo, wrap] = wanted_halo(id);
   other.kind = COPPICE_CPK_SCRATCH;
   other.type = static_cast<uint8_t>(type);
-  other.halo = static_cast<int32_t>(halo);
-  other.wrap = wrap ? 1 : 0;
+  put_halo(other, wanted_halo(id));
   const Quantisation q = type == COPPICE_CPK_I8 ? quantisation(id) : kOfFloats;
   other.scale = q.scale;
   other.zero_point = q.zero_point;
@@ -265,13 +281,9 @@ int32_t Packer::windowed(int32_t x, Windows& w) {
 Ending Packer::ending(ValueId output, bool adds, bool clips) {
   Ending ending;
   ending.y = output;
-  const auto next = [&](const char* op) -> const Node* {
-    const NodeId reader = only_reader(ending.y);
-    if (reader < 0 || !is(graph_.node(reader), op) || done_[static_cast<size_t>(reader)]) return nullptr;
-    return &graph_.node(reader);
-  };
+  const auto next = [&](const char* op) { return only_reader(ending.y, op); };
   const auto take = [&](const Node& node) {
-    done_[static_cast<size_t>(only_reader(ending.y))] = true;
+    take_over(node);
     ending.y = node.outputs[0];
   };
   if (const Node* add = adds ? next("add") : nullptr; add && add->inputs[0] != add->inputs[1]) {

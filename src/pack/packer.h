@@ -77,6 +77,10 @@ class Packer {
   // then relu, or with integers any clip.
   Ending ending(ValueId output, bool adds, bool clips);
 
+  // What alone reads the value, if it is this op and not taken over yet; and that the steps made do its work.
+  const Node* only_reader(ValueId value, const char* op) const;
+  void take_over(const Node& node);
+
   // Appends a step; fills a, b and y. The name is that of the node.
   coppice_cpk_step& step(const Node& node, coppice_cpk_op op, int32_t a, int32_t b, int32_t y);
   void copy(const Node& node, int32_t x, int32_t y, const coppice_cpk_copy& window, bool wrap);
@@ -87,10 +91,16 @@ class Packer {
   void computes_in_floats(const Node& node, const std::string& reason);
 
  private:
+  struct Halo {
+    int64_t width = 0;
+    bool wraps = false;
+  };
+
   void find_live();
   int32_t add_value(const std::string& name, const coppice_cpk_value& value);
-  std::pair<int64_t, bool> wanted_halo(ValueId value) const;  // and whether it wraps
-  NodeId only_reader(ValueId value) const;                    // -1: there are several, or none
+  Halo wanted_halo(ValueId value) const;
+  static void put_halo(coppice_cpk_value& value, const Halo& halo);
+  NodeId only_reader(ValueId value) const;  // -1: there are several, or none
   std::optional<Quantisation> own_rounding(ValueId value) const;
   void answer();
   std::string text(Json json, const std::vector<ImagePlan>& plans) const;

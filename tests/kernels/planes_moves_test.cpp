@@ -138,16 +138,26 @@ const Copy kCopies[] = {
     {3, 5, 6, 3, 9, 11, 0, 1, 0, 3, -2, -2, 1, 1, 1, true},   // wrapped
     {2, 8, 10, 8, 5, 6, 0, 1, 0, 2, -1, -1, 2, 2, 2, false},  // phases of stride 2 with padding 1
     {2, 33, 71, 8, 17, 36, 0, 1, 0, 2, -1, -1, 2, 2, 2, true},
-    {2, 7, 8, 18, 3, 3, 0, 1, 0, 2, 0, 0, 3, 3, 3, false},   // stride 3, reaching out
-    {6, 6, 6, 3, 3, 2, 5, -2, 0, 3, 5, 0, -2, 3, 1, false},  // steps, some of them back
-    {1, 4, 4, 1, 4, 4, 0, 1, 0, 1, 9, 0, 1, 1, 1, false},    // nothing of it exists
-    {3, 1, 1, 5, 1, 1, 0, 1, 2, 3, 0, 0, 1, 1, 1, false},    // concatenation of flat values
+    {2, 32, 32, 8, 17, 17, 0, 1, 0, 2, -1, -1, 2, 2, 2, false},  // all of it in the picture and its rim
+    {1, 20, 94, 4, 11, 48, 0, 1, 0, 1, -1, -1, 2, 2, 2, false},
+    {1, 9, 5, 4, 5, 3, 0, 1, 0, 1, -1, -1, 2, 2, 2, false},      // rows shorter than a vector
+    {1, 20, 21, 4, 12, 12, 0, 1, 0, 1, -2, -2, 2, 2, 2, false},  // reaching out further than the rim
+    {2, 7, 8, 18, 3, 3, 0, 1, 0, 2, 0, 0, 3, 3, 3, false},       // stride 3, reaching out
+    {6, 6, 6, 3, 3, 2, 5, -2, 0, 3, 5, 0, -2, 3, 1, false},      // steps, some of them back
+    {1, 4, 4, 1, 4, 4, 0, 1, 0, 1, 9, 0, 1, 1, 1, false},        // nothing of it exists
+    {3, 1, 1, 5, 1, 1, 0, 1, 2, 3, 0, 0, 1, 1, 1, false},        // concatenation of flat values
+};
+
+// The rim of what is read, which may be like that of y.
+struct Rim {
+  bool wrap;
+  int fill;
 };
 
 template <class T>
-void check_copy(const Copy& p, coppice_kernel kernel, int halo, int part, int together) {
+void check_copy(const Copy& p, coppice_kernel kernel, Rim rim, int halo, int part, int together) {
   Rng rng(3, stream_id("planes", "copy"));
-  TestPlane<T> x(p.x_channels, p.height, p.width, 1);
+  TestPlane<T> x(p.x_channels, p.height, p.width, 1, rim.wrap, sizeof(T) == 1 ? rim.fill : 0);
   TestPlane<T> y(p.y_channels, p.out_height, p.out_width, halo, p.wrap, sizeof(T) == 1 ? -5 : 0);
   x.randomise(rng);
   coppice_plane_copy_args args{};
@@ -187,11 +197,12 @@ TEST(PlaneCopy, EqualsTheDefinition) {
   for (const std::string& isa : available_isas())
     for (size_t i = 0; i < std::size(kCopies); ++i)
       for (const int halo : {0, 1, 2})
-        for (const auto& [part, together] : {std::pair{1, 1}, {2, 1}, {1, 100}}) {
-          SCOPED_TRACE(isa + " copy " + std::to_string(i) + " halo " + std::to_string(halo));
-          check_copy<float>(kCopies[i], plane_kernels(isa).copy_f32, halo, part, together);
-          check_copy<int8_t>(kCopies[i], plane_kernels(isa).copy_i8, halo, part, together);
-        }
+        for (const Rim rim : {Rim{false, 0}, {false, -5}, {true, 0}})
+          for (const auto& [part, together] : {std::pair{1, 1}, {2, 1}, {1, 100}}) {
+            SCOPED_TRACE(isa + " copy " + std::to_string(i) + " halo " + std::to_string(halo));
+            check_copy<float>(kCopies[i], plane_kernels(isa).copy_f32, rim, halo, part, together);
+            check_copy<int8_t>(kCopies[i], plane_kernels(isa).copy_i8, rim, halo, part, together);
+          }
 }
 
 TEST(PlaneTurn, RowsBecomeColumns) {
