@@ -9,19 +9,27 @@
 /* The pixel that stands at coordinate `at` of an axis that wraps around. */
 static inline int32_t coppice_wrapped(int32_t at, int32_t size) { return (at % size + size) % size; }
 
-/* Equal bytes. The rims of small planes are many: a call for each would take longer than the plane. */
+/* Equal bytes. */
 static inline void coppice_halo_set(char* to, int32_t fill, int64_t bytes) {
   const uint64_t all = (uint64_t)(uint8_t)fill * 0x0101010101010101u;
-  if (bytes == 2) {
-    memcpy(to, &all, 2);
-  } else if (bytes == 8) {
-    memcpy(to, &all, 8);
-  } else if (bytes > 8 && bytes <= 32) {
+  if (bytes >= 8 && bytes <= 32) {
     for (int64_t i = 0; i + 8 < bytes; i += 8) memcpy(to + i, &all, 8);
     memcpy(to + bytes - 8, &all, 8);
   } else {
     memset(to, fill, (size_t)bytes);
   }
+}
+
+/* What lies between rows of pixels, `count` times. Rims of small planes are many: to ask for each how wide it is
+ * would take longer than to fill it. */
+static inline void coppice_halo_sides(char* to, int64_t row, int32_t count, int32_t fill, int64_t bytes) {
+  const uint64_t all = (uint64_t)(uint8_t)fill * 0x0101010101010101u;
+  if (bytes == 2)
+    for (int32_t i = 0; i < count; ++i) memcpy(to + i * row, &all, 2);
+  else if (bytes == 8)
+    for (int32_t i = 0; i < count; ++i) memcpy(to + i * row, &all, 8);
+  else
+    for (int32_t i = 0; i < count; ++i) coppice_halo_set(to + i * row, fill, bytes);
 }
 
 /* The rim, every byte of it `fill`, as far as rows [top, bottom) of pixels are responsible for it: threads
@@ -30,8 +38,8 @@ static inline void coppice_halo_fill(char* plane, int32_t height, int32_t width,
                                      int32_t fill, int32_t top, int32_t bottom) {
   const int64_t row = (int64_t)(width + 2 * halo) * pixel, side = (int64_t)halo * pixel;
   if (top == 0) coppice_halo_set(plane, fill, halo * row + side);
-  for (int32_t y = halo + top + 1; y <= halo + bottom && y < halo + height; ++y)
-    coppice_halo_set(plane + y * row - side, fill, 2 * side);
+  const int32_t between = bottom == height ? bottom - top - 1 : bottom - top;
+  coppice_halo_sides(plane + (halo + top + 1) * row - side, row, between, fill, 2 * side);
   if (bottom == height) coppice_halo_set(plane + (halo + height) * row - side, fill, halo * row + side);
 }
 

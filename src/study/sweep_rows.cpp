@@ -95,10 +95,11 @@ Status check_same(const SweepRecipe& was, const SweepRecipe& is, const std::stri
   return {};
 }
 
-// A run keeps a table of rates and a graph of one's own beside it, and the full path of own data.
+// A run keeps a table of rates and a graph of one's own beside it, and the full paths of a teacher and of own
+// data.
 bool kept_otherwise(const std::string& key, const Recipe& recipe) {
-  return key == "cost_table" || (key == "model" && is_graph_file(recipe.model)) ||
-         (key == "data" && is_own_data(recipe.data));
+  return key == "cost_table" || key == "teacher" || (key == "model" && is_graph_file(recipe.model)) ||
+         (key == "data" && is_own_data(recipe.data)) || (key == "val_data" && is_own_data(recipe.val_data));
 }
 
 Status check_run(const SweepPlan& plan, const SweepRun& run, const Recipe& made) {

@@ -119,6 +119,20 @@ TEST_F(SweepProgram, TrainsAStudyAndTellsWhatItFound) {
   EXPECT_EQ((*json)["cells"][2]["difference"]["count"], 2);
 }
 
+// Its path is the study's, though each run keeps the full one.
+TEST_F(SweepProgram, RunsHaveATeacher) {
+  const std::string recipe =
+      "data = 'glyphs'\nmodel = 'mlp:784-16-10'\ntrain_samples = 400\ntest_samples = 60\nepochs = 1\n";
+  folder().write("large.toml", recipe);
+  ASSERT_EQ(coppice("train large.toml --out large").code, 0);
+  folder().write("taught.toml", "[study]\nseeds = 2\n[recipe]\n" + recipe +
+                                    "teacher = 'large/best.safetensors'\n[[cell]]\nname = 'small'\n");
+  const Outcome swept = coppice("sweep taught.toml");
+  ASSERT_EQ(swept.code, 0) << swept.err;
+  EXPECT_EQ(results("taught").size(), 2U);
+  EXPECT_EQ(content(folder().file("taught/rows.jsonl")).find(folder().path()), std::string::npos);
+}
+
 TEST_F(SweepProgram, GoesOnAfterCtrlCAndAfterKill) {
   ASSERT_EQ(coppice("sweep study.toml --out whole").code, 0);
   // As long as it takes to be caught in the middle; the steps are the same.
