@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "coppice_build.h"
 #include "host/cpu.h"
+#include "packed_problem.h"
 
 namespace coppice::cli {
 namespace {
@@ -31,9 +32,14 @@ BenchRequest layer_request(const TuneRequest& tune, FormatCandidate::Layer layer
   return request;
 }
 
+// One of both: of training, or of a packed layer.
 struct Measured {
   CostTable::Row row;
-  std::unique_ptr<BenchProblem> problem;
+  std::unique_ptr<BenchProblem> problem = nullptr;
+  std::unique_ptr<PackedProblem> packed = nullptr;
+
+  Status run() { return problem ? problem->run() : packed->run(); }
+  int64_t flops() const { return problem ? problem->flops() : packed->flops(); }
 };
 
 // Full patterns then count by that one.
@@ -53,7 +59,7 @@ Result<Measured> prepare(BenchRequest request, const FormatCandidate& candidate,
   if (choice.format != candidate.format->name)
     return unsupported(std::string("format '") + candidate.format->name +
                        "': does not run the layer that it is measured on (" + choice.reason + ")");
-  return Measured{{rate.name, density, 0}, std::move(problem)};
+  return Measured{.row = {rate.name, density, 0}, .problem = std::move(problem)};
 }
 
 }  // namespace
@@ -70,11 +76,19 @@ Result<Tuned> measure_cost_table(const TuneRequest& request) {
         measured.push_back(std::move(one));
       }
   const std::string isa = measured.front().problem->executor().isa();
+  for (const PackedRate& rate : packed_rates())
+    for (const double density : densities) {
+      if ((rate.format == PackedFormat::kDense) != (density == 1)) continue;
+      TRY_ASSIGN(auto problem, PackedProblem::create(rate, density, request.quick, isa));
+      measured.push_back({.row = {rate.name(), density, 0}, .packed = std::move(problem)});
+    }
   Calibration calibration(isa, request.threads);
-  std::vector<BenchProblem*> problems;
-  problems.reserve(measured.size());
-  for (const Measured& one : measured) problems.push_back(one.problem.get());
-  TRY_ASSIGN(const std::vector<Sampled> samples, sample_in_turn(problems, calibration, request.sampling));
+  std::vector<TakeSample> all;
+  all.reserve(measured.size());
+  for (Measured& one : measured)
+    all.emplace_back(
+        [&one, clock = request.sampling.clock] { return timed([&one] { return one.run(); }, clock); });
+  TRY_ASSIGN(const std::vector<Sampled> samples, sample_in_turn(all, calibration, request.sampling));
 
   coppice_cpu cpu;
   coppice_host_cpu(&cpu);
@@ -85,12 +99,13 @@ Result<Tuned> measure_cost_table(const TuneRequest& request) {
   tuned.fma_peak = calibration.peak().gflops;
   for (size_t i = 0; i < measured.size(); ++i) {
     CostTable::Row& row = measured[i].row;
-    row.gflops = static_cast<double>(measured[i].problem->flops()) / samples[i].ms / 1e6;
+    row.gflops = static_cast<double>(measured[i].flops()) / samples[i].ms / 1e6;
     tuned.table.rows.push_back(row);
     tuned.rough += samples[i].disturbed;
   }
   for (const FormatCandidate::Layer layer : {FormatCandidate::Layer::kLinear, FormatCandidate::Layer::kConv})
     append_item(tuned.layers, layer_request(request, layer).layer_text(), "; ");
+  append_item(tuned.layers, "packed ones of one sample", "; ");
   return tuned;
 }
 

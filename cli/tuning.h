@@ -22,6 +22,7 @@ struct Tuned {
   size_t rough = 0;  // rows with too few undisturbed samples
 };
 
+// Rates of training, and of packed networks (src/pack/choose_packed.h).
 Result<Tuned> measure_cost_table(const TuneRequest& request);
 
 // "FILE (Intel(R) Xeon(R) Processor, avx512)", with what it lacks.

@@ -13,7 +13,9 @@
 #include "coppice_cpk.h"
 #include "io/zstd.h"
 #include "judge_split.h"
+#include "kernels/select.h"
 #include "models/json.h"
+#include "pack/choose_packed.h"
 #include "packed.h"
 #include "ranges.h"
 #include "run_directory.h"
@@ -21,6 +23,7 @@
 #include "stop.h"
 #include "study/metric_text.h"
 #include "terminal.h"
+#include "train/cost_table.h"
 #include "train/trainer.h"
 
 namespace coppice::cli {
@@ -29,16 +32,18 @@ namespace {
 constexpr char kName[] = "pack";
 
 struct PackArguments {
-  std::string run, to, state = "best", arithmetic = "float", goal = "latency";
+  std::string run, to, state = "best", arithmetic, goal = "latency", cost_table;
   RangeArguments ranges;
   std::vector<int32_t> batches;
   bool store = false, unjudged = false, force = false, json = false;
 };
 
+bool for_chip(const PackArguments& arguments) { return arguments.goal == "mcu"; }
+
 Arithmetic arithmetic_of(const PackArguments& arguments) {
-  for (const Arithmetic a : {Arithmetic::kWeights8, Arithmetic::kInt8})
+  for (const Arithmetic a : {Arithmetic::kFloat, Arithmetic::kWeights8, Arithmetic::kInt8})
     if (arguments.arithmetic == arithmetic_name(a)) return a;
-  return Arithmetic::kFloat;
+  return for_chip(arguments) ? Arithmetic::kInt8 : Arithmetic::kFloat;
 }
 
 // ---- what it says
@@ -47,6 +52,8 @@ struct Packing {
   PackedNetwork packed;
   int64_t live = 0, total = 0, float_bytes = 0;  // of all parameters as 32-bit floats
   std::vector<std::string> notes;                // on passes
+  std::string rates;                             // whose formats were chosen by; empty: by bytes
+  int64_t chip_bytes = 0;                        // of memory on a chip, if it is packed for one
 };
 
 std::string density_text(int64_t live, int64_t total) {
@@ -65,6 +72,7 @@ void say_layers(const Packing& packing) {
                                     [](const PackedStep& step) { return step.weight.empty(); });
   say("and " + std::to_string(others) + (others == 1 ? " step" : " steps") +
       " without weights; all activations share " + bytes_text(packing.packed.arena_bytes));
+  if (!packing.rates.empty()) say("rates    " + packing.rates);
   for (const std::string& note : packing.notes) say("note     " + note);
   for (const std::string& step : packing.packed.float_steps) say("floats   " + step);
 }
@@ -96,7 +104,9 @@ Json layers_json(const Packing& packing) {
 
 Json pack_json(const PackArguments& arguments, const Packing& packing) {
   return Json{{"file", arguments.to},
-              {"arithmetic", arguments.arithmetic},
+              {"arithmetic", arithmetic_name(arithmetic_of(arguments))},
+              {"for", arguments.goal},
+              {"rates", packing.rates},
               {"bytes", packing.packed.file.size()},
               {"float32_bytes", packing.float_bytes},
               {"arena_bytes", packing.packed.arena_bytes},
@@ -119,6 +129,20 @@ int64_t float_bytes_of(const Network& network) {
 // Of the compressed copy; empty if none is wanted.
 std::string stored_place(const PackArguments& arguments) {
   return arguments.store ? arguments.to + ".zst" : std::string();
+}
+
+// Of the machine that the file is for: what somebody names, the tuned ones of this CPU, or the shipped ones.
+Result<CostTable> rates_of(Env& env, const PackArguments& arguments, const std::string& isa) {
+  std::string path = arguments.cost_table;
+  if (path.empty()) {
+    const auto tuned = tuned_table_path(isa);
+    if (tuned.ok() && env.exists(*tuned)) path = *tuned;
+  }
+  if (path.empty() || path == kShippedCostTable) return shipped_packed_rates(isa);
+  TRY_ASSIGN(CostTable table, read_cost_table(env, path));
+  if (has_packed_rates(table)) return table;
+  if (arguments.cost_table.empty()) return shipped_packed_rates(isa);  // tuned by an older version
+  return invalid(path + ": has no rates of packed networks; make it anew with `coppice tune --out FILE`");
 }
 
 // Ascending, each once.
@@ -152,8 +176,28 @@ void say_file(const char* what, const std::string& place, int64_t bytes, int64_t
       " of its parameters as 32-bit floats with all zeros (" + bytes_text(float_bytes) + ")");
 }
 
+// Which kernels the file is for, and those of them that answer here.
+struct Kernel {
+  std::string wanted, here;
+};
+Result<Kernel> kernels_of(const PackArguments& arguments) {
+  const std::string& isa = arguments.ranges.isa;
+  const std::vector<std::string> known{"c", "avx2", "avx512", "neon"}, here = available_isas();
+  if (isa.empty()) {
+    TRY_ASSIGN(const Kernels kernels, select_kernels());
+    return Kernel{kernels.forward->isa, ""};
+  }
+  if (std::find(known.begin(), known.end(), isa) == known.end())
+    return invalid("--isa: '" + isa + "' is none of c, avx2, avx512 and neon");
+  return Kernel{isa, std::find(here.begin(), here.end(), isa) == here.end() ? "" : isa};
+}
+
 Result<int> pack(Env& env, const PackArguments& arguments) {
   TRY(check_place(env, arguments));
+  if (for_chip(arguments) && !arguments.batches.empty())
+    return invalid("--batch: a chip runs one sample at a time; leave it out with --for mcu");
+  TRY_ASSIGN(const Kernel kernel, kernels_of(arguments));
+  TRY_ASSIGN(const CostTable rates, rates_of(env, arguments, kernel.wanted));
   TRY_ASSIGN(const std::string state,
              checkpoint_path(env, arguments.run, arguments.state == "last" ? kLastFile : kBestFile));
   TRY_ASSIGN(Checkpoint model, read_checkpoint(env, state));
@@ -175,7 +219,10 @@ Result<int> pack(Env& env, const PackArguments& arguments) {
   PackOptions options;
   options.arithmetic = arithmetic;
   options.batches = batches_of(arguments);
-  options.goal = arguments.goal == "size" ? PackGoal::kSize : PackGoal::kLatency;
+  options.goal = arguments.goal == "latency" ? PackGoal::kLatency : PackGoal::kSize;
+  options.rates = &rates;
+  if (options.goal == PackGoal::kLatency)
+    packing.rates = rates.cpu + ", " + rates.isa + " (" + rates.origin + ")";
   if (arithmetic == Arithmetic::kInt8) {
     TRY_ASSIGN(options.ranges, ranges_of(model.network, *judge, arguments.ranges, threads));
   }
@@ -187,17 +234,22 @@ Result<int> pack(Env& env, const PackArguments& arguments) {
   if (!packed.ok()) return packed.status().within(state);
   packing.packed = packed.take();
   TRY_ASSIGN(const PackedImage image, PackedImage::of(packing.packed.file, arguments.to));
+  if (for_chip(arguments)) {
+    TRY_ASSIGN(const PackedSession session, PackedSession::create(image, {.isa = "c"}));
+    packing.chip_bytes = session.bytes();
+  }
 
   Outputs after;
   std::vector<const Metric*> metrics;
   if (!arguments.unjudged) {
-    TRY_ASSIGN(after, packed_outputs(image, *judge, arguments.ranges.isa, threads));
+    TRY_ASSIGN(after, packed_outputs(image, *judge, kernel.here, threads));
     TRY_ASSIGN(metrics, metrics_of(usual_metrics(judge->data), judge->data.task));
   }
   TRY_ASSIGN(const int64_t stored, write_files(env, arguments, packing.packed.file));
   if (arguments.json) {
     Json json = pack_json(arguments, packing);
     if (arguments.store) json["stored_bytes"] = stored;
+    if (for_chip(arguments)) json["memory_bytes"] = packing.chip_bytes;
     if (!arguments.unjudged) {
       json["split"] = judge->name();
       json["before"] = metrics_json(metrics, before);
@@ -215,6 +267,9 @@ Result<int> pack(Env& env, const PackArguments& arguments) {
     say_accuracy(metrics, before, after);
   say_file("saved    ", arguments.to, static_cast<int64_t>(packing.packed.file.size()), packing.float_bytes);
   if (arguments.store) say_file("stored   ", stored_place(arguments), stored, packing.float_bytes);
+  if (for_chip(arguments))
+    say("chip     " + bytes_text(static_cast<int64_t>(packing.packed.file.size())) + " of flash, " +
+        bytes_text(packing.chip_bytes) + " of memory to run it in plain C");
   return kFine;
 }
 
@@ -233,10 +288,18 @@ void add_pack_command(CLI::App& app, int& exit) {
       ->add_option("--arithmetic", arguments->arithmetic,
                    "float; weights8: 8-bit weights, float activations; int8: 8-bit weights and activations")
       ->check(CLI::IsMember({"float", "weights8", "int8"}))
+      ->default_str("float; int8 for mcu");
+  command
+      ->add_option(
+          "--for", arguments->goal,
+          "what formats are chosen by. latency: predicted time of a sample; size: bytes; mcu: bytes, and "
+          "what a microcontroller needs is said")
+      ->check(CLI::IsMember({"latency", "size", "mcu"}))
       ->capture_default_str();
-  command->add_option("--for", arguments->goal, "latency or size: what formats are chosen by")
-      ->check(CLI::IsMember({"latency", "size"}))
-      ->capture_default_str();
+  command
+      ->add_option("--cost-table", arguments->cost_table,
+                   "rates of the machine that the file is for, as `coppice tune` measured them there")
+      ->type_name("default | FILE");
   command
       ->add_option("--batch", arguments->batches,
                    "also made to run so many samples at once, such as 16 or 16,64: networks without pictures")
@@ -250,7 +313,8 @@ void add_pack_command(CLI::App& app, int& exit) {
       ->capture_default_str();
   add_range_options(*command, arguments->ranges);
   add_judge_options(*command, arguments->ranges);
-  command->add_option("--isa", arguments->ranges.isa, "c, avx2, avx512 or neon; else the best here");
+  command->add_option("--isa", arguments->ranges.isa,
+                      "kernels that the file is for: c, avx2, avx512 or neon; else the best here");
   command->add_flag("--no-judge", arguments->unjudged, "do not say how accurate it is before and after");
   command->add_flag("--force", arguments->force, "write over a file that exists");
   command->add_flag("--json", arguments->json, "print one JSON object");
@@ -260,7 +324,9 @@ void add_pack_command(CLI::App& app, int& exit) {
       "Examples:\n"
       "  coppice pack runs/third -o third.cpk\n"
       "  coppice pack runs/third -o third.cpk --arithmetic int8\n"
-      "  coppice pack runs/third -o small.cpk --arithmetic weights8 --for size --store");
+      "  coppice pack runs/third -o small.cpk --arithmetic weights8 --for size --store\n"
+      "  coppice pack runs/third -o chip.cpk --for mcu\n"
+      "  coppice pack runs/third -o phone.cpk --arithmetic int8 --isa neon");
   command->callback([arguments, &exit] {
     const auto code = pack(Env::system(), *arguments);
     exit = code.ok() ? *code : fail(kName, code.status());

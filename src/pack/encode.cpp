@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.h"
 #include "formats/apply.h"
+#include "pack/choose_packed.h"
 
 namespace coppice {
 namespace {
@@ -13,33 +15,34 @@ constexpr int64_t kRows = COPPICE_APPLY_ROWS;
 constexpr int64_t kLargestDelta = 255;
 constexpr int64_t kLargestProduct = 128 * 128;  // of integers, as readers count
 
-struct Choice {
-  uint8_t weights = COPPICE_CPK_ROWS;
-  std::string reason;
-};
-
-// Whether a format of 16 rows can hold the layer, or why not.
+// Why a format of 16 rows cannot hold the layer, or empty.
 std::string refuses_blocks(const LayerWeights& layer) {
-  const Pattern& pattern = layer.pattern;
-  if (std::string refused = refuses_apply(pattern); !refused.empty()) return refused;
-  if (layer.group_rows != pattern.rows() && layer.group_rows % kRows != 0)
+  if (layer.pattern.cols() > COPPICE_APPLY_I8_COLS)
+    return std::to_string(layer.pattern.cols()) + " columns are more than 65536";
+  if (layer.group_rows != layer.pattern.rows() && layer.group_rows % kRows != 0)
     return "groups of " + std::to_string(layer.group_rows) + " outputs are not of 16";
   return {};
 }
 
-Choice choose(const LayerWeights& layer, PackGoal goal) {
-  const Pattern& pattern = layer.pattern;
-  if (std::string refused = refuses_blocks(layer); !refused.empty())
-    return {COPPICE_CPK_ROWS, std::move(refused)};
-  if (!pattern.is_full()) {
-    const bool four = pattern.block().cols == 4;
-    return {four ? uint8_t{COPPICE_CPK_BLOCKS4} : uint8_t{COPPICE_CPK_BLOCKS1},
-            "16 rows share " + std::string(four ? "four columns" : "a column")};
+PackedLayer packed_layer_of(const LayerWeights& layer) {
+  return {layer.pattern, layer.conv,
+          layer.x          ? "int8"
+          : layer.integers ? "weights8"
+                           : "float",
+          layer.pixels, refuses_blocks(layer)};
+}
+
+uint8_t weights_of(const LayerWeights& layer, PackedFormat format) {
+  switch (format) {
+    case PackedFormat::kBlocks16x1:
+      return COPPICE_CPK_BLOCKS1;
+    case PackedFormat::kBlocks16x4:
+      return COPPICE_CPK_BLOCKS4;
+    case PackedFormat::kDense:
+      return layer.x ? COPPICE_CPK_BLOCKS4 : COPPICE_CPK_BLOCKS1;
+    default:
+      return COPPICE_CPK_ROWS;
   }
-  if (goal == PackGoal::kSize && pattern.rows() % kRows != 0)
-    return {COPPICE_CPK_ROWS, "all weights are there, and " + std::to_string(pattern.rows()) +
-                                  " rows would be padded to a multiple of 16"};
-  return {layer.x ? uint8_t{COPPICE_CPK_BLOCKS4} : uint8_t{COPPICE_CPK_BLOCKS1}, "all weights are there"};
 }
 
 // ---- numbers
@@ -180,22 +183,18 @@ std::string format_name(uint8_t weights, bool dense) {
   return dense ? "dense" : weights == COPPICE_CPK_BLOCKS1 ? "blocks 16x1" : "blocks 16x4";
 }
 
-}  // namespace
-
-Result<EncodedLayer> encode_layer(const LayerWeights& layer, PackGoal goal, DataSection& data) {
-  for (const std::span<const float> numbers : {layer.values, layer.bias})
-    if (!std::all_of(numbers.begin(), numbers.end(), [](float x) { return std::isfinite(x); }))
-      return invalid("has a weight or bias that is NaN or infinite");
-  if (layer.x && layer.pattern.cols() > COPPICE_APPLY_I8_COLS)
-    return unsupported(
-        "has " + std::to_string(layer.pattern.cols()) +
-        " inputs, more than sums of 8-bit integers take (65536); pack it with weights alone in 8 bits");
-  const Choice choice = choose(layer, goal);
+// The arrays of a layer in a format that can hold it.
+Result<EncodedLayer> encode_as(const LayerWeights& whole, PackedFormat format, DataSection& data) {
+  const FilledWeights weights = filled(whole.pattern, whole.values, format);
+  LayerWeights layer{.pattern = weights.pattern, .values = weights.values, .bias = whole.bias};
+  layer.group_rows = whole.group_rows;
+  layer.integers = whole.integers;
+  layer.x = whole.x;
+  layer.y = whole.y;
   const bool dense = layer.pattern.is_full();
   EncodedLayer out;
-  out.weights = choice.weights;
-  out.reason = choice.reason;
-  out.format = format_name(choice.weights, dense);
+  out.weights = weights_of(layer, format);
+  out.format = format_name(out.weights, dense);
   out.flags =
       static_cast<uint8_t>((dense ? COPPICE_CPK_DENSE : 0) | (layer.integers ? COPPICE_CPK_INTEGERS : 0) |
                            (layer.bias.empty() ? 0 : COPPICE_CPK_BIAS));
@@ -204,13 +203,54 @@ Result<EncodedLayer> encode_layer(const LayerWeights& layer, PackGoal goal, Data
     TRY_ASSIGN(numbers, rounded(layer));
   }
   const int64_t before = data.size();
-  if (choice.weights != COPPICE_CPK_ROWS)
+  if (out.weights != COPPICE_CPK_ROWS)
     encode_blocks(layer, numbers, out, data);
   else if (layer.integers)
     encode_rows<int8_t>(layer, numbers.rows.value, numbers, out, data);
   else
     encode_rows<float>(layer, layer.values, numbers, out, data);
   out.bytes = data.size() - before;
+  return out;
+}
+
+// By trying all.
+Result<PackedChoice> smallest(const LayerWeights& layer) {
+  std::vector<std::pair<int64_t, PackedFormat>> sizes;
+  for (const PackedFormat format : packed_formats_for(packed_layer_of(layer))) {
+    DataSection alone;
+    TRY_ASSIGN(const EncodedLayer encoded, encode_as(layer, format, alone));
+    sizes.emplace_back(encoded.bytes, format);
+  }
+  std::stable_sort(sizes.begin(), sizes.end());
+  PackedChoice choice{sizes[0].second, "fewest bytes"};
+  std::string others;
+  for (size_t i = 1; i < sizes.size(); ++i)
+    append_item(others,
+                std::string(packed_format_name(sizes[i].second)) + " " + std::to_string(sizes[i].first),
+                ", ");
+  if (!others.empty()) choice.reason += "; " + others;
+  return choice;
+}
+
+}  // namespace
+
+Result<EncodedLayer> encode_layer(const LayerWeights& layer, PackGoal goal, const CostTable& rates,
+                                  DataSection& data) {
+  for (const std::span<const float> numbers : {layer.values, layer.bias})
+    if (!std::all_of(numbers.begin(), numbers.end(), [](float x) { return std::isfinite(x); }))
+      return invalid("has a weight or bias that is NaN or infinite");
+  if (layer.x && layer.pattern.cols() > COPPICE_APPLY_I8_COLS)
+    return unsupported(
+        "has " + std::to_string(layer.pattern.cols()) +
+        " inputs, more than sums of 8-bit integers take (65536); pack it with weights alone in 8 bits");
+  PackedChoice choice;
+  if (goal == PackGoal::kSize) {
+    TRY_ASSIGN(choice, smallest(layer));
+  } else {
+    choice = choose_packed(packed_layer_of(layer), rates);
+  }
+  TRY_ASSIGN(EncodedLayer out, encode_as(layer, choice.format, data));
+  out.reason = choice.reason;
   return out;
 }
 

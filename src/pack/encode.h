@@ -11,13 +11,14 @@
 
 #include "base/result.h"
 #include "coppice_cpk.h"
+#include "kernels/choose.h"
 #include "pack/data_section.h"
 #include "pack/quantisation.h"
 #include "sparse/pattern.h"
 
 namespace coppice {
 
-// What a packed network is to be best at.
+// What a packed network is to be best at: the time of one sample, or bytes.
 enum class PackGoal { kLatency, kSize };
 
 struct LayerWeights {
@@ -28,6 +29,8 @@ struct LayerWeights {
   bool integers = false;          // 8-bit weights
   // Both, or x alone where sums become floats: activations are integers too.
   std::optional<Quantisation> x = {}, y = {};
+  bool conv = false;
+  int64_t pixels = 1;  // that each weight is multiplied with
 };
 
 struct EncodedLayer {
@@ -37,7 +40,9 @@ struct EncodedLayer {
   int64_t bytes = 0;           // of all arrays
 };
 
-// Appends the arrays to the data section. Fails where a format cannot hold the layer.
-Result<EncodedLayer> encode_layer(const LayerWeights& layer, PackGoal goal, DataSection& data);
+// Appends the arrays to the data section, in the format that is best at the goal: by these rates, or the one
+// with the fewest bytes. Fails where no format can hold the layer.
+Result<EncodedLayer> encode_layer(const LayerWeights& layer, PackGoal goal, const CostTable& rates,
+                                  DataSection& data);
 
 }  // namespace coppice

@@ -25,6 +25,7 @@ const char* arithmetic_name(Arithmetic arithmetic);  // "float", "weights8", "in
 struct PackOptions {
   Arithmetic arithmetic = Arithmetic::kFloat;
   PackGoal goal = PackGoal::kLatency;
+  const CostTable* rates = nullptr;   // that latency is predicted by; null: the shipped ones of AVX-512
   std::vector<int32_t> batches = {};  // also plans for so many samples at once: ascending, above 1
   Ranges ranges = {};                 // of activations, as calibrate() finds them: kInt8 needs them
   std::string metadata = "{}";        // a JSON object, whose members the text of the image has, too

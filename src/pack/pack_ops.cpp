@@ -35,7 +35,9 @@ Status encode(Packer& to, const Node& node, int64_t group_rows, const coppice_cp
   layer.integers = to.quantises_weights();
   layer.x = integers_of(x);
   layer.y = integers_of(y);
-  TRY_ASSIGN(out, encode_layer(layer, to.goal(), to.data()));
+  layer.conv = std::string(node.op->name) == "conv2d";
+  layer.pixels = int64_t{y.height} * y.width;
+  TRY_ASSIGN(out, encode_layer(layer, to.goal(), to.rates(), to.data()));
   return {};
 }
 

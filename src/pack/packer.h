@@ -13,6 +13,7 @@
 #include "coppice_cpk.h"
 #include "coppice_planes.h"
 #include "models/json.h"
+#include "pack/choose_packed.h"
 #include "pack/data_section.h"
 #include "pack/image_plan.h"
 #include "pack/pack.h"
@@ -87,6 +88,7 @@ class Packer {
   PackedStep& described() { return plan_.described.back(); }  // the step appended last
   DataSection& data() { return data_; }
   PackGoal goal() const { return options_.goal; }
+  const CostTable& rates() const { return options_.rates ? *options_.rates : shipped_packed_rates("avx512"); }
   bool quantises_weights() const { return options_.arithmetic != Arithmetic::kFloat; }
   void computes_in_floats(const Node& node, const std::string& reason);
 

@@ -45,8 +45,8 @@ class PackCli : public ::testing::Test {
 
 TEST_F(PackCli, SaysWhatItMadeAndHowAccurateItIs) {
   expect_said("pack run -o net.cpk --arithmetic int8 --store",
-              {"network  run/best.safetensors", "fc1", "16x1", "blocks 16x1", "16 rows share a column",
-               "accuracy ", " before, ", " packed", "saved    net.cpk, ", "stored   net.cpk.zst, "});
+              {"network  run/best.safetensors", "fc1", "16x1", "blocks 16x1", "predicted ", "accuracy ",
+               " before, ", " packed", "saved    net.cpk, ", "stored   net.cpk.zst, "});
   EXPECT_LT(size_of("net.cpk.zst"), size_of("net.cpk"));
   const Json json = json_of("pack run -o again.cpk --arithmetic int8 --store --json");
   EXPECT_EQ(content(program_.folder.file("again.cpk")), content(program_.folder.file("net.cpk")));
@@ -74,7 +74,7 @@ TEST_F(PackCli, APackedNetworkAndItsStoredCopyAnswerAlike) {
   EXPECT_EQ(written->shape, (std::vector<int64_t>{1, 10}));
 
   for (const std::string file : {"net.cpk", "net.cpk.zst"}) {
-    expect_said("explain " + file, {"blocks 16x1", "Why a layer has its format", "16 rows share a column"});
+    expect_said("explain " + file, {"blocks 16x1", "Why a layer has its format", "predicted "});
     expect_said("inspect " + file, {"section ", "checksum", "input as integers"});
     expect_said("bench run " + file + " --runs 100 --seconds 0.1",
                 {"us a sample", "99.9 % within", "a run allocates nothing"});
@@ -92,6 +92,43 @@ TEST_F(PackCli, RunsSeveralSamplesAtOnce) {
   program_.expect_refusal("bench run net.cpk --batch 8", 2,
                           "--batch: it runs 1, 4, 16 at once, not 8; pack it with --batch 8");
   program_.expect_refusal("pack run -o one.cpk --batch 1", 2, "--batch");
+}
+
+TEST_F(PackCli, ChoosesFormatsForTheMachineThatTheFileIsFor) {
+  expect_said("pack run -o phone.cpk --no-judge --isa neon",
+              {"rates    estimated, neon (shipped with coppice)"});
+  // Rates at which the full pattern is fastest, and a table of training alone.
+  std::string table = R"({"coppice.cost_table":1,"cpu":"theirs","isa":"c","rows":[)";
+  for (const char* layer : {"linear", "conv"})
+    for (const char* format : {"deltas", "blocks16x1", "blocks16x4", "dense"})
+      for (const char* arithmetic : {"float", "weights8", "int8"})
+        table += std::string(table.back() == '[' ? "" : ",") + R"({"format":"packed_)" + layer + "_" +
+                 format + "_" + arithmetic + R"(","density":1,"gflops":)" +
+                 (format[1] == 'e' && format[2] == 'n' ? "99" : "1") + "}";
+  program_.folder.write("theirs.json", table + "]}");
+  expect_said("pack run -o theirs.cpk --no-judge --cost-table theirs.json",
+              {"dense ", "rates    theirs, c (theirs.json)"});
+  program_.folder.write(
+      "old.json",
+      R"({"coppice.cost_table":1,"cpu":"a","isa":"c","rows":[{"format":"dense","density":1,"gflops":1}]})");
+  program_.expect_refusal(
+      "pack run -o old.cpk --no-judge --cost-table old.json", 2,
+      "old.json: has no rates of packed networks; make it anew with `coppice tune --out FILE`");
+  program_.expect_refusal("pack run -o none.cpk --isa sse", 2,
+                          "--isa: 'sse' is none of c, avx2, avx512 and neon");
+}
+
+TEST_F(PackCli, SaysWhatAChipNeeds) {
+  expect_said("pack run -o chip.cpk --for mcu",
+              {"fewest bytes; ", "chip     ", " of flash, ", " in plain C"});
+  const Json json = json_of("pack run -o same.cpk --for mcu --no-judge --json");
+  EXPECT_EQ(json["arithmetic"], "int8");
+  EXPECT_GT(json["memory_bytes"], json["arena_bytes"]);
+  const Json size = json_of("pack run -o size.cpk --for size --arithmetic int8 --no-judge --json");
+  EXPECT_EQ(json["bytes"], size["bytes"]);
+  EXPECT_LE(size["bytes"], json_of("pack run -o fast.cpk --arithmetic int8 --no-judge --json")["bytes"]);
+  program_.expect_refusal("pack run -o two.cpk --for mcu --batch 2", 2,
+                          "--batch: a chip runs one sample at a time");
 }
 
 // What a quantised run says of itself is what its packed file says.
