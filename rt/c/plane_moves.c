@@ -52,7 +52,8 @@ typedef struct pool_kind {
   }                                                                                                          \
   static void name##_window(pool_sums* sums, const char* x, int64_t pitch, pool_window w) {                  \
     const element* in = (const element*)(const void*)x + w.y0 * pitch + w.x0;                                \
-    sums->member[0] = TAKE(sums->member[0], name##_of_window(in, pitch, w.y1 - w.y0, w.x1 - w.x0));          \
+    const kind all = name##_of_window(in, pitch, w.y1 - w.y0, w.x1 - w.x0);                                  \
+    sums->member[0] = TAKE(sums->member[0], all);                                                            \
   }
 
 /* All pixels of a window; by lanes. */
