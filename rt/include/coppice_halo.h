@@ -20,8 +20,8 @@ static inline void coppice_halo_set(char* to, int32_t fill, int64_t bytes) {
   }
 }
 
-/* What lies between rows of pixels, `count` times. Rims of small planes are many: to ask for each how wide it is
- * would take longer than to fill it. */
+/* What lies between rows of pixels, `count` times. Rims of small planes are many: to ask for each how wide it
+ * is would take longer than to fill it. */
 static inline void coppice_halo_sides(char* to, int64_t row, int32_t count, int32_t fill, int64_t bytes) {
   const uint64_t all = (uint64_t)(uint8_t)fill * 0x0101010101010101u;
   if (bytes == 2)
